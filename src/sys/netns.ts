@@ -1,0 +1,96 @@
+/**
+ * Network namespaces: made, pinned to a file, entered for the length of one synchronous function.
+ *
+ * A namespace lives as long as something holds it. Here a file does: the namespace of the thread that made it is
+ * bind-mounted over an empty file (as ip-netns(8) does), so it needs no process.
+ */
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { hasCode } from "../base/errors.ts";
+import { check } from "./errno.ts";
+import { closeFd, O, openFd } from "./fd.ts";
+import { libc } from "./libc.ts";
+import { isMountPoint, MNT_DETACH, MS, mount, umount } from "./mount.ts";
+
+const CLONE_NEWNET = 0x40000000;
+const THREAD_NS = "/proc/thread-self/ns/net";
+
+/** A function that `run` accepts: anything but one that returns a promise. */
+type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
+
+/** The calling thread's namespace as a descriptor; the caller closes it. */
+export function openCurrent(): number {
+  return openFd(THREAD_NS, O.RDONLY);
+}
+
+/** Runs `fn` inside the namespace at `path` (or of an open descriptor) and comes back, whatever happens. */
+export function run<T>(namespace: string | number, fn: () => Synchronous<T>): T {
+  const home = openCurrent();
+  try {
+    const target = typeof namespace === "number" ? namespace : openFd(namespace, O.RDONLY);
+    try {
+      check(libc.setns(target, CLONE_NEWNET), "setns", String(namespace));
+    } finally {
+      if (typeof namespace === "string") closeFd(target);
+    }
+    try {
+      return fn() as T;
+    } finally {
+      check(libc.setns(home, CLONE_NEWNET), "setns", "the namespace we came from");
+    }
+  } finally {
+    closeFd(home);
+  }
+}
+
+/** Makes the directory for pins a shared mount of its own, so that pins made later are seen by every mount namespace. */
+function preparePinDirectory(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  if (isMountPoint(directory)) return;
+  mount(directory, directory, "", MS.BIND | MS.REC);
+  mount("none", directory, "", MS.SHARED | MS.REC);
+}
+
+/** Makes a new namespace and pins it at `path`. The calling thread stays where it was. */
+export function create(path: string): void {
+  preparePinDirectory(dirname(path));
+  closeSync(openSync(path, "wx", 0o444));
+  const home = openCurrent();
+  try {
+    check(libc.unshare(CLONE_NEWNET), "unshare", "network namespace");
+    try {
+      mount(THREAD_NS, path, "none", MS.BIND);
+    } finally {
+      check(libc.setns(home, CLONE_NEWNET), "setns", "the namespace we came from");
+    }
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeFd(home);
+  }
+}
+
+/** Unpins the namespace at `path` and removes the file; quiet when it is gone already. */
+export function remove(path: string): void {
+  for (;;) {
+    try {
+      umount(path, MNT_DETACH);
+    } catch (error) {
+      if (hasCode(error, "EINVAL", "ENOENT")) break;
+      throw error;
+    }
+  }
+  rmSync(path, { force: true });
+}
+
+/** True when `path` is a live namespace: a pin, or a `/proc/PID/ns/net`. */
+export function isNetns(path: string): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    run(path, () => 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

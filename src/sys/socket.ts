@@ -1,0 +1,69 @@
+/** Raw sockets: netlink, Unix SEQPACKET, and probes of whether a port is free. Blocking calls unless said otherwise. */
+import { check, ERRNO, sysError } from "./errno.ts";
+import { errnoNow, libc } from "./libc.ts";
+import { bytes } from "./mem.ts";
+
+export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16, PACKET: 17 } as const;
+export const SOCK = {
+  STREAM: 1,
+  DGRAM: 2,
+  RAW: 3,
+  SEQPACKET: 5,
+  CLOEXEC: 0o2000000,
+  NONBLOCK: 0o4000,
+} as const;
+export const SOL_SOCKET = 1;
+export const MSG = { PEEK: 2, DONTWAIT: 0x40, TRUNC: 0x20, NOSIGNAL: 0x4000 } as const;
+
+/** socket(2), close-on-exec. */
+export function socket(family: number, type: number, protocol = 0): number {
+  return check(libc.socket(family, type | SOCK.CLOEXEC, protocol), "socket");
+}
+
+/** bind(2) to an encoded `sockaddr`. */
+export function bind(fd: number, address: Uint8Array, subject = ""): void {
+  check(libc.bind(fd, address, address.byteLength), "bind", subject);
+}
+
+/** connect(2) to an encoded `sockaddr`. */
+export function connect(fd: number, address: Uint8Array, subject = ""): void {
+  check(libc.connect(fd, address, address.byteLength), "connect", subject);
+}
+
+/** send(2): the number of bytes taken. */
+export function send(fd: number, data: Uint8Array, flags = 0): number {
+  return check(libc.send(fd, data, data.byteLength, flags | MSG.NOSIGNAL), "send");
+}
+
+/** recv(2): the number of bytes, 0 at the end of a stream; retried when interrupted. With MSG.TRUNC, the datagram's true size. */
+export function recv(fd: number, buffer: Uint8Array, flags = 0): number {
+  for (;;) {
+    const count = libc.recv(fd, buffer, buffer.byteLength, flags);
+    if (count >= 0) return count;
+    const errno = errnoNow();
+    if (errno !== ERRNO.EINTR) throw sysError("recv", errno);
+  }
+}
+
+/** shutdown(2) of the sending side: the peer reads the end. */
+export function shutdownWrite(fd: number): void {
+  const SHUT_WR = 1;
+  check(libc.shutdown(fd, SHUT_WR), "shutdown");
+}
+
+/** setsockopt(2) with an `int` value. */
+export function setOption(fd: number, level: number, option: number, value: number): void {
+  const buffer = bytes(4);
+  new DataView(buffer.buffer).setInt32(0, value, true);
+  check(libc.setsockopt(fd, level, option, buffer, 4), "setsockopt");
+}
+
+/** A `sockaddr_un`; refuses a path of more than 107 bytes (unix(7)). */
+export function unixAddress(path: string): Uint8Array {
+  const text = new TextEncoder().encode(path);
+  if (text.length > 107) throw sysError("connect", ERRNO.ENAMETOOLONG, path);
+  const address = bytes(2 + text.length + 1);
+  new DataView(address.buffer).setUint16(0, AF.UNIX, true);
+  address.set(text, 2);
+  return address;
+}
