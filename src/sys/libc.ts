@@ -56,11 +56,12 @@ const DECLARATIONS = {
 
 type Declarations = typeof DECLARATIONS;
 type Argument<T> = T extends "ptr" ? NodeJS.TypedArray | null : number;
+type Arguments<A extends readonly unknown[]> = { -readonly [I in keyof A]: Argument<A[I]> };
 
 /** Stricter than what bun:ffi infers: a pointer argument is a typed array or null, never an address. */
 type Libc = {
   readonly [K in keyof Declarations]: (
-    ...args: { [A in keyof Declarations[K]["args"]]: Argument<Declarations[K]["args"][A]> }
+    ...args: Arguments<Declarations[K]["args"]>
   ) => Declarations[K]["returns"] extends "ptr" ? Pointer | null : number;
 };
 
