@@ -48,7 +48,7 @@ export class NftContext implements Disposable {
   constructor() {
     library ??= load();
     this.#library = library;
-    this.#context = library.nft_ctx_new(0);
+    this.#context = library.nft_ctx_new(0) as Pointer | null;
     library.nft_ctx_output_set_flags(this.#context, NFT_CTX_OUTPUT_JSON);
     library.nft_ctx_buffer_output(this.#context);
     library.nft_ctx_buffer_error(this.#context);
@@ -61,8 +61,8 @@ export class NftContext implements Disposable {
     const text = (pointer: Pointer | null) => (pointer === null ? "" : new CString(pointer).toString());
     return {
       ok: result === 0,
-      output: text(this.#library.nft_ctx_get_output_buffer(this.#context)),
-      error: text(this.#library.nft_ctx_get_error_buffer(this.#context)).trim(),
+      output: text(this.#library.nft_ctx_get_output_buffer(this.#context) as Pointer | null),
+      error: text(this.#library.nft_ctx_get_error_buffer(this.#context) as Pointer | null).trim(),
     };
   }
 
