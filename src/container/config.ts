@@ -1,0 +1,308 @@
+/**
+ * What a container is asked to be (`CreateOptions`, straight from a command line or an API), what it was decided to be
+ * (`ContainerConfig`, never changed afterwards) and what has become of it (`ContainerState`).
+ */
+import type { ImageRuntimeConfig } from "../image/types.ts";
+
+/** One published port or range: `hostPort` 0 means "any free one" until the port is chosen. */
+export interface PortMapping {
+  hostIp: string;
+  hostPort: number;
+  containerPort: number;
+  protocol: "tcp" | "udp" | "sctp";
+  /** How many ports in a row; 1 for a single one. */
+  range: number;
+}
+
+export interface VolumeMount {
+  kind: "bind" | "volume" | "tmpfs";
+  /** Host path of a bind, name of a volume ("" for an anonymous one), empty for a tmpfs. */
+  source: string;
+  destination: string;
+  /** `ro`, `rw`, `z`, `rprivate`, `noexec`, `size=…`, `U`, … as given. */
+  options: string[];
+  /** Made because the image's VOLUME asks for it. */
+  fromImage?: boolean;
+}
+
+export type RestartPolicy = { name: "no" | "on-failure" | "always" | "unless-stopped"; maxRetries?: number };
+
+export interface HealthCheck {
+  /** `["CMD", …]`, `["CMD-SHELL", text]` or `["NONE"]`. */
+  test: string[];
+  /** Milliseconds. */
+  interval: number;
+  timeout: number;
+  startPeriod: number;
+  retries: number;
+}
+
+/** `--network`: how a container gets its network. */
+export type NetworkMode =
+  | { kind: "bridge"; networks: string[] }
+  | { kind: "none" }
+  | { kind: "host" }
+  | { kind: "container"; id: string }
+  | { kind: "ns"; path: string };
+
+export interface ResourceLimits {
+  /** Bytes. */
+  memory?: number;
+  memorySwap?: number;
+  memoryReservation?: number;
+  /** `--cpus`, in processors. */
+  cpus?: number;
+  cpuShares?: number;
+  cpusetCpus?: string;
+  cpusetMems?: string;
+  /** -1 or 0: no limit. */
+  pidsLimit?: number;
+  ulimits?: { name: string; soft: number; hard: number }[];
+  shmSize?: number;
+  oomScoreAdj?: number;
+}
+
+/** Exactly what was asked for; undefined where nothing was said, so that the image and containers.conf can speak. */
+export interface CreateOptions extends ResourceLimits {
+  image: string;
+  command: string[];
+  name?: string;
+  replace?: boolean;
+  pull?: "always" | "missing" | "never" | "newer";
+  platform?: string;
+  quietPull?: boolean;
+  authFile?: string;
+  tlsVerify?: boolean;
+
+  tty?: boolean;
+  interactive?: boolean;
+  env?: string[];
+  envFiles?: string[];
+  /** `--env-host`. */
+  envHost?: boolean;
+  entrypoint?: string;
+  workdir?: string;
+  user?: string;
+  groupAdd?: string[];
+  hostname?: string;
+  labels?: string[];
+  labelFiles?: string[];
+  annotations?: string[];
+  remove?: boolean;
+  restart?: string;
+  stopSignal?: string;
+  stopTimeout?: number;
+  init?: boolean;
+  cidFile?: string;
+  timezone?: string;
+  umask?: string;
+
+  network?: string[];
+  publish?: string[];
+  publishAll?: boolean;
+  expose?: string[];
+  ip?: string;
+  ip6?: string;
+  macAddress?: string;
+  networkAlias?: string[];
+  addHost?: string[];
+  noHosts?: boolean;
+  dns?: string[];
+  dnsSearch?: string[];
+  dnsOption?: string[];
+
+  volumes?: string[];
+  mounts?: string[];
+  tmpfs?: string[];
+  volumesFrom?: string[];
+  imageVolume?: "anonymous" | "bind" | "tmpfs" | "ignore";
+  readOnly?: boolean;
+  readOnlyTmpfs?: boolean;
+  devices?: string[];
+
+  capAdd?: string[];
+  capDrop?: string[];
+  privileged?: boolean;
+  securityOpt?: string[];
+  sysctl?: string[];
+  pidMode?: string;
+  ipcMode?: string;
+  utsMode?: string;
+  cgroupns?: string;
+  cgroupParent?: string;
+
+  logDriver?: string;
+  logOpt?: string[];
+
+  healthCmd?: string;
+  healthInterval?: string;
+  healthTimeout?: string;
+  healthStartPeriod?: string;
+  healthRetries?: number;
+  noHealthcheck?: boolean;
+}
+
+/** The decided container: written once at create. */
+export interface ContainerConfig {
+  id: string;
+  name: string;
+  /** Milliseconds since 1970. */
+  created: number;
+  /** The command line that made it, for `inspect`. */
+  createCommand: string[];
+  /** As the user named it, resolved to a full reference where it is one. */
+  imageName: string;
+  imageId: string;
+  imageConfig: ImageRuntimeConfig;
+  /** `…/diff` directories, topmost first. */
+  layers: string[];
+
+  args: string[];
+  entrypoint: string[];
+  command: string[];
+  /** `K=V`, complete. */
+  env: string[];
+  workdir: string;
+  /** As asked: `postgres`, `1000:1000`, "". Looked up in the container's own files at start. */
+  user: string;
+  groupAdd: string[];
+  hostname: string;
+  tty: boolean;
+  interactive: boolean;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  remove: boolean;
+  restart: RestartPolicy;
+  /** Signal number. */
+  stopSignal: number;
+  /** Seconds. */
+  stopTimeout: number;
+  init: boolean;
+  timezone?: string;
+  umask: string;
+
+  network: NetworkMode;
+  ports: PortMapping[];
+  /** Exposed but not published: `80/tcp`. */
+  exposed: string[];
+  staticIp?: string;
+  staticIp6?: string;
+  staticMac?: string;
+  aliases: string[];
+  addHost: string[];
+  noHosts: boolean;
+  dns: string[];
+  dnsSearch: string[];
+  dnsOption: string[];
+
+  mounts: VolumeMount[];
+  readOnly: boolean;
+  readOnlyTmpfs: boolean;
+  devices: { source: string; destination: string; permissions: string }[];
+  limits: ResourceLimits;
+
+  /** Effective capabilities, `CAP_CHOWN`. */
+  capabilities: string[];
+  capAdd: string[];
+  capDrop: string[];
+  privileged: boolean;
+  securityOpt: string[];
+  sysctl: Record<string, string>;
+  pidMode: string;
+  ipcMode: string;
+  utsMode: string;
+  cgroupns: string;
+  cgroupParent: string;
+
+  logDriver: "k8s-file" | "json-file" | "none";
+  logPath: string;
+  logMaxSize?: number;
+  logTag?: string;
+  health?: HealthCheck;
+}
+
+export type Phase = "creating" | "created" | "starting" | "running" | "stopping" | "exited" | "removing";
+
+/** What one network gave to a container. */
+export interface NetworkAttachment {
+  network: string;
+  ifName: string;
+  /** `10.88.0.5`, and so on; "" where there is none. */
+  ipv4: string;
+  ipv4Prefix: number;
+  gateway: string;
+  ipv6: string;
+  ipv6Prefix: number;
+  ipv6Gateway: string;
+  mac: string;
+  bridge: string;
+  dns: { nameservers: string[]; search: string[]; options: string[] };
+  aliases: string[];
+}
+
+/** What has become of a container; replaced as a whole at each change. */
+export interface ContainerState {
+  /** Written before the namespace is made. "" when the network is not ours. */
+  netnsPath: string;
+  /** Networks that an ADD was begun for, written before it. */
+  networksBegun: { network: string; ifName: string }[];
+  attachments: NetworkAttachment[];
+  /** With host ports chosen. */
+  ports: PortMapping[];
+  mounted: boolean;
+  pid: number;
+  conmonPid: number;
+  /** Boot in which it was started. */
+  bootId: string;
+  /** Milliseconds since 1970; 0 for never. */
+  startedAt: number;
+  finishedAt: number;
+  exitCode: number;
+  oomKilled: boolean;
+  /** Why the last start failed. */
+  error: string;
+  restartCount: number;
+  /** A person stopped it, so restart policies keep still. */
+  stoppedByUser: boolean;
+  runtime: string;
+  anonymousVolumes: string[];
+  execs: { id: string; pid: number; command: string[]; exitCode?: number }[];
+  health?: { status: "starting" | "healthy" | "unhealthy"; failingStreak: number; log: HealthLogEntry[] };
+}
+
+export interface HealthLogEntry {
+  start: string;
+  end: string;
+  exitCode: number;
+  output: string;
+}
+
+/** A container as the database holds it. */
+export interface Container {
+  config: ContainerConfig;
+  phase: Phase;
+  state: ContainerState;
+}
+
+export function newState(): ContainerState {
+  return {
+    netnsPath: "",
+    networksBegun: [],
+    attachments: [],
+    ports: [],
+    mounted: false,
+    pid: 0,
+    conmonPid: 0,
+    bootId: "",
+    startedAt: 0,
+    finishedAt: 0,
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    restartCount: 0,
+    stoppedByUser: false,
+    runtime: "",
+    anonymousVolumes: [],
+    execs: [],
+  };
+}
