@@ -1,0 +1,149 @@
+/** From a command line to a verb: global options, the tree of nouns and verbs, help, unknown commands. */
+import { UserError } from "../base/errors.ts";
+import { setLogLevel } from "../base/log.ts";
+import type { GlobalOptions } from "../container/engine.ts";
+import type { Entry, Invocation } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { describeFlags, type Flag, parseFlags, type Values } from "./flags.ts";
+import { VERSION } from "./version.ts";
+
+const GLOBAL_FLAGS: readonly Flag[] = [
+  { long: "cgroup-manager", kind: "string", help: 'Cgroup manager to use ("cgroupfs"|"systemd")' },
+  { long: "cni-plugin-dir", kind: "array", help: "Directory with CNI plugins of other makers" },
+  { long: "conmon", kind: "string", help: "Path of the conmon binary" },
+  { long: "help", kind: "bool", help: "Help for portolan" },
+  {
+    long: "log-level",
+    kind: "string",
+    help: "Log messages above specified level (debug, info, warn, error)",
+  },
+  {
+    long: "network-config-dir",
+    kind: "string",
+    help: "Path of the configuration directory for networks",
+    aliases: ["cni-config-dir"],
+  },
+  { long: "root", kind: "string", help: "Directory of images, containers, volumes and the state database" },
+  { long: "runroot", kind: "string", help: "Directory of what dies with the boot" },
+  { long: "runtime", kind: "string", help: "Path of the OCI runtime, or its name (crun, runc)" },
+  { long: "version", short: "v", kind: "bool", help: "Version of portolan" },
+];
+
+function globalOptions(values: Values): GlobalOptions {
+  return {
+    root: values.string("root"),
+    runRoot: values.string("runroot"),
+    logLevel: values.string("log-level"),
+    networkConfigDir: values.string("network-config-dir"),
+    runtime: values.string("runtime"),
+    conmon: values.string("conmon"),
+    cgroupManager: values.string("cgroup-manager"),
+    cniPluginDirs: values.has("cni-plugin-dir") ? values.list("cni-plugin-dir") : undefined,
+  };
+}
+
+/** The `Available Commands:` page of a noun, or of the program. */
+function nounHelp(path: string, summary: string, entries: readonly Entry[], flags: readonly Flag[]): string {
+  const shown = entries.filter(entry => !entry.hidden).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const width = Math.max(...shown.map(entry => entry.name.length));
+  const lines = shown.map(entry => `  ${entry.name.padEnd(width)}  ${entry.summary}`);
+  const options = flags.length ? `\n\nOptions:\n${describeFlags(flags)}` : "";
+  return `${summary}\n\nUsage:\n  ${path}${flags.length ? " [options]" : ""} [command]\n\nAvailable Commands:\n${lines.join("\n")}${options}\n`;
+}
+
+function unknownCommand(path: string, word: string, entries: readonly Entry[]): never {
+  const similar = entries
+    .filter(entry => !entry.hidden && distance(entry.name, word) <= 2)
+    .map(entry => entry.name);
+  const suggestion = similar.length
+    ? `; did you mean ${similar.map(name => `\`${name}\``).join(" or ")}?`
+    : "";
+  throw new UserError(`unrecognized command \`${path} ${word}\`${suggestion}`, {
+    status: 400,
+    hint: `See '${path} --help'`,
+  });
+}
+
+/** Levenshtein distance, for suggestions. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const above = row;
+    row = [i];
+    for (let j = 1; j <= b.length; j++)
+      row[j] = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+  }
+  return row[b.length]!;
+}
+
+const HELP: Flag = { long: "help", kind: "bool", help: "Show this help" };
+
+/** Runs one command line (without the program's own name); gives the exit code. */
+export async function runProgram(argv: readonly string[]): Promise<number> {
+  const { values, args } = parseFlags(GLOBAL_FLAGS, argv, { path: "portolan", interspersed: false });
+  const level = values.string("log-level");
+  if (level !== undefined && !setLogLevel(level))
+    throw new UserError(
+      `log level ${JSON.stringify(level)} is not supported, choose from: trace, debug, info, warn, error`,
+    );
+  const summary = "Manage containers, their images and their networks";
+  if (values.bool("version")) {
+    process.stdout.write(`portolan version ${VERSION}\n`);
+    return 0;
+  }
+  if (args.length === 0 || values.bool("help")) {
+    process.stdout.write(nounHelp("portolan", summary, COMMANDS, GLOBAL_FLAGS));
+    return args.length === 0 && !values.bool("help") ? 125 : 0;
+  }
+
+  let entries: readonly Entry[] = COMMANDS;
+  let path = "portolan";
+  let rest = args;
+  for (;;) {
+    const word = rest[0]!;
+    const entry = entries.find(one => one.name === word || one.aliases?.includes(word));
+    if (entry === undefined) unknownCommand(path, word, entries);
+    path = `${path} ${word}`;
+    rest = rest.slice(1);
+    if ("load" in entry) return runVerb(path, entry, rest, globalOptions(values), ["portolan", ...argv]);
+    if (rest.length === 0 || rest[0] === "--help" || rest[0] === "-h") {
+      process.stdout.write(nounHelp(path, entry.summary, entry.verbs, []));
+      return rest.length === 0 ? 125 : 0;
+    }
+    entries = entry.verbs;
+  }
+}
+
+async function runVerb(
+  path: string,
+  entry: Extract<Entry, { load: unknown }>,
+  argv: readonly string[],
+  global: GlobalOptions,
+  commandLine: string[],
+): Promise<number> {
+  const command = await entry.load();
+  const help = command.flags.some(flag => flag.short === "h") ? HELP : { ...HELP, short: "h" };
+  const { values, args } = parseFlags([...command.flags, help], argv, {
+    path,
+    interspersed: command.interspersed,
+  });
+  if (values.bool("help")) {
+    const options = command.flags.length ? `\n\nOptions:\n${describeFlags(command.flags)}` : "";
+    process.stdout.write(`${command.summary}\n\nUsage:\n  ${path} ${command.usage}${options}\n`);
+    return 0;
+  }
+  const invocation: Invocation = {
+    path,
+    args,
+    flags: values,
+    global,
+    commandLine,
+    engine: async () => {
+      const { Engine } = await import("../container/engine.ts");
+      const engine = Engine.open(global);
+      await engine.repair();
+      return engine;
+    },
+  };
+  return (await command.run(invocation)) ?? 0;
+}

@@ -1,0 +1,27 @@
+/**
+ * Where every name of the executable begins. Nothing heavy is imported here: each way in loads only what it needs.
+ *
+ * The verbs that begin with `__` are Portolan calling itself: the unpacker in its chroot, the timer of a health check.
+ */
+import { report } from "./cli/report.ts";
+
+async function main(argv: readonly string[]): Promise<number> {
+  switch (argv[0]) {
+    case "__untar":
+      return (await import("./image/unpack.ts")).untarMain(argv.slice(1));
+    case "__health":
+      return (await import("./container/health.ts")).healthMain(argv.slice(1));
+    default:
+      return (await import("./cli/program.ts")).runProgram(argv);
+  }
+}
+
+/** A reader that went away (`portolan ps | head -1`) ends us quietly, as it ends every Unix filter. */
+process.stdout.on("error", error => {
+  if ((error as { code?: string }).code === "EPIPE") process.exit(0);
+});
+
+main(process.argv.slice(2)).then(
+  code => process.exit(code),
+  error => process.exit(report(error)),
+);
