@@ -1,0 +1,36 @@
+# Portolan. `make run` and `make test` set up everything they need.
+PREFIX ?= /usr/local
+BUN := npx --no-install bun
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help setup build run test check bench install clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+setup: ## install the Debian packages and npm packages that Portolan needs
+	@scripts/setup.sh
+
+build: setup ## one executable, dist/portolan
+	@$(BUN) run scripts/build.ts
+
+run: build ## run a real web server, published on port 8080
+	@$(SUDO) node_modules/.bin/bun run scripts/run.ts
+
+test: build ## every test; those that need root are run by root
+	@scripts/setup.sh test
+	@$(SUDO) node_modules/.bin/bun run scripts/test.ts
+
+check: setup ## format, lint, types
+	@npx --no-install biome check .
+	@npx --no-install tsc --noEmit
+
+bench: build ## ratios to podman and to the Go plugins, in one run
+	@scripts/setup.sh test
+	@$(SUDO) node_modules/.bin/bun run bench/all.ts
+
+install: build ## copy the executable to $(PREFIX)/bin
+	@$(SUDO) install -D -m 0755 dist/portolan $(DESTDIR)$(PREFIX)/bin/portolan
+
+clean: ## remove what was built
+	@rm -rf dist

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs what Portolan needs on Debian 12, and says what each package is for. Only what is missing is installed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# package: what it is for
+packages='
+conmon: holds terminals, logs and exit codes of containers
+runc: starts container processes (OCI runtime)
+libnftables1: firewall rules, as transactions
+golang-github-containers-common: seccomp profile, containers.conf and registries.conf
+catatonit: the init of --init
+ca-certificates: HTTPS to registries
+uidmap: user namespaces
+curl: fetching the published page
+'
+test_packages='
+iproute2: the tests read the network with ip(8)
+nftables: the tests read the firewall with nft(8)
+containernetworking-plugins: the Go CNI plugins, to compare with and to share state with
+podman: to compare with
+docker-registry: a real registry for pulls
+skopeo: fills that registry
+busybox-static: a small image made on the spot
+'
+
+missing=()
+while IFS=: read -r name purpose; do
+  [ -n "$name" ] || continue
+  dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' && continue
+  echo "setup: $name:$purpose"
+  missing+=("$name")
+done <<<"$packages$([ "${1:-}" = test ] && echo "$test_packages")"
+
+if [ "${#missing[@]}" -gt 0 ]; then
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+stamp=node_modules/.portolan-lock
+if ! cmp -s package-lock.json "$stamp" 2>/dev/null; then
+  echo "setup: npm packages (Bun, TypeScript, biome, …)"
+  npm ci --no-audit --no-fund --loglevel=error
+  # Bun's npm package puts its executable in place after the install; npm may be set to run no such step.
+  npx --no-install bun --version >/dev/null 2>&1 || node node_modules/bun/install.js
+  cp package-lock.json "$stamp"
+fi

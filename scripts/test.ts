@@ -1,0 +1,43 @@
+/**
+ * Runs every test: the pure ones beside the code, then those that need root and a kernel. Ends with one line,
+ * `N passed, N failed[, N skipped]`; a file that can't run here is skipped whole, with its reason.
+ */
+import { Glob } from "bun";
+
+const isRoot = process.getuid?.() === 0;
+const files = (pattern: string) => [...new Glob(pattern).scanSync(".")].sort();
+const pure = files("src/**/*.test.ts").concat(files("test/house/*.test.ts"));
+const rooted = files("test/**/*.test.ts").filter(file => !file.startsWith("test/house/"));
+
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+
+function run(group: string[]): void {
+  const child = Bun.spawnSync(
+    [process.execPath, "test", "--timeout", "120000", ...group.map(file => `./${file}`)],
+    {
+      stdout: "inherit",
+      stderr: "pipe",
+    },
+  );
+  const text = child.stderr.toString();
+  process.stdout.write(text);
+  const count = (word: string) => Number(new RegExp(`^\\s*(\\d+) ${word}$`, "m").exec(text)?.[1] ?? 0);
+  passed += count("pass");
+  failed += count("fail");
+  skipped += count("skip");
+  if (child.exitCode !== 0 && count("fail") === 0) failed += 1;
+}
+
+run(pure);
+if (isRoot) for (const file of rooted) run([file]);
+else {
+  skipped += rooted.length;
+  console.log(
+    `skipped: ${rooted.length} files of tests that make namespaces, mounts and containers; they need root`,
+  );
+}
+
+console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);
