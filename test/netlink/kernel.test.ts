@@ -1,0 +1,208 @@
+/** What we read and write by netlink is what ip(8) writes and reads. */
+import { expect, test } from "bun:test";
+import { addAddress, addresses, deleteAddress } from "../../src/netlink/address.ts";
+import {
+  addLink,
+  addTap,
+  deleteLink,
+  linkByName,
+  links,
+  setBridgePort,
+  setLink,
+} from "../../src/netlink/link.ts";
+import { addRoute, deleteRoute, routes, routeTo } from "../../src/netlink/route.ts";
+import { NetlinkSocket } from "../../src/netlink/socket.ts";
+import { closeFd } from "../../src/sys/fd.ts";
+import { openCurrent } from "../../src/sys/netns.ts";
+import { TestNetns } from "../support/netns.ts";
+
+type IpLink = {
+  ifindex: number;
+  ifname: string;
+  mtu: number;
+  address: string;
+  operstate: string;
+  master?: string;
+  linkinfo?: { info_kind: string };
+  txqlen?: number;
+};
+type IpAddr = {
+  ifname: string;
+  addr_info: { local: string; prefixlen: number; scope: string; broadcast?: string }[];
+};
+type IpRoute = { dst: string; gateway?: string; dev: string; metric?: number; prefsrc?: string };
+
+test("links that ip makes are read as ip shows them", () => {
+  using ns = new TestNetns();
+  ns.sh("ip", "link", "add", "br0", "type", "bridge");
+  ns.sh("ip", "link", "add", "v0", "mtu", "1400", "type", "veth", "peer", "name", "v1");
+  ns.sh("ip", "link", "set", "v0", "master", "br0", "up");
+  ns.sh("ip", "link", "set", "br0", "up");
+  ns.run(() => {
+    using nl = new NetlinkSocket();
+    const ours = links(nl);
+    const theirs = ns.json<IpLink[]>("ip", "-j", "-d", "link");
+    expect(ours.map(link => link.name).sort()).toEqual(theirs.map(link => link.ifname).sort());
+    for (const one of theirs) {
+      const link = ours.find(other => other.name === one.ifname)!;
+      expect([
+        link.index,
+        link.mtu,
+        link.mac,
+        link.operState.toUpperCase(),
+        link.kind,
+        link.txQueueLength,
+      ]).toEqual([
+        one.ifindex,
+        one.mtu,
+        one.address,
+        one.operstate,
+        one.linkinfo?.info_kind ?? "",
+        one.txqlen ?? 0,
+      ]);
+      if (one.master) expect(link.master).toBe(ours.find(other => other.name === one.master)!.index);
+    }
+    expect(linkByName(nl, "v0")!.peerIndex).toBe(linkByName(nl, "v1")!.index);
+    expect(linkByName(nl, "nothing")).toBeUndefined();
+  });
+});
+
+test("links that we make are shown by ip: bridge, veth into another namespace, macvlan, vxlan, tap, bridge port", () => {
+  using ns = new TestNetns("a");
+  using other = new TestNetns("b");
+  const there = other.run(openCurrent);
+  try {
+    ns.run(() => {
+      using nl = new NetlinkSocket();
+      addLink(nl, { kind: "bridge", name: "br0", mac: "02:11:22:33:44:55", up: true });
+      const bridge = linkByName(nl, "br0")!;
+      addLink(nl, {
+        kind: "veth",
+        name: "veth0",
+        master: bridge.index,
+        mtu: 1400,
+        up: true,
+        peer: { name: "eth0", netns: there, mac: "02:aa:bb:cc:dd:ee", mtu: 1400 },
+      });
+      setBridgePort(nl, linkByName(nl, "veth0")!.index, { hairpin: true, isolated: true });
+      addLink(nl, { kind: "macvlan", name: "mv0", parent: bridge.index, macvlanMode: "bridge" });
+      addLink(nl, {
+        kind: "vxlan",
+        name: "vx0",
+        vxlan: { id: 42, local: "192.0.2.1", port: 8472, learning: false },
+      });
+      addTap("tap0");
+    });
+  } finally {
+    closeFd(there);
+  }
+  const shown = new Map(
+    ns
+      .json<
+        (IpLink & {
+          linkinfo: {
+            info_kind: string;
+            info_data?: Record<string, unknown>;
+            info_slave_data?: Record<string, unknown>;
+          };
+        })[]
+      >("ip", "-j", "-d", "link")
+      .map(one => [one.ifname, one]),
+  );
+  expect(shown.get("br0")!.address).toBe("02:11:22:33:44:55");
+  expect(shown.get("veth0")!.master).toBe("br0");
+  expect(shown.get("veth0")!.linkinfo.info_slave_data).toMatchObject({ hairpin: true, isolated: true });
+  expect(shown.get("mv0")!.linkinfo).toMatchObject({ info_kind: "macvlan", info_data: { mode: "bridge" } });
+  expect(shown.get("vx0")!.linkinfo).toMatchObject({
+    info_kind: "vxlan",
+    info_data: { id: 42, local: "192.0.2.1", port: 8472 },
+  });
+  expect(shown.get("tap0")!.linkinfo).toMatchObject({
+    info_kind: "tun",
+    info_data: { type: "tap", persist: true },
+  });
+  expect(other.json<IpLink[]>("ip", "-j", "link", "show", "eth0")[0]).toMatchObject({
+    address: "02:aa:bb:cc:dd:ee",
+    mtu: 1400,
+  });
+  ns.run(() => {
+    using nl = new NetlinkSocket();
+    deleteLink(nl, linkByName(nl, "veth0")!.index);
+  });
+  expect(() => other.sh("ip", "link", "show", "eth0")).toThrow("does not exist");
+});
+
+test("addresses and routes, both ways", () => {
+  using ns = new TestNetns();
+  ns.sh("ip", "link", "add", "br0", "type", "bridge");
+  ns.run(() => {
+    using nl = new NetlinkSocket();
+    const { index } = linkByName(nl, "br0")!;
+    setLink(nl, index, { up: true });
+    addAddress(nl, { index, address: "10.88.3.4/16" });
+    addAddress(nl, { index, address: "fd00::5/64" });
+    addRoute(nl, { dst: "0.0.0.0/0", gateway: "10.88.0.1", index, metric: 77 });
+    addRoute(nl, { dst: "fd01::/48", gateway: "fd00::1", index });
+    const shown = ns.json<IpAddr[]>("ip", "-j", "addr", "show", "br0")[0]!.addr_info;
+    expect(shown.find(one => one.local === "10.88.3.4")).toMatchObject({
+      prefixlen: 16,
+      scope: "global",
+      broadcast: "10.88.255.255",
+    });
+    for (const row of addresses(nl, { index })) {
+      expect(shown.find(one => one.local === row.ip)).toMatchObject({
+        prefixlen: row.prefix,
+        scope: row.scope,
+      });
+    }
+    const theirs = [
+      ...ns.json<IpRoute[]>("ip", "-j", "route"),
+      ...ns.json<IpRoute[]>("ip", "-6", "-j", "route"),
+    ];
+    const ours = routes(nl);
+    expect(ours.length).toBe(theirs.length);
+    expect(ours.find(one => one.dst === "0.0.0.0/0")).toMatchObject({
+      gateway: "10.88.0.1",
+      metric: 77,
+      index,
+    });
+    expect(theirs.find(one => one.dst === "default")).toMatchObject({
+      gateway: "10.88.0.1",
+      metric: 77,
+      dev: "br0",
+    });
+    expect(theirs.find(one => one.dst === "fd01::/48")).toMatchObject({ gateway: "fd00::1", dev: "br0" });
+    expect(routeTo(nl, "8.8.8.8")!.gateway).toBe("10.88.0.1");
+    deleteRoute(nl, { dst: "0.0.0.0/0", gateway: "10.88.0.1", index, metric: 77 });
+    expect(routeTo(nl, "8.8.8.8")).toBeUndefined();
+    deleteAddress(nl, index, "10.88.3.4/16");
+    expect(addresses(nl, { index, family: 4 })).toEqual([]);
+  });
+});
+
+test("the kernel's own words reach the person", () => {
+  using ns = new TestNetns();
+  ns.run(() => {
+    using nl = new NetlinkSocket();
+    addLink(nl, { kind: "bridge", name: "br0" });
+    const { index } = linkByName(nl, "br0")!;
+    expect(() => addLink(nl, { kind: "bridge", name: "br0" })).toThrow("add bridge br0: file exists");
+    expect(() => setLink(nl, index, { mtu: 10 })).toThrow(/mtu less than device minimum|invalid argument/);
+    expect(() => addRoute(nl, { dst: "10.9.0.0/16", gateway: "10.1.1.1", index })).toThrow(
+      /Nexthop has invalid gateway|unreachable|down/,
+    );
+    expect(() => addAddress(nl, { index, address: "10.88.0.1" })).toThrow("invalid address");
+    expect(() => addLink(nl, { kind: "bridge", name: "a-name-that-is-too-long" })).toThrow(
+      "no name for a network interface",
+    );
+  });
+});
+
+test("two hundred links are all in one dump", () => {
+  using ns = new TestNetns();
+  ns.run(() => {
+    using nl = new NetlinkSocket();
+    for (let number = 0; number < 200; number++) addLink(nl, { kind: "bridge", name: `b${number}` });
+    expect(links(nl).filter(link => link.kind === "bridge").length).toBe(200);
+  });
+});
