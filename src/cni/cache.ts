@@ -1,0 +1,92 @@
+/** The result cache, in libcni's form: what DEL needs when the namespace and the conflist may be gone. */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hasCode } from "../base/errors.ts";
+import { formatResult, parseResult } from "./result.ts";
+import type { Result } from "./types.ts";
+
+export interface CacheEntry {
+  containerId: string;
+  ifName: string;
+  networkName: string;
+  netns: string;
+  /** The conflist's own text. */
+  config: string;
+  cniArgs: [string, string][];
+  capabilityArgs: Record<string, unknown>;
+  result: Result;
+}
+
+export class ResultCache {
+  constructor(readonly directory = "/var/lib/cni/results") {}
+
+  #path(network: string, containerId: string, ifName: string): string {
+    return join(this.directory, `${network}-${containerId}-${ifName}`);
+  }
+
+  write(entry: CacheEntry): void {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    const path = this.#path(entry.networkName, entry.containerId, entry.ifName);
+    const text = JSON.stringify({
+      kind: "cniCacheV1",
+      containerId: entry.containerId,
+      config: Buffer.from(entry.config).toString("base64"),
+      ifName: entry.ifName,
+      networkName: entry.networkName,
+      netns: entry.netns || undefined,
+      cniArgs: entry.cniArgs.length ? entry.cniArgs : undefined,
+      capabilityArgs: Object.keys(entry.capabilityArgs).length ? entry.capabilityArgs : undefined,
+      result: formatResult(entry.result, entry.result.cniVersion),
+    });
+    // A kill between two writes must not leave half a file: DEL would then know nothing.
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+
+  /** The entry; undefined where there is none or it can't be read (DEL goes on without). */
+  read(network: string, containerId: string, ifName: string): CacheEntry | undefined {
+    try {
+      const data = JSON.parse(readFileSync(this.#path(network, containerId, ifName), "utf8")) as Record<
+        string,
+        unknown
+      >;
+      if (data.kind !== "cniCacheV1") return undefined;
+      return {
+        containerId,
+        ifName,
+        networkName: network,
+        netns: (data.netns as string | undefined) ?? "",
+        config: Buffer.from(String(data.config ?? ""), "base64").toString(),
+        cniArgs: (data.cniArgs as [string, string][] | undefined) ?? [],
+        capabilityArgs: (data.capabilityArgs as Record<string, unknown> | undefined) ?? {},
+        result: parseResult(data.result, "0.4.0"),
+      };
+    } catch {
+      return undefined;
+    }
+  }
+
+  remove(network: string, containerId: string, ifName: string): void {
+    const path = this.#path(network, containerId, ifName);
+    for (const one of [path, `${path}.new`]) rmSync(one, { force: true });
+  }
+
+  /** Every entry of a network. */
+  entries(network: string): { containerId: string; ifName: string }[] {
+    try {
+      return readdirSync(this.directory)
+        .filter(name => name.startsWith(`${network}-`))
+        .flatMap(name => {
+          const data = JSON.parse(readFileSync(join(this.directory, name), "utf8")) as {
+            networkName?: string;
+            containerId: string;
+            ifName: string;
+          };
+          return data.networkName === network ? [{ containerId: data.containerId, ifName: data.ifName }] : [];
+        });
+    } catch (error) {
+      if (hasCode(error, "ENOENT")) return [];
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/** Network configurations on disk: `*.conflist` in one directory, as podman 4 and containerd write them. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { errorText, hasCode } from "../base/errors.ts";
+import { log } from "../base/log.ts";
+import { CNI_ERROR, CniError, type NetConfList, type PluginConf, SUPPORTED_VERSIONS } from "./types.ts";
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Reads one conflist. Throws CniError with the specification's codes. */
+export function parseConfList(source: string): NetConfList {
+  let data: unknown;
+  try {
+    data = JSON.parse(source);
+  } catch (error) {
+    throw new CniError(CNI_ERROR.DECODE, "error parsing configuration list", errorText(error));
+  }
+  if (!isObject(data))
+    throw new CniError(CNI_ERROR.DECODE, "error parsing configuration list", "it is no JSON object");
+  const { name, plugins } = data;
+  if (typeof name !== "string" || name === "")
+    throw new CniError(CNI_ERROR.INVALID_CONFIG, "missing network name");
+  if (!NAME.test(name))
+    throw new CniError(CNI_ERROR.INVALID_CONFIG, "invalid characters found in network name", name);
+  if (!Array.isArray(plugins) || plugins.length === 0)
+    throw new CniError(CNI_ERROR.INVALID_CONFIG, "error parsing configuration list", "no plugins in list");
+  for (const plugin of plugins) {
+    if (!isObject(plugin) || typeof plugin.type !== "string" || plugin.type === "")
+      throw new CniError(
+        CNI_ERROR.INVALID_CONFIG,
+        "error parsing configuration list",
+        "a plugin without a type",
+      );
+    if (/[/\\]|^\.\.?$/.test(plugin.type))
+      throw new CniError(CNI_ERROR.INVALID_CONFIG, "invalid plugin name", plugin.type);
+  }
+  return {
+    name,
+    cniVersion: effectiveVersion(data),
+    disableCheck: data.disableCheck === true || data.disableCheck === "true",
+    plugins: plugins as PluginConf[],
+    source,
+  };
+}
+
+/** The highest of `cniVersions` and `cniVersion` that we know (libcni's rule). */
+function effectiveVersion(data: Record<string, unknown>): string {
+  const listed = Array.isArray(data.cniVersions)
+    ? data.cniVersions.filter(one => typeof one === "string")
+    : [];
+  const single = typeof data.cniVersion === "string" && data.cniVersion !== "" ? data.cniVersion : "0.1.0";
+  const known = SUPPORTED_VERSIONS.filter(version => version === single || listed.includes(version));
+  const best = known.at(-1);
+  if (!best)
+    throw new CniError(
+      CNI_ERROR.INCOMPATIBLE_VERSION,
+      "incompatible CNI versions",
+      `config is ${JSON.stringify(single)}, this runtime supports ${SUPPORTED_VERSIONS.join(", ")}`,
+    );
+  return best;
+}
+
+/** Every usable conflist in `directory`, in the order of the files' names; a bad or repeated one is warned of and left out. */
+export function loadConfLists(directory: string): Map<string, { list: NetConfList; path: string }> {
+  const found = new Map<string, { list: NetConfList; path: string }>();
+  let names: string[];
+  try {
+    names = readdirSync(directory)
+      .filter(name => name.endsWith(".conflist"))
+      .sort();
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR")) return found;
+    throw error;
+  }
+  for (const name of names) {
+    const path = join(directory, name);
+    try {
+      const list = parseConfList(readFileSync(path, "utf8"));
+      if (found.has(list.name))
+        log.warn(
+          `CNI network ${list.name} of ${path} is left out: ${found.get(list.name)!.path} has that name already`,
+        );
+      else found.set(list.name, { list, path });
+    } catch (error) {
+      log.warn(`error loading CNI config file ${path}: ${errorText(error)}`);
+    }
+  }
+  return found;
+}
+
+/** The network that every rootful container joins unless told otherwise: the article's `87-podman-bridge.conflist`. */
+export const DEFAULT_NETWORK = "podman";
+export const DEFAULT_CONFLIST = JSON.stringify({
+  cniVersion: "0.4.0",
+  name: DEFAULT_NETWORK,
+  plugins: [
+    {
+      type: "bridge",
+      bridge: "cni0",
+      isGateway: true,
+      ipMasq: true,
+      ipam: {
+        type: "host-local",
+        routes: [{ dst: "0.0.0.0/0" }],
+        ranges: [[{ subnet: "10.88.0.0/16", gateway: "10.88.0.1" }]],
+      },
+    },
+    { type: "portmap", capabilities: { portMappings: true } },
+    { type: "firewall" },
+    { type: "tuning" },
+  ],
+});

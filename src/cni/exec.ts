@@ -1,0 +1,102 @@
+/** Foreign plugins: found on CNI_PATH, executed as the specification says (§2, §4). */
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import { hasCode } from "../base/errors.ts";
+import { CNI_ERROR, CniError } from "./types.ts";
+
+export interface Invocation {
+  command: "ADD" | "DEL" | "CHECK" | "GC" | "STATUS" | "VERSION";
+  containerId: string;
+  netns: string;
+  ifName: string;
+  /** CNI_ARGS, `K=V;K=V`. */
+  args: string;
+  path: readonly string[];
+}
+
+/** The executable of a plugin type; CniError where no directory of the path has it. */
+export function findPlugin(type: string, path: readonly string[]): string {
+  for (const directory of path) {
+    const file = join(directory, type);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {}
+  }
+  throw new CniError(
+    CNI_ERROR.INVALID_CONFIG,
+    `failed to find plugin ${JSON.stringify(type)} in path [${path.join(" ")}]`,
+  );
+}
+
+/** libcni sends keys sorted; some plugins are tested against that. */
+function sortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedKeys);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, one]) => [key, sortedKeys(one)]),
+  );
+}
+
+const ATTEMPTS_WHILE_BUSY = 5;
+
+/** Runs a plugin; what it printed as JSON, or undefined for nothing. Its error object becomes a CniError. */
+export async function execPlugin(
+  type: string,
+  conf: Record<string, unknown>,
+  invocation: Invocation,
+): Promise<unknown> {
+  const file = findPlugin(type, invocation.path);
+  const env = {
+    ...process.env,
+    CNI_COMMAND: invocation.command,
+    CNI_CONTAINERID: invocation.containerId,
+    CNI_NETNS: invocation.netns,
+    CNI_IFNAME: invocation.ifName,
+    CNI_ARGS: invocation.args,
+    CNI_PATH: invocation.path.join(":"),
+  };
+  const stdin = new TextEncoder().encode(JSON.stringify(sortedKeys(conf)));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const child = Bun.spawn([file], { env, stdin, stdout: "pipe", stderr: "pipe" });
+      const [out, err, code] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+        child.exited,
+      ]);
+      if (code === 0) return out.trim() === "" ? undefined : decode(type, out);
+      throw failure(type, out, err, code);
+    } catch (error) {
+      // A plugin that is just being installed is still open for writing.
+      if (!hasCode(error, "ETXTBSY") || attempt >= ATTEMPTS_WHILE_BUSY) throw error;
+      await Bun.sleep(1000);
+    }
+  }
+}
+
+function decode(type: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new CniError(CNI_ERROR.DECODE, `plugin ${type} answered with something that is no JSON`);
+  }
+}
+
+function failure(type: string, out: string, err: string, code: number): CniError {
+  if (out.trim() === "")
+    return new CniError(
+      CNI_ERROR.INTERNAL,
+      err.trim()
+        ? `netplugin failed: ${JSON.stringify(err.trim())}`
+        : `netplugin failed with no error message: exit status ${code}`,
+    );
+  const said = decode(type, out) as { code?: number; msg?: string; details?: string };
+  return new CniError(
+    said.code ?? CNI_ERROR.INTERNAL,
+    `plugin type=${JSON.stringify(type)} failed: ${said.msg ?? "no message"}`,
+    said.details,
+  );
+}

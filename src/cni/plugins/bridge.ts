@@ -1,0 +1,275 @@
+/**
+ * bridge: a veth pair between the namespace and a bridge of the host, which is the containers' gateway.
+ *
+ * ADD: the bridge, made where it is missing → a veth made inside the namespace with its peer on the bridge → addresses
+ * from IPAM → addresses and routes in the namespace → gateway address on the bridge, forwarding → source NAT.
+ */
+import { existsSync, writeFileSync } from "node:fs";
+import { hasCode } from "../../base/errors.ts";
+import { addElements, removeElements } from "../../firewall/table.ts";
+import { addAddress, addresses, deleteAddress, IFA_F } from "../../netlink/address.ts";
+import {
+  addLink,
+  deleteLink,
+  type Link,
+  linkByIndex,
+  linkByName,
+  setBridgePort,
+  setLink,
+} from "../../netlink/link.ts";
+import { addRoute, networkText } from "../../netlink/route.ts";
+import { NetlinkSocket } from "../../netlink/socket.ts";
+import { closeFd } from "../../sys/fd.ts";
+import * as netns from "../../sys/netns.ts";
+import {
+  bigIntToIp,
+  contains,
+  formatIP,
+  ipToBigInt,
+  networkOf,
+  parseCidr,
+  parseIP,
+} from "../../wire/addr.ts";
+import { CNI_ERROR, CniError, type Result } from "../types.ts";
+import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+
+interface BridgeConf {
+  bridge?: string;
+  isGateway?: boolean;
+  isDefaultGateway?: boolean;
+  forceAddress?: boolean;
+  ipMasq?: boolean;
+  mtu?: number;
+  hairpinMode?: boolean;
+  promiscMode?: boolean;
+  portIsolation?: boolean;
+  vlan?: number;
+  mac?: string;
+}
+
+const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
+const bridgeName = (conf: BridgeConf) => conf.bridge || "cni0";
+const ownerOf = (context: PluginContext) => `${context.containerId}.bridge`;
+
+function sysctl(path: string, text: string): void {
+  const file = `/proc/sys/net/${path}`;
+  if (existsSync(file)) writeFileSync(file, text);
+}
+
+function confOf(context: PluginContext): BridgeConf {
+  const conf = context.conf as unknown as BridgeConf;
+  if (conf.hairpinMode && conf.promiscMode)
+    throw invalid("cannot set hairpin mode and promiscuous mode at the same time");
+  if (conf.vlan) throw new CniError(CNI_ERROR.UNSUPPORTED_FIELD, "bridge: vlan is not supported yet");
+  return { ...conf, isGateway: conf.isGateway || conf.isDefaultGateway };
+}
+
+/** The bridge, made and up. Another process may make it at the same moment. */
+function ensureBridge(nl: NetlinkSocket, conf: BridgeConf): Link {
+  const name = bridgeName(conf);
+  let bridge = linkByName(nl, name);
+  if (!bridge) {
+    try {
+      addLink(nl, { kind: "bridge", name, mtu: conf.mtu });
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+    }
+    bridge = linkByName(nl, name)!;
+    sysctl(`ipv6/conf/${name}/accept_ra`, "0");
+  }
+  if (bridge.kind !== "bridge")
+    throw new CniError(CNI_ERROR.INTERNAL, `${name} already exists but is not a bridge`);
+  if (!bridge.up || (conf.promiscMode && !bridge.promisc))
+    setLink(nl, bridge.index, { up: true, promisc: conf.promiscMode ? true : undefined });
+  return bridge;
+}
+
+const randomName = () => `veth${crypto.randomUUID().slice(0, 8)}`;
+
+/** A veth made from inside the namespace, its peer straight on the bridge of the host. */
+function makePair(context: PluginContext, conf: BridgeConf, home: number, mac: string | undefined): string {
+  for (let attempt = 0; ; attempt++) {
+    const hostName = randomName();
+    try {
+      netns.run(context.netns, () => {
+        using nl = new NetlinkSocket();
+        addLink(nl, {
+          kind: "veth",
+          name: context.ifName,
+          mac,
+          mtu: conf.mtu,
+          peer: { name: hostName, netns: home, mtu: conf.mtu },
+        });
+      });
+      return hostName;
+    } catch (error) {
+      if (!hasCode(error, "EEXIST") || attempt >= 10) throw error;
+      const taken = netns.run(context.netns, () => {
+        using nl = new NetlinkSocket();
+        return linkByName(nl, context.ifName) !== undefined;
+      });
+      if (taken)
+        throw new CniError(
+          CNI_ERROR.INTERNAL,
+          `container veth name provided (${context.ifName}) already exists`,
+        );
+    }
+  }
+}
+
+/** Addresses, link up and routes, inside the namespace. Gives the interface's MAC. */
+function configureInside(context: PluginContext, result: Result): string {
+  return netns.run(context.netns, () => {
+    using nl = new NetlinkSocket();
+    const link = linkByName(nl, context.ifName)!;
+    const six = result.ips.some(one => one.address.includes(":"));
+    sysctl(`ipv4/conf/${context.ifName}/arp_notify`, "1");
+    if (six) {
+      for (const name of ["lo", context.ifName]) sysctl(`ipv6/conf/${name}/disable_ipv6`, "0");
+      sysctl(`ipv6/conf/${context.ifName}/keep_addr_on_down`, "1");
+    }
+    sysctl(`ipv6/conf/${context.ifName}/accept_dad`, "0");
+    for (const one of result.ips)
+      addAddress(nl, {
+        index: link.index,
+        address: one.address,
+        flags: one.address.includes(":") ? IFA_F.NODAD : 0,
+      });
+    setLink(nl, link.index, { up: true });
+    for (const route of result.routes) {
+      const family = route.dst.includes(":") ? 6 : 4;
+      const gateway =
+        route.gw ?? result.ips.find(one => (one.address.includes(":") ? 6 : 4) === family)?.gateway;
+      addRoute(nl, { dst: route.dst, gateway, index: link.index, metric: route.priority, mtu: route.mtu });
+    }
+    return link.mac;
+  });
+}
+
+/** Gives the bridge the gateway's addresses. */
+function beGateway(nl: NetlinkSocket, conf: BridgeConf, bridge: Link, result: Result): void {
+  const have = addresses(nl, { index: bridge.index });
+  for (const one of result.ips) {
+    if (!one.gateway) continue;
+    const cidr = parseCidr(one.address)!;
+    const wanted = `${one.gateway}/${cidr.prefix}`;
+    if (have.some(other => `${other.ip}/${other.prefix}` === wanted)) continue;
+    const rival = have.find(
+      other =>
+        other.family === cidr.ip.family &&
+        other.scope === "global" &&
+        (cidr.ip.family === 4 || contains(cidr, parseIP(other.ip)!)),
+    );
+    if (rival) {
+      if (!conf.forceAddress)
+        throw new CniError(
+          CNI_ERROR.INTERNAL,
+          `failed to set bridge addr: "${bridge.name}" already has an IP address different from ${wanted}`,
+        );
+      deleteAddress(nl, bridge.index, `${rival.ip}/${rival.prefix}`);
+    }
+    try {
+      addAddress(nl, { index: bridge.index, address: wanted, flags: cidr.ip.family === 6 ? IFA_F.NODAD : 0 });
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+    }
+  }
+  // A bridge without a fixed address takes the lowest of its ports', and would change it as containers come and go.
+  const now = linkByIndex(nl, bridge.index)!;
+  if (now.mac) setLink(nl, bridge.index, { mac: now.mac });
+  if (result.ips.some(one => !one.address.includes(":"))) sysctl("ipv4/ip_forward", "1");
+  if (result.ips.some(one => one.address.includes(":"))) sysctl("ipv6/conf/all/forwarding", "1");
+}
+
+export const bridge: Plugin = {
+  async add(context) {
+    const conf = confOf(context);
+    const mac = (context.runtimeConfig.mac as string | undefined) ?? context.args.MAC ?? conf.mac;
+    using nl = new NetlinkSocket();
+    const master = ensureBridge(nl, conf);
+    const home = netns.openCurrent();
+    let hostName: string;
+    try {
+      hostName = makePair(context, conf, home, mac);
+    } finally {
+      closeFd(home);
+    }
+    const host = linkByName(nl, hostName)!;
+    sysctl(`ipv6/conf/${hostName}/accept_ra`, "0");
+    setLink(nl, host.index, { master: master.index, up: true });
+    if (conf.hairpinMode || conf.portIsolation)
+      setBridgePort(nl, host.index, { hairpin: conf.hairpinMode, isolated: conf.portIsolation });
+
+    const result = emptyResult(context.cniVersion);
+    if (context.conf.ipam?.type) {
+      const given = await context.ipam.add();
+      if (given.ips.length === 0)
+        throw new CniError(CNI_ERROR.INTERNAL, "IPAM plugin returned missing IP config");
+      result.ips = given.ips.map(one => ({ ...one, interface: 2 }));
+      result.routes = [...given.routes];
+      result.dns = given.dns;
+      for (const one of result.ips) {
+        const cidr = parseCidr(one.address)!;
+        if (!one.gateway && conf.isGateway)
+          one.gateway = formatIP(bigIntToIp(ipToBigInt(networkOf(cidr)) + 1n, cidr.ip.family));
+        const dst = cidr.ip.family === 4 ? "0.0.0.0/0" : "::/0";
+        if (conf.isDefaultGateway && !result.routes.some(route => route.dst === dst))
+          result.routes.push({ dst, gw: one.gateway });
+      }
+    }
+    const containerMac = configureInside(context, result);
+    if (conf.isGateway) beGateway(nl, conf, master, result);
+    if (conf.ipMasq)
+      addElements(
+        ownerOf(context),
+        result.ips.flatMap(one => {
+          const family = one.address.includes(":") ? 6 : 4;
+          const ip = one.address.split("/")[0]!;
+          return [
+            { set: `masquerade${family}`, key: ip },
+            { set: `local${family}`, key: `${ip} . ${networkText(one.address)}` },
+          ];
+        }),
+      );
+    const dns = context.conf.dns as Result["dns"] | undefined;
+    if (dns && Object.keys(dns).length > 0) result.dns = dns;
+    result.interfaces = [
+      { name: master.name, mac: linkByIndex(nl, master.index)!.mac },
+      { name: hostName, mac: host.mac },
+      { name: context.ifName, mac: containerMac, sandbox: context.netns },
+    ];
+    return result;
+  },
+
+  async del(context) {
+    // The address goes last: while the link lives, nobody else may be given it.
+    if (context.netns && netns.isNetns(context.netns))
+      netns.run(context.netns, () => {
+        using nl = new NetlinkSocket();
+        const link = linkByName(nl, context.ifName);
+        if (link) deleteLink(nl, link.index);
+      });
+    removeElements(ownerOf(context));
+    if (context.conf.ipam?.type) await context.ipam.del();
+  },
+
+  async check(context) {
+    if (context.conf.ipam?.type) await context.ipam.check();
+    using nl = new NetlinkSocket();
+    const name = bridgeName(context.conf as unknown as BridgeConf);
+    if (linkByName(nl, name)?.kind !== "bridge")
+      throw new CniError(CNI_ERROR.INTERNAL, `${name} is not a bridge, or is gone`);
+    const missing = netns.run(context.netns, () => {
+      using inside = new NetlinkSocket();
+      const link = linkByName(inside, context.ifName);
+      if (!link) return `interface ${context.ifName}`;
+      const have = addresses(inside, { index: link.index }).map(one => `${one.ip}/${one.prefix}`);
+      const wanted =
+        context.prevResult?.ips.filter(
+          one => context.prevResult!.interfaces[one.interface ?? -1]?.name === context.ifName,
+        ) ?? [];
+      return wanted.find(one => !have.includes(one.address))?.address;
+    });
+    if (missing) throw new CniError(CNI_ERROR.INTERNAL, `the container has lost ${missing}`);
+  },
+};

@@ -1,0 +1,250 @@
+/** The CNI runtime: chains of plugins, forward for ADD, backward for DEL. Theory: this room's README. */
+import { BugError, ErrorList } from "../base/errors.ts";
+import { ResultCache } from "./cache.ts";
+import { parseConfList } from "./conflist.ts";
+import { execPlugin } from "./exec.ts";
+import type { Plugin, PluginContext } from "./plugins/plugin.ts";
+import { formatResult, parseResult } from "./result.ts";
+import { CNI_ERROR, CniError, type NetConfList, type PluginConf, type Result } from "./types.ts";
+
+/** Our own plugin types; each file loads when a chain first names it. */
+const BUILTIN: Record<string, () => Promise<Plugin>> = {
+  bridge: async () => (await import("./plugins/bridge.ts")).bridge,
+  firewall: async () => (await import("./plugins/firewall.ts")).firewall,
+  "host-local": async () => (await import("./plugins/host-local.ts")).hostLocal,
+  loopback: async () => (await import("./plugins/loopback.ts")).loopback,
+  portmap: async () => (await import("./plugins/portmap.ts")).portmap,
+  static: async () => (await import("./plugins/static.ts")).staticIpam,
+  tuning: async () => (await import("./plugins/tuning.ts")).tuning,
+};
+
+export interface Attachment {
+  containerId: string;
+  /** Path of the namespace; "" at a DEL that has none. */
+  netns: string;
+  ifName: string;
+  cniArgs?: [string, string][];
+  capabilityArgs?: Record<string, unknown>;
+}
+
+export interface RuntimeOptions {
+  cacheDirectory?: string;
+  /** CNI_PATH: where foreign plugins are. */
+  pluginPath?: readonly string[];
+  /** Plugin types that are ours but shall be executed all the same. */
+  foreign?: readonly string[];
+}
+
+const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+export class CniRuntime {
+  readonly cache: ResultCache;
+  readonly #path: readonly string[];
+  readonly #foreign: ReadonlySet<string>;
+
+  constructor(options: RuntimeOptions = {}) {
+    this.cache = new ResultCache(options.cacheDirectory);
+    this.#path = options.pluginPath ?? [
+      "/usr/local/libexec/cni",
+      "/usr/libexec/cni",
+      "/usr/local/lib/cni",
+      "/usr/lib/cni",
+      "/opt/cni/bin",
+    ];
+    this.#foreign = new Set(options.foreign);
+  }
+
+  /** Joins the namespace to the network. After a failure nothing of it is left. */
+  async add(list: NetConfList, attachment: Attachment): Promise<Result> {
+    check(attachment);
+    let result: Result | undefined;
+    try {
+      for (const plugin of list.plugins) result = await this.#run("ADD", list, plugin, attachment, result);
+      if (!result) throw new BugError("a chain of plugins gave no result");
+      this.cache.write({
+        containerId: attachment.containerId,
+        ifName: attachment.ifName,
+        networkName: list.name,
+        netns: attachment.netns,
+        config: list.source,
+        cniArgs: attachment.cniArgs ?? [],
+        capabilityArgs: attachment.capabilityArgs ?? {},
+        result,
+      });
+      return result;
+    } catch (error) {
+      // What went wrong first is what the person must hear of.
+      await this.#delete(list, attachment, result).catch(() => {});
+      throw error;
+    }
+  }
+
+  /**
+   * Takes the namespace off the network, by the cached configuration where there is one. Every plugin is called, the last
+   * first, whatever the others answer; what failed is thrown together at the end.
+   */
+  async del(list: NetConfList | undefined, network: string, attachment: Attachment): Promise<void> {
+    check(attachment);
+    const cached = this.cache.read(network, attachment.containerId, attachment.ifName);
+    const chain = cached ? (parseOrUndefined(cached.config) ?? list) : list;
+    if (!chain) return this.cache.remove(network, attachment.containerId, attachment.ifName);
+    const complete: Attachment = {
+      ...attachment,
+      cniArgs: attachment.cniArgs ?? cached?.cniArgs,
+      capabilityArgs: attachment.capabilityArgs ?? cached?.capabilityArgs,
+    };
+    await this.#delete(chain, complete, cached?.result);
+  }
+
+  async #delete(list: NetConfList, attachment: Attachment, result: Result | undefined): Promise<void> {
+    const errors = new ErrorList();
+    for (const plugin of list.plugins.toReversed())
+      await errors.tryAsync(() => this.#run("DEL", list, plugin, attachment, result));
+    if (errors.errors.length === 0) this.cache.remove(list.name, attachment.containerId, attachment.ifName);
+    errors.throwIfAny(`can't take container ${attachment.containerId.slice(0, 12)} off network ${list.name}`);
+  }
+
+  /** Throws where the attachment is not as ADD left it. */
+  async check(list: NetConfList, attachment: Attachment): Promise<void> {
+    check(attachment);
+    if (list.disableCheck) return;
+    const cached = this.cache.read(list.name, attachment.containerId, attachment.ifName);
+    const complete = { ...attachment, capabilityArgs: attachment.capabilityArgs ?? cached?.capabilityArgs };
+    for (const plugin of list.plugins) await this.#run("CHECK", list, plugin, complete, cached?.result);
+  }
+
+  /** Removes every attachment of the network that is not in `valid` (spec §GC, driven by the result cache). */
+  async gc(list: NetConfList, valid: readonly { containerId: string; ifName: string }[]): Promise<void> {
+    const errors = new ErrorList();
+    for (const entry of this.cache.entries(list.name)) {
+      if (valid.some(one => one.containerId === entry.containerId && one.ifName === entry.ifName)) continue;
+      await errors.tryAsync(() => this.del(list, list.name, { ...entry, netns: "" }));
+    }
+    errors.throwIfAny(`can't clean up network ${list.name}`);
+  }
+
+  /** One plugin of a chain. DEL and CHECK give the result back unchanged. */
+  async #run(
+    command: "ADD" | "DEL" | "CHECK",
+    list: NetConfList,
+    plugin: PluginConf,
+    attachment: Attachment,
+    prevResult: Result | undefined,
+  ): Promise<Result | undefined> {
+    const runtimeConfig: Record<string, unknown> = {};
+    for (const [key, wanted] of Object.entries(plugin.capabilities ?? {}))
+      if (wanted && attachment.capabilityArgs?.[key] !== undefined)
+        runtimeConfig[key] = attachment.capabilityArgs[key];
+    const builtin = await this.#builtin(plugin.type);
+    if (!builtin) {
+      const answer = await this.#exec(
+        command,
+        list,
+        plugin,
+        plugin.type,
+        attachment,
+        prevResult,
+        runtimeConfig,
+      );
+      return command === "ADD" ? parseResult(answer, list.cniVersion) : prevResult;
+    }
+    const context = this.#context(list, plugin, attachment, prevResult, runtimeConfig);
+    if (command === "ADD") return builtin.add(context);
+    await (command === "DEL" ? builtin.del(context) : builtin.check(context));
+    return prevResult;
+  }
+
+  async #builtin(type: string): Promise<Plugin | undefined> {
+    return this.#foreign.has(type) ? undefined : BUILTIN[type]?.();
+  }
+
+  #context(
+    list: NetConfList,
+    conf: PluginConf,
+    attachment: Attachment,
+    prevResult: Result | undefined,
+    runtimeConfig: Record<string, unknown>,
+  ): PluginContext {
+    const context: PluginContext = {
+      conf,
+      network: list.name,
+      cniVersion: list.cniVersion,
+      containerId: attachment.containerId,
+      netns: attachment.netns,
+      ifName: attachment.ifName,
+      args: Object.fromEntries(attachment.cniArgs ?? []),
+      runtimeConfig: {
+        ...(attachment.capabilityArgs?.ips ? { ips: attachment.capabilityArgs.ips } : {}),
+        ...runtimeConfig,
+      },
+      prevResult: prevResult && structuredClone(prevResult),
+      ipam: {
+        add: async () => {
+          const ipam = await this.#ipam(conf);
+          if (ipam) return ipam.add({ ...context, prevResult: undefined });
+          return parseResult(
+            await this.#exec("ADD", list, conf, conf.ipam!.type!, attachment, undefined, runtimeConfig),
+            list.cniVersion,
+          );
+        },
+        del: async () => {
+          const ipam = await this.#ipam(conf);
+          if (ipam) await ipam.del(context);
+          else await this.#exec("DEL", list, conf, conf.ipam!.type!, attachment, prevResult, runtimeConfig);
+        },
+        check: async () => {
+          const ipam = await this.#ipam(conf);
+          if (ipam) await ipam.check(context);
+          else await this.#exec("CHECK", list, conf, conf.ipam!.type!, attachment, prevResult, runtimeConfig);
+        },
+      },
+    };
+    return context;
+  }
+
+  async #ipam(conf: PluginConf): Promise<Plugin | undefined> {
+    const type = conf.ipam?.type;
+    return type ? this.#builtin(type) : undefined;
+  }
+
+  #exec(
+    command: "ADD" | "DEL" | "CHECK",
+    list: NetConfList,
+    plugin: PluginConf,
+    type: string,
+    attachment: Attachment,
+    prevResult: Result | undefined,
+    runtimeConfig: Record<string, unknown>,
+  ): Promise<unknown> {
+    const conf: Record<string, unknown> = { ...plugin, name: list.name, cniVersion: list.cniVersion };
+    if (prevResult) conf.prevResult = formatResult(prevResult, list.cniVersion);
+    if (Object.keys(runtimeConfig).length) conf.runtimeConfig = runtimeConfig;
+    return execPlugin(type, conf, {
+      command,
+      containerId: attachment.containerId,
+      netns: attachment.netns,
+      ifName: attachment.ifName,
+      args: (attachment.cniArgs ?? []).map(([key, text]) => `${key}=${text}`).join(";"),
+      path: this.#path,
+    });
+  }
+}
+
+function check(attachment: Attachment): void {
+  if (!ID.test(attachment.containerId))
+    throw new CniError(
+      CNI_ERROR.INVALID_ENVIRONMENT,
+      "invalid characters in containerID",
+      attachment.containerId,
+    );
+  if (attachment.ifName.length < 1 || attachment.ifName.length > 15 || /[/:\s]/.test(attachment.ifName))
+    throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, "invalid interface name", attachment.ifName);
+}
+
+function parseOrUndefined(source: string): NetConfList | undefined {
+  try {
+    return parseConfList(source);
+  } catch {
+    return undefined;
+  }
+}

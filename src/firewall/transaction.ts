@@ -1,0 +1,86 @@
+/** The door to the kernel's ruleset: one transaction a call, in the namespace of the calling thread. */
+import { UserError } from "../base/errors.ts";
+import { withLock } from "../sys/flock.ts";
+import { NftContext } from "../sys/nftables.ts";
+import { type Element, parseElements } from "./element.ts";
+import { isPortMap, LAYOUT, type SetName, TABLE } from "./layout.ts";
+
+/** Who changes the firewall waits for his turn here. One file a host: roots and run roots share the kernel's ruleset. */
+const LOCK = "/run/portolan/locks/firewall";
+
+/** The kernel's or the parser's reason, without positions in a text that nobody sees. */
+function reason(error: string): string {
+  const line = error.split("\n").find(one => one.includes("Error: ")) ?? error;
+  return line.replace(/^.*?Error: (Could not process rule: )?/, "").trim();
+}
+
+const MISSING = "No such file or directory";
+const TAKEN = "File exists";
+
+/** Why a transaction failed: `missing` (the table or an element), `taken` (an element with other data) or the words. */
+export class FirewallError extends UserError {
+  readonly kind: "missing" | "taken" | "other";
+  constructor(readonly reason: string) {
+    super(`can't change the firewall: ${reason}`, {
+      hint: reason.startsWith("Operation not permitted") ? "this needs root" : undefined,
+    });
+    this.kind = reason.startsWith(MISSING) ? "missing" : reason.startsWith(TAKEN) ? "taken" : "other";
+  }
+}
+
+export class Firewall implements Disposable {
+  readonly #nft = new NftContext();
+
+  #run(command: string): string {
+    const { ok, output, error } = this.#nft.run(command);
+    if (!ok) throw new FirewallError(reason(error));
+    return output;
+  }
+
+  /** Makes our table, or renews its rules. */
+  lay(): void {
+    this.#run(LAYOUT);
+  }
+
+  /** Runs the commands as one transaction: all of them or none. */
+  apply(commands: readonly unknown[]): void {
+    if (commands.length > 0) this.#run(JSON.stringify({ nftables: commands }));
+  }
+
+  /** Every element of our table, or those of some of its sets; none where there is no table. */
+  elements(sets?: readonly SetName[]): Element[] {
+    const place = `${TABLE.family} ${TABLE.name}`;
+    try {
+      if (!sets) return parseElements(this.#run(`list table ${place}`));
+      return sets.flatMap(set =>
+        parseElements(this.#run(`list ${isPortMap(set) ? "map" : "set"} ${place} ${set}`)),
+      );
+    } catch (error) {
+      if (error instanceof FirewallError && error.kind === "missing") return [];
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#nft[Symbol.dispose]();
+  }
+}
+
+/** Runs `fn` while no other process of this host changes our table. */
+export function exclusively<T>(fn: (firewall: Firewall) => T): T {
+  return withLock(LOCK, () => {
+    using firewall = new Firewall();
+    return fn(firewall);
+  });
+}
+
+/** The elements of our table as they are now, read without waiting for anybody. */
+export function listElements(sets?: readonly SetName[]): Element[] {
+  using firewall = new Firewall();
+  return firewall.elements(sets);
+}
+
+/** Makes the table afresh where something outside emptied its chains. Elements stay. */
+export function layTable(): void {
+  exclusively(firewall => firewall.lay());
+}
