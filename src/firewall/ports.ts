@@ -11,6 +11,11 @@ import { listElements } from "./transaction.ts";
 
 export type Protocol = "tcp" | "udp" | "sctp";
 
+/** IANA's numbers: libnftables looks a name up in /etc/protocols each time, which a slim host may not have. */
+const PROTOCOL_NUMBER: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
+const protocolName = (number: unknown) =>
+  Object.entries(PROTOCOL_NUMBER).find(([, value]) => value === number)?.[0] ?? String(number);
+
 /** `count` ports of the host from `hostPort` on, sent to as many of the container from `containerPort` on. */
 export interface PublishedPort {
   protocol: Protocol;
@@ -37,12 +42,13 @@ function keysOf(
 ): { set: PortMap; key: Field[]; containerPort?: number }[] {
   const address: Field[] = port.hostAddress ? [port.hostAddress.address] : [];
   const kind = port.hostAddress ? "addr_" : "";
+  const protocol = PROTOCOL_NUMBER[port.protocol];
   const last = port.hostPort + port.count - 1;
   if (port.count > 1 && !isShifted(port))
-    return [{ set: `${kind}range${version}`, key: [...address, port.protocol, ports(port.hostPort, last)] }];
+    return [{ set: `${kind}range${version}`, key: [...address, protocol, ports(port.hostPort, last)] }];
   return Array.from({ length: port.count }, (_, index) => ({
     set: `${kind}port${version}` as const,
-    key: [...address, port.protocol, port.hostPort + index],
+    key: [...address, protocol, port.hostPort + index],
     containerPort: port.containerPort + index,
   }));
 }
@@ -101,7 +107,7 @@ export function portTaken(one: Element, other: Element): UserError {
     Math.min(portsOf(one)[1], portsOf(other)[1]),
   ];
   const text = from === to ? `port ${from}` : `ports ${from}-${to}`;
-  const protocol = fieldsOf(one.key).at(-2);
+  const protocol = protocolName(fieldsOf(one.key).at(-2));
   return new UserError(
     `${text}/${protocol} is already published by container ${other.owner.split(":")[0]!.slice(0, 12)}`,
   );

@@ -1,4 +1,5 @@
 /** The door to the kernel's ruleset: one transaction a call, in the namespace of the calling thread. */
+import { readlinkSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { withLock } from "../sys/flock.ts";
 import { NftContext } from "../sys/nftables.ts";
@@ -28,11 +29,24 @@ export class FirewallError extends UserError {
   }
 }
 
-export class Firewall implements Disposable {
-  readonly #nft = new NftContext();
+/**
+ * One context is kept for the namespace last worked in. To close one after a removal waits some 10 ms for the kernel to
+ * be through with what was removed (an RCU grace period); left open, nobody waits.
+ */
+let kept: { namespace: string; nft: NftContext } | undefined;
 
+function context(): NftContext {
+  const namespace = readlinkSync("/proc/thread-self/ns/net");
+  if (kept?.namespace !== namespace) {
+    kept?.nft[Symbol.dispose]();
+    kept = { namespace, nft: new NftContext() };
+  }
+  return kept.nft;
+}
+
+export class Firewall {
   #run(command: string): string {
-    const { ok, output, error } = this.#nft.run(command);
+    const { ok, output, error } = context().run(command);
     if (!ok) throw new FirewallError(reason(error));
     return output;
   }
@@ -60,24 +74,16 @@ export class Firewall implements Disposable {
       throw error;
     }
   }
-
-  [Symbol.dispose](): void {
-    this.#nft[Symbol.dispose]();
-  }
 }
 
 /** Runs `fn` while no other process of this host changes our table. */
 export function exclusively<T>(fn: (firewall: Firewall) => T): T {
-  return withLock(LOCK, () => {
-    using firewall = new Firewall();
-    return fn(firewall);
-  });
+  return withLock(LOCK, () => fn(new Firewall()));
 }
 
 /** The elements of our table as they are now, read without waiting for anybody. */
 export function listElements(sets?: readonly SetName[]): Element[] {
-  using firewall = new Firewall();
-  return firewall.elements(sets);
+  return new Firewall().elements(sets);
 }
 
 /** Makes the table afresh where something outside emptied its chains. Elements stay. */

@@ -9,6 +9,8 @@ import { UserError } from "../base/errors.ts";
 import { cstr } from "./mem.ts";
 
 const NFT_CTX_OUTPUT_JSON = 16;
+/** Protocols as numbers: their names cost a look into /etc/protocols for each element. */
+const NFT_CTX_OUTPUT_NUMERIC_PROTO = 128;
 
 type Library = ReturnType<typeof load>;
 let library: Library | undefined;
@@ -49,7 +51,7 @@ export class NftContext implements Disposable {
     library ??= load();
     this.#library = library;
     this.#context = library.nft_ctx_new(0) as Pointer | null;
-    library.nft_ctx_output_set_flags(this.#context, NFT_CTX_OUTPUT_JSON);
+    library.nft_ctx_output_set_flags(this.#context, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PROTO);
     library.nft_ctx_buffer_output(this.#context);
     library.nft_ctx_buffer_error(this.#context);
   }
