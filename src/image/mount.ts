@@ -1,0 +1,44 @@
+/** A container's root file system: the image's layers below, its own changes above (overlayfs). */
+import { mkdirSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { hasCode, UserError } from "../base/errors.ts";
+import { MNT_DETACH, mount, umount } from "../sys/mount.ts";
+
+export interface Rootfs {
+  /** Layer directories, topmost first; all in one directory. */
+  lower: readonly string[];
+  upper: string;
+  work: string;
+  merged: string;
+}
+
+/** The kernel takes at most a page of mount options. */
+const PAGE = 4096;
+
+/**
+ * Mounts the overlay. The layers are named relative to the directory that holds them, which is made the working
+ * directory for the length of the call: so some hundred layers fit into the page of options.
+ */
+export function mountRootfs(rootfs: Rootfs): void {
+  for (const directory of [rootfs.upper, rootfs.work, rootfs.merged])
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+  const home = process.cwd();
+  const options = `lowerdir=${rootfs.lower.map(path => basename(path)).join(":")},upperdir=${rootfs.upper},workdir=${rootfs.work}`;
+  if (options.length >= PAGE)
+    throw new UserError(`the image has ${rootfs.lower.length} layers, more than the kernel can stack`);
+  process.chdir(dirname(rootfs.lower[0]!));
+  try {
+    mount("overlay", rootfs.merged, "overlay", 0, options);
+  } finally {
+    process.chdir(home);
+  }
+}
+
+/** Unmounts it; quiet when it is not mounted. */
+export function unmountRootfs(merged: string): void {
+  try {
+    umount(merged, MNT_DETACH);
+  } catch (error) {
+    if (!hasCode(error, "EINVAL", "ENOENT")) throw error;
+  }
+}

@@ -1,0 +1,204 @@
+/** Images in the store: records, names, and the layers that they hold in common. */
+import type { Database } from "bun:sqlite";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../base/errors.ts";
+import type { Paths } from "../state/paths.ts";
+import { withLock } from "../sys/flock.ts";
+import { LayerStore } from "./layers.ts";
+import { formatReference, parseReference, repositoryName, splitReference } from "./reference.ts";
+import type { ImageConfig, ImageRecord } from "./types.ts";
+
+interface Row {
+  id: string;
+  record: string;
+}
+
+export interface NewImage {
+  config: Uint8Array;
+  manifest: Uint8Array;
+  manifestType: string;
+  names: readonly string[];
+  repoDigests: readonly string[];
+}
+
+export const sha256 = (data: Uint8Array) => new Bun.CryptoHasher("sha256").update(data).digest("hex");
+
+export class ImageStore {
+  readonly #db: Database;
+  readonly #paths: Paths;
+  readonly layers: LayerStore;
+
+  constructor(db: Database, paths: Paths) {
+    this.#db = db;
+    this.#paths = paths;
+    this.layers = new LayerStore(db, paths);
+  }
+
+  #names(id: string): string[] {
+    return (
+      this.#db.query("SELECT name FROM image_name WHERE image_id = ? ORDER BY rowid").all(id) as {
+        name: string;
+      }[]
+    ).map(row => row.name);
+  }
+
+  #record(row: Row): ImageRecord {
+    return { ...(JSON.parse(row.record) as ImageRecord), names: this.#names(row.id) };
+  }
+
+  /** Newest first. */
+  list(): ImageRecord[] {
+    return (this.#db.query("SELECT id, record FROM image ORDER BY created DESC").all() as Row[]).map(row =>
+      this.#record(row),
+    );
+  }
+
+  byId(id: string): ImageRecord | undefined {
+    const row = this.#db.query("SELECT id, record FROM image WHERE id = ?").get(id) as Row | null;
+    return row ? this.#record(row) : undefined;
+  }
+
+  /** By name (short, with or without tag, by digest) or by id (whole, or its start). */
+  find(text: string): ImageRecord | undefined {
+    return this.#byName(text) ?? this.#byIdPrefix(text.replace(/^sha256:/, ""));
+  }
+
+  #byIdPrefix(prefix: string): ImageRecord | undefined {
+    if (!/^[0-9a-f]{3,64}$/.test(prefix)) return undefined;
+    const rows = this.#db
+      .query("SELECT id, record FROM image WHERE id >= ? AND id < ? LIMIT 2")
+      .all(prefix, `${prefix}g`) as Row[];
+    if (rows.length > 1)
+      throw new UserError(
+        `image ID ${JSON.stringify(prefix)} is ambiguous: more than one image begins with it`,
+      );
+    return rows[0] && this.#record(rows[0]);
+  }
+
+  #byName(text: string): ImageRecord | undefined {
+    let parts: ReturnType<typeof splitReference>;
+    try {
+      parts = splitReference(text);
+    } catch {
+      return undefined;
+    }
+    if (parts.digest) {
+      const wanted = parts.digest;
+      const suffix = parts.registry ? repositoryName(parseReference(text)) : parts.repository;
+      return this.list().find(image =>
+        image.repoDigests.some(
+          one => one.endsWith(`@${wanted}`) && (one === `${suffix}@${wanted}` || one.includes(`/${suffix}@`)),
+        ),
+      );
+    }
+    const exact = parts.registry
+      ? [formatReference(parseReference(text))]
+      : [formatReference(parseReference(text, "localhost")), formatReference(parseReference(text))];
+    for (const name of exact) {
+      const row = this.#db
+        .query("SELECT image.id, record FROM image_name JOIN image ON image.id = image_id WHERE name = ?")
+        .get(name) as Row | null;
+      if (row) return this.#record(row);
+    }
+    if (parts.registry) return undefined;
+    // `opensuse/leap` also means `registry.opensuse.org/opensuse/leap`: whatever was pulled under that short name.
+    const tail = `/${parts.repository}:${parts.tag ?? "latest"}`;
+    const row = this.#db
+      .query(
+        "SELECT image.id, record FROM image_name JOIN image ON image.id = image_id WHERE substr(name, -length(?)) = ? LIMIT 1",
+      )
+      .get(tail, tail) as Row | null;
+    return row ? this.#record(row) : undefined;
+  }
+
+  get(text: string): ImageRecord {
+    const image = this.find(text);
+    if (!image) throw new UserError(`${text}: image not known`, { status: 404 });
+    return image;
+  }
+
+  /** Layer directories, topmost first. */
+  layerDirectories(image: ImageRecord): string[] {
+    return image.config.rootfs.diff_ids.map(diffId => this.layers.directory(diffId)).reverse();
+  }
+
+  config(id: string): Uint8Array {
+    return readFileSync(join(this.#paths.images, id, "config.json"));
+  }
+
+  manifest(id: string): Uint8Array {
+    return readFileSync(join(this.#paths.images, id, "manifest.json"));
+  }
+
+  /** Records an image whose layers are all in the store; names move to it from other images. */
+  add(image: NewImage): ImageRecord {
+    const id = sha256(image.config);
+    const config = JSON.parse(new TextDecoder().decode(image.config)) as ImageConfig;
+    return withLock(this.#paths.lock("images"), () => {
+      const layers = config.rootfs.diff_ids.map(diffId => {
+        const layer = this.layers.find(diffId);
+        if (!layer) throw new UserError(`layer ${diffId} of image ${id.slice(0, 12)} is not in the store`);
+        return layer;
+      });
+      const known = this.byId(id);
+      const record: Omit<ImageRecord, "names"> = {
+        id,
+        digest: `sha256:${sha256(image.manifest)}`,
+        repoDigests: [...new Set([...(known?.repoDigests ?? []), ...image.repoDigests])],
+        created: config.created ?? "1970-01-01T00:00:00Z",
+        size: layers.reduce((sum, layer) => sum + layer.size, 0),
+        manifestType: image.manifestType,
+        config,
+      };
+      const directory = join(this.#paths.images, id);
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      writeFileSync(join(directory, "config.json"), image.config);
+      writeFileSync(join(directory, "manifest.json"), image.manifest);
+      this.#db
+        .transaction(() => {
+          this.#db
+            .query(
+              "INSERT INTO image (id, digest, created, size, record) VALUES (?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET record = excluded.record, digest = excluded.digest",
+            )
+            .run(id, record.digest, record.created, record.size, JSON.stringify(record));
+          config.rootfs.diff_ids.forEach((diffId, position) => {
+            this.#db
+              .query("INSERT OR IGNORE INTO image_layer (image_id, position, diff_id) VALUES (?, ?, ?)")
+              .run(id, position, diffId);
+          });
+          for (const name of image.names)
+            this.#db.query("INSERT OR REPLACE INTO image_name (name, image_id) VALUES (?, ?)").run(name, id);
+        })
+        .immediate();
+      return this.byId(id)!;
+    });
+  }
+
+  tag(image: ImageRecord, name: string): void {
+    this.#db
+      .query("INSERT OR REPLACE INTO image_name (name, image_id) VALUES (?, ?)")
+      .run(formatReference(parseReference(name, "localhost")), image.id);
+  }
+
+  untag(image: ImageRecord, name: string): void {
+    this.#db.query("DELETE FROM image_name WHERE name = ? AND image_id = ?").run(name, image.id);
+  }
+
+  /** Removes an image and the layers that no other image holds. */
+  remove(image: ImageRecord): void {
+    withLock(this.#paths.lock("images"), () => {
+      const orphans = this.#db
+        .transaction(() => {
+          this.#db.query("DELETE FROM image WHERE id = ?").run(image.id);
+          return this.#db
+            .query("SELECT diff_id FROM layer WHERE diff_id NOT IN (SELECT diff_id FROM image_layer)")
+            .all() as { diff_id: string }[];
+        })
+        .immediate();
+      for (const { diff_id } of orphans)
+        if (image.config.rootfs.diff_ids.includes(diff_id)) this.layers.remove(diff_id);
+      rmSync(join(this.#paths.images, image.id), { recursive: true, force: true });
+    });
+  }
+}
