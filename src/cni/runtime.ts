@@ -1,5 +1,6 @@
 /** The CNI runtime: chains of plugins, forward for ADD, backward for DEL. Theory: this room's README. */
 import { BugError, ErrorList } from "../base/errors.ts";
+import { FirewallBatch } from "../firewall/batch.ts";
 import { ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
 import { execPlugin } from "./exec.ts";
@@ -59,7 +60,10 @@ export class CniRuntime {
     check(attachment);
     let result: Result | undefined;
     try {
-      for (const plugin of list.plugins) result = await this.#run("ADD", list, plugin, attachment, result);
+      const firewall = new FirewallBatch();
+      for (const plugin of list.plugins)
+        result = await this.#run("ADD", list, plugin, attachment, result, firewall);
+      firewall.commit();
       if (!result) throw new BugError("a chain of plugins gave no result");
       this.cache.write({
         containerId: attachment.containerId,
@@ -98,8 +102,10 @@ export class CniRuntime {
 
   async #delete(list: NetConfList, attachment: Attachment, result: Result | undefined): Promise<void> {
     const errors = new ErrorList();
+    const firewall = new FirewallBatch();
     for (const plugin of list.plugins.toReversed())
-      await errors.tryAsync(() => this.#run("DEL", list, plugin, attachment, result));
+      await errors.tryAsync(() => this.#run("DEL", list, plugin, attachment, result, firewall));
+    errors.try(() => firewall.commit());
     if (errors.errors.length === 0) this.cache.remove(list.name, attachment.containerId, attachment.ifName);
     errors.throwIfAny(`can't take container ${attachment.containerId.slice(0, 12)} off network ${list.name}`);
   }
@@ -110,7 +116,9 @@ export class CniRuntime {
     if (list.disableCheck) return;
     const cached = this.cache.read(list.name, attachment.containerId, attachment.ifName);
     const complete = { ...attachment, capabilityArgs: attachment.capabilityArgs ?? cached?.capabilityArgs };
-    for (const plugin of list.plugins) await this.#run("CHECK", list, plugin, complete, cached?.result);
+    const firewall = new FirewallBatch();
+    for (const plugin of list.plugins)
+      await this.#run("CHECK", list, plugin, complete, cached?.result, firewall);
   }
 
   /** Removes every attachment of the network that is not in `valid` (spec §GC, driven by the result cache). */
@@ -130,6 +138,7 @@ export class CniRuntime {
     plugin: PluginConf,
     attachment: Attachment,
     prevResult: Result | undefined,
+    firewall: FirewallBatch,
   ): Promise<Result | undefined> {
     const runtimeConfig: Record<string, unknown> = {};
     for (const [key, wanted] of Object.entries(plugin.capabilities ?? {}))
@@ -137,6 +146,8 @@ export class CniRuntime {
         runtimeConfig[key] = attachment.capabilityArgs[key];
     const builtin = await this.#builtin(plugin.type);
     if (!builtin) {
+      // A foreign plugin may count on the rules of those before it.
+      firewall.commit();
       const answer = await this.#exec(
         command,
         list,
@@ -148,7 +159,7 @@ export class CniRuntime {
       );
       return command === "ADD" ? parseResult(answer, list.cniVersion) : prevResult;
     }
-    const context = this.#context(list, plugin, attachment, prevResult, runtimeConfig);
+    const context = this.#context(list, plugin, attachment, prevResult, runtimeConfig, firewall);
     if (command === "ADD") return builtin.add(context);
     await (command === "DEL" ? builtin.del(context) : builtin.check(context));
     return prevResult;
@@ -164,6 +175,7 @@ export class CniRuntime {
     attachment: Attachment,
     prevResult: Result | undefined,
     runtimeConfig: Record<string, unknown>,
+    firewall: FirewallBatch,
   ): PluginContext {
     const context: PluginContext = {
       conf,
@@ -178,6 +190,7 @@ export class CniRuntime {
         ...runtimeConfig,
       },
       prevResult: prevResult && structuredClone(prevResult),
+      firewall,
       ipam: {
         add: async () => {
           const ipam = await this.#ipam(conf);
@@ -188,6 +201,8 @@ export class CniRuntime {
           );
         },
         del: async () => {
+          // No rule may speak of an address any more when somebody else can be given it.
+          firewall.commit();
           const ipam = await this.#ipam(conf);
           if (ipam) await ipam.del(context);
           else await this.#exec("DEL", list, conf, conf.ipam!.type!, attachment, prevResult, runtimeConfig);

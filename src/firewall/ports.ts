@@ -22,8 +22,8 @@ export interface PublishedPort {
   hostPort: number;
   containerPort: number;
   count: number;
-  /** One host address; absent for every address of the host. */
-  hostAddress?: { address: string; version: 4 | 6 };
+  /** The host's addresses of one family, or one of them; absent for every address of both families. */
+  host?: { version: 4 | 6; address?: string };
 }
 
 /** An address of a container and the network that it shares with its neighbours. */
@@ -40,8 +40,8 @@ function keysOf(
   port: PublishedPort,
   version: 4 | 6,
 ): { set: PortMap; key: Field[]; containerPort?: number }[] {
-  const address: Field[] = port.hostAddress ? [port.hostAddress.address] : [];
-  const kind = port.hostAddress ? "addr_" : "";
+  const address: Field[] = port.host?.address ? [port.host.address] : [];
+  const kind = port.host?.address ? "addr_" : "";
   const protocol = PROTOCOL_NUMBER[port.protocol];
   const last = port.hostPort + port.count - 1;
   if (port.count > 1 && !isShifted(port))
@@ -54,7 +54,7 @@ function keysOf(
 }
 
 const servesFamily = (port: PublishedPort, version: 4 | 6) =>
-  port.hostAddress === undefined || port.hostAddress.version === version;
+  port.host === undefined || port.host.version === version;
 
 /** The elements that publish `list` for one address of a container. */
 export function publish(owner: string, target: ContainerAddress, list: readonly PublishedPort[]): Element[] {

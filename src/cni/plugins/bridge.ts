@@ -6,7 +6,8 @@
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { hasCode } from "../../base/errors.ts";
-import { addElements, removeElements } from "../../firewall/table.ts";
+import { owner } from "../../firewall/element.ts";
+import { masqueraded } from "../../firewall/masquerade.ts";
 import { addAddress, addresses, deleteAddress, IFA_F } from "../../netlink/address.ts";
 import {
   addLink,
@@ -17,7 +18,7 @@ import {
   setBridgePort,
   setLink,
 } from "../../netlink/link.ts";
-import { addRoute, networkText } from "../../netlink/route.ts";
+import { addRoute } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { closeFd } from "../../sys/fd.ts";
 import * as netns from "../../sys/netns.ts";
@@ -31,6 +32,7 @@ import {
   parseIP,
 } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type Result } from "../types.ts";
+import { containerAddress } from "./address.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 
 interface BridgeConf {
@@ -49,7 +51,6 @@ interface BridgeConf {
 
 const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
 const bridgeName = (conf: BridgeConf) => conf.bridge || "cni0";
-const ownerOf = (context: PluginContext) => `${context.containerId}.bridge`;
 
 function sysctl(path: string, text: string): void {
   const file = `/proc/sys/net/${path}`;
@@ -220,17 +221,10 @@ export const bridge: Plugin = {
     const containerMac = configureInside(context, result);
     if (conf.isGateway) beGateway(nl, conf, master, result);
     if (conf.ipMasq)
-      addElements(
-        ownerOf(context),
-        result.ips.flatMap(one => {
-          const family = one.address.includes(":") ? 6 : 4;
-          const ip = one.address.split("/")[0]!;
-          return [
-            { set: `masquerade${family}`, key: ip },
-            { set: `local${family}`, key: `${ip} . ${networkText(one.address)}` },
-          ];
-        }),
-      );
+      for (const one of result.ips)
+        context.firewall.add(
+          ...masqueraded(owner(context.containerId, context.ifName), containerAddress(one.address)),
+        );
     const dns = context.conf.dns as Result["dns"] | undefined;
     if (dns && Object.keys(dns).length > 0) result.dns = dns;
     result.interfaces = [
@@ -249,7 +243,7 @@ export const bridge: Plugin = {
         const link = linkByName(nl, context.ifName);
         if (link) deleteLink(nl, link.index);
       });
-    removeElements(ownerOf(context));
+    context.firewall.remove(owner(context.containerId, context.ifName));
     if (context.conf.ipam?.type) await context.ipam.del();
   },
 

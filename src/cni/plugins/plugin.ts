@@ -1,4 +1,5 @@
 /** What a plugin is: three functions of a context. Nothing in it knows how it was called. */
+import type { FirewallBatch } from "../../firewall/batch.ts";
 import type { PluginConf, Result } from "../types.ts";
 
 export interface PluginContext {
@@ -16,6 +17,11 @@ export interface PluginContext {
   runtimeConfig: Record<string, unknown>;
   /** The result so far at ADD; the final one at CHECK and DEL, if it is known. */
   prevResult: Result | undefined;
+  /**
+   * Firewall elements to add or remove. The runtime makes the changes of a whole chain in one transaction: at the end of
+   * ADD, and before an address is given back in DEL.
+   */
+  firewall: FirewallBatch;
   /** Runs the IPAM plugin that `conf.ipam.type` names. */
   ipam: { add(): Promise<Result>; del(): Promise<void>; check(): Promise<void> };
 }

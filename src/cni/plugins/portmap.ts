@@ -1,86 +1,61 @@
-/** portmap: published ports, as elements of the firewall's maps (`../../firewall/README.md`). */
+/**
+ * portmap: published ports, as elements of the firewall's maps (`../../firewall/README.md`).
+ *
+ * Of several addresses of one family the first is the target, as with Go's plugin.
+ */
 import { existsSync, writeFileSync } from "node:fs";
-import { addElements, type Element, listElements, removeElements } from "../../firewall/table.ts";
+import { fieldsOf, owner, sameValue } from "../../firewall/element.ts";
+import { type ContainerAddress, type Protocol, type PublishedPort, publish } from "../../firewall/ports.ts";
+import { listElements } from "../../firewall/transaction.ts";
 import { linkByIndex } from "../../netlink/link.ts";
-import { networkText, routeTo } from "../../netlink/route.ts";
+import { routeTo } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { formatIP, parseIP } from "../../wire/addr.ts";
-import { CNI_ERROR, CniError, type PortMap, type Result } from "../types.ts";
-import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+import { CNI_ERROR, CniError, type PortMap } from "../types.ts";
+import { addressesOf } from "./address.ts";
+import type { Plugin, PluginContext } from "./plugin.ts";
 
-const PROTOCOLS = ["tcp", "udp", "sctp"];
+const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
 
-function mappings(context: PluginContext): PortMap[] {
-  const list = (context.runtimeConfig.portMappings as PortMap[] | undefined) ?? [];
-  for (const one of list) {
-    const range = one.range ?? 1;
-    const isPort = (port: number) => Number.isInteger(port) && port >= 1 && port + range - 1 <= 65535;
-    if (!isPort(one.hostPort) || !isPort(one.containerPort))
-      throw new CniError(
-        CNI_ERROR.INVALID_CONFIG,
-        `invalid port mapping ${one.hostPort}:${one.containerPort}`,
+/** What the capability argument `portMappings` asks for. Throws a CniError where it makes no sense. */
+export function readPortMappings(list: readonly PortMap[]): PublishedPort[] {
+  return list.map(one => {
+    const count = one.range ?? 1;
+    const protocol = (one.protocol || "tcp").toLowerCase();
+    const isPort = (port: unknown) =>
+      Number.isInteger(port) && (port as number) >= 1 && (port as number) + count - 1 <= 65535;
+    if (!Number.isInteger(count) || count < 1 || !isPort(one.hostPort) || !isPort(one.containerPort))
+      throw invalid(
+        `invalid port mapping ${one.hostPort}:${one.containerPort}${count === 1 ? "" : ` of ${count} ports`}`,
       );
-    if (!PROTOCOLS.includes(one.protocol))
-      throw new CniError(
-        CNI_ERROR.INVALID_CONFIG,
-        `invalid protocol ${JSON.stringify(one.protocol)} of port ${one.hostPort}`,
-      );
-  }
-  return list;
-}
-
-/** The container's own addresses in a result: `[ip, address with prefix]`, one a family. */
-export function containerAddresses(
-  result: Result,
-  ifName: string,
-): { family: 4 | 6; ip: string; cidr: string }[] {
-  const found: { family: 4 | 6; ip: string; cidr: string }[] = [];
-  for (const one of result.ips) {
-    const on = one.interface === undefined ? undefined : result.interfaces[one.interface];
-    if (on && !(on.name === ifName && on.sandbox)) continue;
-    const ip = parseIP(one.address.split("/")[0]!);
-    if (ip && !found.some(other => other.family === ip.family))
-      found.push({ family: ip.family, ip: formatIP(ip), cidr: one.address });
-  }
-  return found;
-}
-
-/** The elements that publish `list` for a container with these addresses. */
-export function portElements(
-  list: readonly PortMap[],
-  addresses: readonly { family: 4 | 6; ip: string; cidr: string }[],
-): Element[] {
-  const elements: Element[] = [];
-  const used = new Set<4 | 6>();
-  for (const one of list) {
-    const host = one.hostIP ? parseIP(one.hostIP) : undefined;
-    if (one.hostIP && !host)
-      throw new CniError(CNI_ERROR.INVALID_CONFIG, `invalid host address ${JSON.stringify(one.hostIP)}`);
-    const wildcard = host === undefined || host.bytes.every(byte => byte === 0);
-    const range = one.range ?? 1;
-    for (const { family, ip } of addresses) {
-      if (host && host.family !== family) continue;
-      used.add(family);
-      const prefix = wildcard ? `${one.protocol} . ` : `${one.protocol} . ${formatIP(host!)} . `;
-      const name = (kind: "port" | "range") => `${wildcard ? "" : "host"}${kind}${family}`;
-      if (range > 1 && one.hostPort === one.containerPort)
-        elements.push({
-          set: name("range"),
-          key: `${prefix}${one.hostPort}-${one.hostPort + range - 1}`,
-          value: ip,
-        });
-      else
-        for (let offset = 0; offset < range; offset++)
-          elements.push({
-            set: name("port"),
-            key: `${prefix}${one.hostPort + offset}`,
-            value: `${ip} . ${one.containerPort + offset}`,
-          });
+    if (!["tcp", "udp", "sctp"].includes(protocol))
+      throw invalid(`invalid protocol ${JSON.stringify(one.protocol)} of port ${one.hostPort}`);
+    const published: PublishedPort = {
+      protocol: protocol as Protocol,
+      hostPort: one.hostPort,
+      containerPort: one.containerPort,
+      count,
+    };
+    if (one.hostIP) {
+      const host = parseIP(one.hostIP);
+      if (!host) throw invalid(`invalid host address ${JSON.stringify(one.hostIP)}`);
+      const address = host.bytes.every(byte => byte === 0) ? undefined : formatIP(host);
+      published.host = { version: host.family, address };
     }
-  }
-  for (const { family, ip, cidr } of addresses)
-    if (used.has(family)) elements.push({ set: `hairpin${family}`, key: `${networkText(cidr)} . ${ip}` });
-  return elements;
+    return published;
+  });
+}
+
+function mappingsOf(context: PluginContext): PublishedPort[] {
+  return readPortMappings((context.runtimeConfig.portMappings as PortMap[] | undefined) ?? []);
+}
+
+/** The address of each family that ports are sent to. */
+function targets(context: PluginContext): ContainerAddress[] {
+  const result = context.prevResult;
+  if (!result) throw invalid("portmap must be called as a chained plugin");
+  const all = addressesOf(result, context.ifName);
+  return all.filter((one, index) => all.findIndex(other => other.version === one.version) === index);
 }
 
 /** Lets packets from 127.0.0.1 leave by the interface that leads to the container (ip-sysctl, route_localnet). */
@@ -92,29 +67,32 @@ function allowLocalhost(ip: string): void {
   if (link && existsSync(path)) writeFileSync(path, "1");
 }
 
-const ownerOf = (context: PluginContext) => `${context.containerId}.portmap`;
-
 export const portmap: Plugin = {
   add(context) {
-    const result = context.prevResult;
-    if (!result) throw new CniError(CNI_ERROR.INVALID_CONFIG, "must be called as chained plugin");
-    const list = mappings(context);
-    if (list.length === 0) return result;
-    const addresses = containerAddresses(result, context.ifName);
-    addElements(ownerOf(context), portElements(list, addresses));
-    const four = addresses.find(one => one.family === 4);
-    if (four && context.conf.snat !== false) allowLocalhost(four.ip);
-    return result;
+    const addresses = targets(context);
+    const mappings = mappingsOf(context);
+    if (mappings.length > 0) {
+      const mine = owner(context.containerId, context.ifName);
+      for (const target of addresses) context.firewall.add(...publish(mine, target, mappings));
+      const four = addresses.find(one => one.version === 4);
+      if (four && context.conf.snat !== false) allowLocalhost(four.address);
+    }
+    return context.prevResult!;
   },
+
   del(context) {
-    removeElements(ownerOf(context));
+    context.firewall.remove(owner(context.containerId, context.ifName));
   },
+
   check(context) {
-    const result = context.prevResult ?? emptyResult(context.cniVersion);
-    const wanted = portElements(mappings(context), containerAddresses(result, context.ifName));
-    const there = listElements().filter(one => one.owner === ownerOf(context));
-    for (const one of wanted)
-      if (!there.some(other => other.set === one.set && other.key === one.key))
-        throw new CniError(CNI_ERROR.INTERNAL, `the firewall's ${one.set} has no element ${one.key}`);
+    const mine = owner(context.containerId, context.ifName);
+    const there = listElements().filter(one => one.owner === mine);
+    for (const target of targets(context))
+      for (const wanted of publish(mine, target, mappingsOf(context)))
+        if (!there.some(one => one.set === wanted.set && sameValue(one.key, wanted.key)))
+          throw new CniError(
+            CNI_ERROR.INTERNAL,
+            `port ${JSON.stringify(fieldsOf(wanted.key).at(-1))} of container ${context.containerId.slice(0, 12)} is not published any more`,
+          );
   },
 };

@@ -1,0 +1,44 @@
+/**
+ * Drives the CNI runtime in a process of its own, so that "the host" can be a throw-away namespace (the runtime is
+ * asynchronous, and a thread can't stay in a namespace across an await). Steps as JSON on stdin, outcomes on stdout.
+ */
+
+import { parseConfList } from "../../src/cni/conflist.ts";
+import type { Attachment, RuntimeOptions } from "../../src/cni/runtime.ts";
+import { CniRuntime } from "../../src/cni/runtime.ts";
+import { CniError, type Result } from "../../src/cni/types.ts";
+
+export interface Step {
+  do: "add" | "del" | "check" | "gc";
+  /** Text of a conflist. */
+  list: string;
+  attachment?: Attachment;
+  valid?: { containerId: string; ifName: string }[];
+  options?: RuntimeOptions;
+}
+export interface Outcome {
+  result?: Result;
+  error?: string;
+  code?: number;
+}
+
+async function take(step: Step): Promise<Outcome> {
+  const runtime = new CniRuntime(step.options);
+  try {
+    const list = parseConfList(step.list);
+    const attachment = step.attachment!;
+    if (step.do === "add") return { result: await runtime.add(list, attachment) };
+    if (step.do === "del") await runtime.del(list, list.name, attachment);
+    else if (step.do === "check") await runtime.check(list, attachment);
+    else await runtime.gc(list, step.valid ?? []);
+    return {};
+  } catch (error) {
+    return { error: (error as Error).message, code: error instanceof CniError ? error.code : undefined };
+  }
+}
+
+if (import.meta.main) {
+  const outcomes: Outcome[] = [];
+  for (const step of (await Bun.stdin.json()) as Step[]) outcomes.push(await take(step));
+  console.log(JSON.stringify(outcomes));
+}
