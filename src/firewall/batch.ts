@@ -10,6 +10,7 @@ import { exclusively, type Firewall, FirewallError } from "./transaction.ts";
 export class FirewallBatch {
   #added: Element[] = [];
   #removed = new Set<string>();
+  #afterwards: (() => void)[] = [];
 
   add(...elements: Element[]): void {
     this.#added.push(...elements);
@@ -20,31 +21,36 @@ export class FirewallBatch {
     this.#removed.add(owner);
   }
 
-  get empty(): boolean {
-    return this.#added.length === 0 && this.#removed.size === 0;
+  /** `step` runs once the changes are made. */
+  afterwards(step: () => void): void {
+    this.#afterwards.push(step);
   }
 
   /** Makes the changes in one transaction and forgets them. Nothing has changed when it throws a UserError. */
   commit(): void {
-    if (this.empty) return;
-    const added = this.#added;
-    const removed = this.#removed;
+    const [added, removed, afterwards] = [this.#added, this.#removed, this.#afterwards];
     this.#added = [];
     this.#removed = new Set();
-    exclusively(firewall => {
-      const gone = leaving(firewall, added, removed);
-      const commands = [...deleteCommands(gone), ...addCommands(added)];
-      try {
-        firewall.apply(commands);
-      } catch (error) {
-        if (!(error instanceof FirewallError)) throw error;
-        if (error.kind === "taken") throw conflict(firewall, added) ?? error;
-        if (error.kind !== "missing") throw error;
-        firewall.lay();
-        firewall.apply(commands);
-      }
-    });
+    this.#afterwards = [];
+    if (added.length > 0 || removed.size > 0) apply(added, removed);
+    for (const step of afterwards) step();
   }
+}
+
+function apply(added: readonly Element[], removed: ReadonlySet<string>): void {
+  exclusively(firewall => {
+    const gone = leaving(firewall, added, removed);
+    const commands = [...deleteCommands(gone), ...addCommands(added)];
+    try {
+      firewall.apply(commands);
+    } catch (error) {
+      if (!(error instanceof FirewallError)) throw error;
+      if (error.kind === "taken") throw conflict(firewall, added) ?? error;
+      if (error.kind !== "missing") throw error;
+      firewall.lay();
+      firewall.apply(commands);
+    }
+  });
 }
 
 /** Elements to delete: those of removed owners, bridges nobody is left on, and a dead owner's of addresses now in use. */

@@ -7,11 +7,12 @@ import { existsSync, writeFileSync } from "node:fs";
 import { fieldsOf, owner, sameValue } from "../../firewall/element.ts";
 import { type ContainerAddress, type Protocol, type PublishedPort, publish } from "../../firewall/ports.ts";
 import { listElements } from "../../firewall/transaction.ts";
-import { linkByIndex } from "../../netlink/link.ts";
+import { forgetUdpToHost } from "../../netlink/conntrack.ts";
+import { linkByIndex, linkByName, setBridgePort } from "../../netlink/link.ts";
 import { routeTo } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { formatIP, parseIP } from "../../wire/addr.ts";
-import { CNI_ERROR, CniError, type PortMap } from "../types.ts";
+import { CNI_ERROR, CniError, type PortMap, type Result } from "../types.ts";
 import { addressesOf } from "./address.ts";
 import type { Plugin, PluginContext } from "./plugin.ts";
 
@@ -67,6 +68,30 @@ function allowLocalhost(ip: string): void {
   if (link && existsSync(path)) writeFileSync(path, "1");
 }
 
+/**
+ * Lets the container's bridge port send back where it received from. Where the host filters bridged packets
+ * (bridge-nf-call-iptables), a connection of the container to its own published port never leaves the bridge.
+ */
+function allowHairpin(result: Result): void {
+  using nl = new NetlinkSocket();
+  for (const one of result.interfaces) {
+    const link = one.sandbox ? undefined : linkByName(nl, one.name);
+    const master = link?.master ? linkByIndex(nl, link.master) : undefined;
+    if (link && master?.kind === "bridge") setBridgePort(nl, link.index, { hairpin: true });
+  }
+}
+
+/** Clients that have been sending all along go where the port leads from now on. */
+function forgetOldFlows(context: PluginContext, mappings: readonly PublishedPort[]): void {
+  const udp = mappings.filter(one => one.protocol === "udp");
+  for (const version of [4, 6] as const) {
+    const ranges = udp
+      .filter(one => one.host === undefined || one.host.version === version)
+      .map(one => [one.hostPort, one.hostPort + one.count - 1] as const);
+    if (ranges.length > 0) context.firewall.afterwards(() => forgetUdpToHost(version, ranges));
+  }
+}
+
 export const portmap: Plugin = {
   add(context) {
     const addresses = targets(context);
@@ -76,12 +101,20 @@ export const portmap: Plugin = {
       for (const target of addresses) context.firewall.add(...publish(mine, target, mappings));
       const four = addresses.find(one => one.version === 4);
       if (four && context.conf.snat !== false) allowLocalhost(four.address);
+      allowHairpin(context.prevResult!);
+      forgetOldFlows(context, mappings);
     }
     return context.prevResult!;
   },
 
   del(context) {
     context.firewall.remove(owner(context.containerId, context.ifName));
+    try {
+      forgetOldFlows(context, mappingsOf(context));
+    } catch (error) {
+      // ADD refused such mappings, so no flow follows them.
+      if (!(error instanceof CniError)) throw error;
+    }
   },
 
   check(context) {
