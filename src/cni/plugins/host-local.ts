@@ -5,94 +5,25 @@
  * `dataDir/NETWORK/`: a file per address (`10.88.0.3`, holding `<container id>\r\n<interface>`), `last_reserved_ip.<n>`
  * for each range set, and `lock` (flock(2), exclusive, held for each operation).
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../../base/errors.ts";
 import { lock } from "../../sys/flock.ts";
-import {
-  bigIntToIp,
-  contains,
-  formatIP,
-  type IpAddress,
-  ipToBigInt,
-  lastOf,
-  networkOf,
-  parseCidr,
-  parseIP,
-} from "../../wire/addr.ts";
+import { bigIntToIp, contains, formatIP, ipToBigInt, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type ResultRoute } from "../types.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+import { candidates, type Range, rangeText, readAddress, readRangeSets } from "./ranges.ts";
 
-interface RangeConf {
-  subnet: string;
-  rangeStart?: string;
-  rangeEnd?: string;
-  gateway?: string;
-}
-
-interface Range {
-  family: 4 | 6;
-  prefix: number;
-  first: bigint;
-  last: bigint;
-  gateway: bigint;
-  cidr: NonNullable<ReturnType<typeof parseCidr>>;
-}
-
-const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
-
-function address(text: string, what: string): IpAddress {
-  const ip = parseIP(text);
-  if (!ip) throw invalid(`invalid ${what} ${JSON.stringify(text)}`);
-  return ip;
-}
-
-function readRange(conf: RangeConf): Range {
-  const cidr = typeof conf.subnet === "string" ? parseCidr(conf.subnet) : undefined;
-  if (!cidr) throw invalid(`invalid subnet ${JSON.stringify(conf.subnet)}`);
-  const { family } = cidr.ip;
-  const bits = cidr.ip.bytes.length * 8;
-  if (cidr.prefix > bits - 2) throw invalid(`network ${conf.subnet} too small to allocate from`);
-  const base = ipToBigInt(networkOf(cidr));
-  if (base !== ipToBigInt(cidr.ip))
-    throw invalid(
-      `network has host bits set: for a subnet mask of length ${cidr.prefix} the network address is ${formatIP(networkOf(cidr))}`,
-    );
-  const inside = (text: string, what: string) => {
-    const ip = address(text, what);
-    if (!contains(cidr, ip)) throw invalid(`${what} ${text} not in network ${conf.subnet}`);
-    return ipToBigInt(ip);
-  };
-  const first = conf.rangeStart ? inside(conf.rangeStart, "RangeStart") : base + 1n;
-  const last = conf.rangeEnd
-    ? inside(conf.rangeEnd, "RangeEnd")
-    : ipToBigInt(lastOf(cidr)) - (family === 4 ? 1n : 0n);
-  if (first > last) throw invalid(`RangeStart ${conf.rangeStart} not before RangeEnd ${conf.rangeEnd}`);
-  const gateway = conf.gateway ? ipToBigInt(address(conf.gateway, "gateway")) : base + 1n;
-  return { family, prefix: cidr.prefix, first, last, gateway, cidr };
-}
-
-/** The range sets of a configuration: each set gives one address. */
-function rangeSets(context: PluginContext): Range[][] {
-  const ipam = context.conf.ipam as { ranges?: RangeConf[][]; subnet?: string } & Partial<RangeConf>;
-  const sets: RangeConf[][] = [];
-  const extra = context.runtimeConfig.ipRanges as RangeConf[][] | undefined;
-  if (extra) sets.push(...extra);
-  if (ipam.subnet) sets.push([ipam as RangeConf]);
-  if (ipam.ranges) sets.push(...ipam.ranges);
-  if (sets.length === 0) throw invalid("no IP ranges specified");
-  return sets.map(set => {
-    if (set.length === 0) throw invalid("empty range set");
-    return set.map(readRange);
-  });
-}
-
+/** Addresses asked for, by CNI_ARGS, by the older `args.cni.ips`, and by the capability `ips`. */
 function requestedAddresses(context: PluginContext): string[] {
-  const texts: string[] = [];
-  if (context.args.IP) texts.push(context.args.IP);
-  const ips = context.runtimeConfig.ips as string[] | undefined;
-  if (ips) texts.push(...ips);
-  return texts.map(text => formatIP(address(text.split("/")[0]!, "IP address")));
+  const older = context.conf.args as { cni?: { ips?: string[] } } | undefined;
+  const capability = context.runtimeConfig.ips as string[] | undefined;
+  const texts = [
+    ...(context.args.IP ? [context.args.IP] : []),
+    ...(older?.cni?.ips ?? []),
+    ...(capability ?? []),
+  ];
+  return texts.map(text => formatIP(readAddress(text.split("/")[0])));
 }
 
 class Store {
@@ -101,10 +32,14 @@ class Store {
   constructor(context: PluginContext) {
     const dataDir = (context.conf.ipam?.dataDir as string | undefined) ?? "/var/lib/cni/networks";
     this.#directory = join(dataDir, context.network);
-    mkdirSync(this.#directory, { recursive: true, mode: 0o755 });
+  }
+
+  get exists(): boolean {
+    return existsSync(this.#directory);
   }
 
   locked<T>(fn: () => T): T {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o755 });
     using _held = lock(join(this.#directory, "lock"), { mode: 0o750 });
     return fn();
   }
@@ -143,39 +78,14 @@ class Store {
     });
   }
 
-  /** How many addresses are taken. */
   release(ip: string): void {
     rmSync(join(this.#directory, ip), { force: true });
   }
 }
 
-/** The candidates of a set in round-robin order, starting behind the one given out last. */
-function* candidates(
-  set: readonly Range[],
-  after: bigint | undefined,
-): Generator<{ ip: IpAddress; range: Range }> {
-  const startRange =
-    after === undefined ? -1 : set.findIndex(range => after >= range.first && after <= range.last);
-  const walk = function* (range: Range, from: bigint, to: bigint) {
-    for (let value = from; value <= to; value++)
-      if (value !== range.gateway) yield { ip: bigIntToIp(value, range.family), range };
-  };
-  if (startRange < 0) {
-    for (const range of set) yield* walk(range, range.first, range.last);
-    return;
-  }
-  const current = set[startRange]!;
-  yield* walk(current, after! + 1n, current.last);
-  for (let step = 1; step < set.length; step++) {
-    const range = set[(startRange + step) % set.length]!;
-    yield* walk(range, range.first, range.last);
-  }
-  yield* walk(current, current.first, after!);
-}
-
 export const hostLocal: Plugin = {
   add(context) {
-    const sets = rangeSets(context);
+    const sets = readRangeSets(context.conf.ipam ?? {}, context.runtimeConfig.ipRanges);
     const wanted = new Set(requestedAddresses(context));
     const store = new Store(context);
     const owner = `${context.containerId}\r\n${context.ifName}`;
@@ -183,10 +93,11 @@ export const hostLocal: Plugin = {
     return store.locked(() => {
       const taken: string[] = [];
       try {
-        if (store.ownedBy(context.containerId, context.ifName).length > 0)
+        const [has] = store.ownedBy(context.containerId, context.ifName);
+        if (has)
           throw new CniError(
             CNI_ERROR.INTERNAL,
-            `${context.containerId} has already an address on ${context.ifName}, duplicate allocation is not allowed`,
+            `failed to allocate for range 0: ${has} has been allocated to ${context.containerId}, duplicate allocation is not allowed`,
           );
         for (const [index, set] of sets.entries()) {
           const choice = allocate(store, set, index, wanted, owner);
@@ -212,6 +123,7 @@ export const hostLocal: Plugin = {
 
   del(context) {
     const store = new Store(context);
+    if (!store.exists) return;
     store.locked(() => {
       for (const ip of store.ownedBy(context.containerId, context.ifName)) store.release(ip);
     });
@@ -222,42 +134,27 @@ export const hostLocal: Plugin = {
     if (store.locked(() => store.ownedBy(context.containerId, context.ifName)).length === 0)
       throw new CniError(
         CNI_ERROR.INTERNAL,
-        `host-local: failed to find an address added by container ${context.containerId}`,
+        `host-local: Failed to find address added by container ${context.containerId}`,
       );
   },
 };
 
+/** Reserves an address of a set: one of those that are `wanted`, which is then crossed out, or the next free one. */
 function allocate(store: Store, set: readonly Range[], index: number, wanted: Set<string>, owner: string) {
+  const refuse = (why: string) =>
+    new CniError(CNI_ERROR.INTERNAL, `failed to allocate for range ${index}: ${why}`);
   for (const text of wanted) {
     const ip = parseIP(text)!;
-    const range = set.find(one => contains(one.cidr, ip));
-    if (!range) continue;
     const value = ipToBigInt(ip);
-    if (value === range.gateway)
-      throw new CniError(CNI_ERROR.INTERNAL, `requested ip ${text} is subnet's gateway`);
-    if (value < range.first || value > range.last)
-      throw new CniError(
-        CNI_ERROR.INTERNAL,
-        `requested IP address ${text} is not available in range set ${rangeText(set)}`,
-      );
+    const range = set.find(one => contains(one.cidr, ip) && value >= one.first && value <= one.last);
+    if (!range) continue;
+    if (value === range.gateway) throw refuse(`requested ip ${text} is subnet's gateway`);
     if (!store.reserve(text, owner, index))
-      throw new CniError(
-        CNI_ERROR.INTERNAL,
-        `requested IP address ${text} is not available in range set ${rangeText(set)}`,
-      );
+      throw refuse(`requested IP address ${text} is not available in range set ${rangeText(set)}`);
     wanted.delete(text);
     return { ip, range };
   }
   for (const choice of candidates(set, store.lastReserved(index)))
     if (store.reserve(formatIP(choice.ip), owner, index)) return choice;
-  throw new CniError(CNI_ERROR.INTERNAL, `no IP addresses available in range set: ${rangeText(set)}`);
-}
-
-function rangeText(set: readonly Range[]): string {
-  return set
-    .map(
-      range =>
-        `${formatIP(bigIntToIp(range.first, range.family))}-${formatIP(bigIntToIp(range.last, range.family))}`,
-    )
-    .join(",");
+  throw refuse(`no IP addresses available in range set: ${rangeText(set)}`);
 }
