@@ -17,6 +17,16 @@ export interface CacheEntry {
   result: Result;
 }
 
+/** The JSON object in a file; undefined where there is none, or nothing that can be read as one. */
+function readObject(path: string): Record<string, unknown> | undefined {
+  try {
+    const data: unknown = JSON.parse(readFileSync(path, "utf8"));
+    return typeof data === "object" && data !== null ? (data as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export class ResultCache {
   constructor(readonly directory = "/var/lib/cni/results") {}
 
@@ -45,12 +55,9 @@ export class ResultCache {
 
   /** The entry; undefined where there is none or it can't be read (DEL goes on without). */
   read(network: string, containerId: string, ifName: string): CacheEntry | undefined {
+    const data = readObject(this.#path(network, containerId, ifName));
+    if (data?.kind !== "cniCacheV1") return undefined;
     try {
-      const data = JSON.parse(readFileSync(this.#path(network, containerId, ifName), "utf8")) as Record<
-        string,
-        unknown
-      >;
-      if (data.kind !== "cniCacheV1") return undefined;
       return {
         containerId,
         ifName,
@@ -71,22 +78,23 @@ export class ResultCache {
     for (const one of [path, `${path}.new`]) rmSync(one, { force: true });
   }
 
-  /** Every entry of a network. */
+  /** Every attachment to a network that has a readable entry. */
   entries(network: string): { containerId: string; ifName: string }[] {
+    let names: string[];
     try {
-      return readdirSync(this.directory)
-        .filter(name => name.startsWith(`${network}-`))
-        .flatMap(name => {
-          const data = JSON.parse(readFileSync(join(this.directory, name), "utf8")) as {
-            networkName?: string;
-            containerId: string;
-            ifName: string;
-          };
-          return data.networkName === network ? [{ containerId: data.containerId, ifName: data.ifName }] : [];
-        });
+      names = readdirSync(this.directory);
     } catch (error) {
       if (hasCode(error, "ENOENT")) return [];
       throw error;
     }
+    return names
+      .filter(name => name.startsWith(`${network}-`))
+      .flatMap(name => {
+        const data = readObject(join(this.directory, name));
+        const { networkName, containerId, ifName } = data ?? {};
+        if (networkName !== network || typeof containerId !== "string" || typeof ifName !== "string")
+          return [];
+        return name === `${network}-${containerId}-${ifName}` ? [{ containerId, ifName }] : [];
+      });
   }
 }

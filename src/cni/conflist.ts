@@ -41,6 +41,7 @@ export function parseConfList(source: string): NetConfList {
     name,
     cniVersion: effectiveVersion(data),
     disableCheck: data.disableCheck === true || data.disableCheck === "true",
+    disableGC: data.disableGC === true || data.disableGC === "true",
     plugins: plugins as PluginConf[],
     source,
   };

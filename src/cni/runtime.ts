@@ -3,7 +3,7 @@ import { BugError, ErrorList } from "../base/errors.ts";
 import { FirewallBatch } from "../firewall/batch.ts";
 import { ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
-import { execPlugin } from "./exec.ts";
+import { execPlugin, findPlugin } from "./exec.ts";
 import type { Plugin, PluginContext } from "./plugins/plugin.ts";
 import { formatResult, parseResult } from "./result.ts";
 import { CNI_ERROR, CniError, type NetConfList, type PluginConf, type Result } from "./types.ts";
@@ -121,14 +121,52 @@ export class CniRuntime {
       await this.#run("CHECK", list, plugin, complete, cached?.result, firewall);
   }
 
-  /** Removes every attachment of the network that is not in `valid` (spec §GC, driven by the result cache). */
+  /**
+   * Removes every attachment of the network that is not in `valid` (spec §GC, driven by the result cache), then lets
+   * each plugin give up what else it keeps for such.
+   */
   async gc(list: NetConfList, valid: readonly { containerId: string; ifName: string }[]): Promise<void> {
+    if (list.disableGC) return;
     const errors = new ErrorList();
     for (const entry of this.cache.entries(list.name)) {
       if (valid.some(one => one.containerId === entry.containerId && one.ifName === entry.ifName)) continue;
       await errors.tryAsync(() => this.del(list, list.name, { ...entry, netns: "" }));
     }
+    const attachments = valid.map(one => ({ containerID: one.containerId, ifname: one.ifName }));
+    // Newer plugins read the first key, those of the specification's drafts the second.
+    const extra = { "cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments };
+    for (const conf of list.plugins)
+      for (const type of [conf.type, conf.ipam?.type])
+        await errors.tryAsync(async () => {
+          const builtin = type ? await this.#builtin(type) : undefined;
+          if (builtin) builtin.gc?.({ conf, network: list.name, valid });
+          // A foreign plugin takes its address plugin along.
+          else if (type === conf.type && speaksGc(list)) await this.#ask("GC", list, { ...conf, ...extra });
+        });
     errors.throwIfAny(`can't clean up network ${list.name}`);
+  }
+
+  /** Throws the first reason why a container could not join the network now. */
+  async status(list: NetConfList): Promise<void> {
+    for (const conf of list.plugins)
+      for (const type of [conf.type, conf.ipam?.type]) {
+        if (!type) continue;
+        const builtin = await this.#builtin(type);
+        if (builtin) builtin.status?.({ conf, network: list.name });
+        else {
+          findPlugin(type, this.#path);
+          if (type === conf.type && speaksGc(list)) await this.#ask("STATUS", list, conf);
+        }
+      }
+  }
+
+  /** GC and STATUS: about the network, not about a container. */
+  async #ask(command: "GC" | "STATUS", list: NetConfList, conf: PluginConf): Promise<void> {
+    await execPlugin(
+      conf.type,
+      { ...conf, name: list.name, cniVersion: list.cniVersion },
+      { command, containerId: "", netns: "", ifName: "", args: "", path: this.#path },
+    );
   }
 
   /** One plugin of a chain. DEL and CHECK give the result back unchanged. */
@@ -244,6 +282,9 @@ export class CniRuntime {
     });
   }
 }
+
+/** GC and STATUS came with version 1.1.0. */
+const speaksGc = (list: NetConfList) => list.cniVersion === "1.1.0";
 
 function check(attachment: Attachment): void {
   if (!ID.test(attachment.containerId))

@@ -21,6 +21,7 @@ export const CNI_ERROR = {
   DECODE: 6,
   INVALID_CONFIG: 7,
   TRY_AGAIN: 11,
+  NOT_AVAILABLE: 50,
   INTERNAL: 999,
 } as const;
 
@@ -76,6 +77,7 @@ export interface NetConfList {
   name: string;
   cniVersion: string;
   disableCheck?: boolean;
+  disableGC?: boolean;
   plugins: PluginConf[];
   /** The file as it was read, for the result cache. */
   source: string;

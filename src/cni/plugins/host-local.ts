@@ -11,7 +11,7 @@ import { hasCode } from "../../base/errors.ts";
 import { lock } from "../../sys/flock.ts";
 import { bigIntToIp, contains, formatIP, ipToBigInt, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type ResultRoute } from "../types.ts";
-import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+import { emptyResult, type Plugin, type PluginContext, type StatusContext } from "./plugin.ts";
 import { candidates, type Range, rangeText, readAddress, readRangeSets } from "./ranges.ts";
 
 /** Addresses asked for, by CNI_ARGS, by the older `args.cni.ips`, and by the capability `ips`. */
@@ -29,7 +29,7 @@ function requestedAddresses(context: PluginContext): string[] {
 class Store {
   readonly #directory: string;
 
-  constructor(context: PluginContext) {
+  constructor(context: StatusContext) {
     const dataDir = (context.conf.ipam?.dataDir as string | undefined) ?? "/var/lib/cni/networks";
     this.#directory = join(dataDir, context.network);
   }
@@ -69,13 +69,17 @@ class Store {
     }
   }
 
-  /** Addresses whose file names this owner (or, in old files, the container alone). */
+  /** Every reserved address with its owner: `<container id>\r\n<interface>`, in old files the id alone. */
+  reserved(): { ip: string; owner: string }[] {
+    return readdirSync(this.#directory)
+      .filter(name => name !== "lock" && !name.startsWith("last_reserved_ip."))
+      .map(ip => ({ ip, owner: readFileSync(join(this.#directory, ip), "utf8").trim() }));
+  }
+
   ownedBy(containerId: string, ifName: string): string[] {
-    return readdirSync(this.#directory).filter(name => {
-      if (name === "lock" || name.startsWith("last_reserved_ip.")) return false;
-      const text = readFileSync(join(this.#directory, name), "utf8").trim();
-      return text === `${containerId}\r\n${ifName}` || text === containerId;
-    });
+    return this.reserved()
+      .filter(({ owner }) => owner === `${containerId}\r\n${ifName}` || owner === containerId)
+      .map(({ ip }) => ip);
   }
 
   release(ip: string): void {
@@ -136,6 +140,21 @@ export const hostLocal: Plugin = {
         CNI_ERROR.INTERNAL,
         `host-local: Failed to find address added by container ${context.containerId}`,
       );
+  },
+
+  gc(context) {
+    const store = new Store(context);
+    if (!store.exists) return;
+    const valid = new Set(
+      context.valid.flatMap(one => [`${one.containerId}\r\n${one.ifName}`, one.containerId]),
+    );
+    store.locked(() => {
+      for (const { ip, owner } of store.reserved()) if (!valid.has(owner)) store.release(ip);
+    });
+  },
+
+  status(context) {
+    readRangeSets(context.conf.ipam ?? {}, undefined);
   },
 };
 

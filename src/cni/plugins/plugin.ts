@@ -31,6 +31,19 @@ export interface Plugin {
   /** Quiet when there is nothing to remove. */
   del(context: PluginContext): Promise<void> | void;
   check(context: PluginContext): Promise<void> | void;
+  /** Gives up what belongs to attachments that are not in `valid`. */
+  gc?(context: GcContext): void;
+  /** Throws a CniError (code 50) where an ADD could not succeed now. */
+  status?(context: StatusContext): void;
+}
+
+export interface StatusContext {
+  conf: PluginConf;
+  network: string;
+}
+
+export interface GcContext extends StatusContext {
+  valid: readonly { containerId: string; ifName: string }[];
 }
 
 export function emptyResult(cniVersion: string): Result {
