@@ -1,12 +1,13 @@
 /** The CNI runtime: chains of plugins, forward for ADD, backward for DEL. Theory: this room's README. */
 import { BugError, ErrorList } from "../base/errors.ts";
 import { FirewallBatch } from "../firewall/batch.ts";
+import { type Attachment, checkAttachment } from "./attachment.ts";
 import { ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
 import { execPlugin, findPlugin } from "./exec.ts";
 import type { Plugin, PluginContext } from "./plugins/plugin.ts";
 import { formatResult, parseResult } from "./result.ts";
-import { CNI_ERROR, CniError, type NetConfList, type PluginConf, type Result } from "./types.ts";
+import type { NetConfList, PluginConf, Result } from "./types.ts";
 
 /** Our own plugin types; each file loads when a chain first names it. */
 const BUILTIN: Record<string, () => Promise<Plugin>> = {
@@ -19,14 +20,7 @@ const BUILTIN: Record<string, () => Promise<Plugin>> = {
   tuning: async () => (await import("./plugins/tuning.ts")).tuning,
 };
 
-export interface Attachment {
-  containerId: string;
-  /** Path of the namespace; "" at a DEL that has none. */
-  netns: string;
-  ifName: string;
-  cniArgs?: [string, string][];
-  capabilityArgs?: Record<string, unknown>;
-}
+export type { Attachment } from "./attachment.ts";
 
 export interface RuntimeOptions {
   cacheDirectory?: string;
@@ -35,8 +29,6 @@ export interface RuntimeOptions {
   /** Plugin types that are ours but shall be executed all the same. */
   foreign?: readonly string[];
 }
-
-const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 export class CniRuntime {
   readonly cache: ResultCache;
@@ -57,7 +49,7 @@ export class CniRuntime {
 
   /** Joins the namespace to the network. After a failure nothing of it is left. */
   async add(list: NetConfList, attachment: Attachment): Promise<Result> {
-    check(attachment);
+    checkAttachment(attachment);
     let result: Result | undefined;
     try {
       const firewall = new FirewallBatch();
@@ -88,7 +80,7 @@ export class CniRuntime {
    * first, whatever the others answer; what failed is thrown together at the end.
    */
   async del(list: NetConfList | undefined, network: string, attachment: Attachment): Promise<void> {
-    check(attachment);
+    checkAttachment(attachment);
     const cached = this.cache.read(network, attachment.containerId, attachment.ifName);
     const chain = cached ? (parseOrUndefined(cached.config) ?? list) : list;
     if (!chain) return this.cache.remove(network, attachment.containerId, attachment.ifName);
@@ -112,7 +104,7 @@ export class CniRuntime {
 
   /** Throws where the attachment is not as ADD left it. */
   async check(list: NetConfList, attachment: Attachment): Promise<void> {
-    check(attachment);
+    checkAttachment(attachment);
     if (list.disableCheck) return;
     const cached = this.cache.read(list.name, attachment.containerId, attachment.ifName);
     const complete = { ...attachment, capabilityArgs: attachment.capabilityArgs ?? cached?.capabilityArgs };
@@ -285,17 +277,6 @@ export class CniRuntime {
 
 /** GC and STATUS came with version 1.1.0. */
 const speaksGc = (list: NetConfList) => list.cniVersion === "1.1.0";
-
-function check(attachment: Attachment): void {
-  if (!ID.test(attachment.containerId))
-    throw new CniError(
-      CNI_ERROR.INVALID_ENVIRONMENT,
-      "invalid characters in containerID",
-      attachment.containerId,
-    );
-  if (attachment.ifName.length < 1 || attachment.ifName.length > 15 || /[/:\s]/.test(attachment.ifName))
-    throw new CniError(CNI_ERROR.INVALID_ENVIRONMENT, "invalid interface name", attachment.ifName);
-}
 
 function parseOrUndefined(source: string): NetConfList | undefined {
   try {
