@@ -7,7 +7,7 @@ import { parseConfList } from "./conflist.ts";
 import { execPlugin, findPlugin } from "./exec.ts";
 import type { Plugin, PluginContext } from "./plugins/plugin.ts";
 import { formatResult, parseResult } from "./result.ts";
-import type { NetConfList, PluginConf, Result } from "./types.ts";
+import type { NetConfList, PluginConf, PortMap, Result } from "./types.ts";
 
 /** Our own plugin types; each file loads when a chain first names it. */
 const BUILTIN: Record<string, () => Promise<Plugin>> = {
@@ -263,7 +263,7 @@ export class CniRuntime {
   ): Promise<unknown> {
     const conf: Record<string, unknown> = { ...plugin, name: list.name, cniVersion: list.cniVersion };
     if (prevResult) conf.prevResult = formatResult(prevResult, list.cniVersion);
-    if (Object.keys(runtimeConfig).length) conf.runtimeConfig = runtimeConfig;
+    if (Object.keys(runtimeConfig).length) conf.runtimeConfig = foreignConfig(runtimeConfig);
     return execPlugin(type, conf, {
       command,
       containerId: attachment.containerId,
@@ -273,6 +273,20 @@ export class CniRuntime {
       path: this.#path,
     });
   }
+}
+
+/** Capability arguments as other people's plugins know them: one port mapping a port, without our `range`. */
+function foreignConfig(runtimeConfig: Record<string, unknown>): Record<string, unknown> {
+  const ports = runtimeConfig.portMappings;
+  if (!Array.isArray(ports)) return runtimeConfig;
+  const portMappings = (ports as PortMap[]).flatMap(({ range = 1, ...one }) =>
+    Array.from({ length: range }, (_, offset) => ({
+      ...one,
+      hostPort: one.hostPort + offset,
+      containerPort: one.containerPort + offset,
+    })),
+  );
+  return { ...runtimeConfig, portMappings };
 }
 
 /** GC and STATUS came with version 1.1.0. */

@@ -106,10 +106,9 @@ export function portTaken(one: Element, other: Element): UserError {
     Math.max(portsOf(one)[0], portsOf(other)[0]),
     Math.min(portsOf(one)[1], portsOf(other)[1]),
   ];
-  const text = from === to ? `port ${from}` : `ports ${from}-${to}`;
   const protocol = protocolName(fieldsOf(one.key).at(-2));
   return new UserError(
-    `${text}/${protocol} is already published by container ${other.owner.split(":")[0]!.slice(0, 12)}`,
+    `${from === to ? `port ${from}/${protocol} is` : `ports ${from}-${to}/${protocol} are`} already published by container ${other.owner.split(":")[0]!.slice(0, 12)}`,
   );
 }
 

@@ -12,7 +12,7 @@ const LOCK = "/run/portolan/locks/firewall";
 /** The kernel's or the parser's reason, without positions in a text that nobody sees. */
 function reason(error: string): string {
   const line = error.split("\n").find(one => one.includes("Error: ")) ?? error;
-  return line.replace(/^.*?Error: (Could not process rule: )?/, "").trim();
+  return line.replace(/^.*?Error: ((Could not process rule|cache initialization failed): )?/, "").trim();
 }
 
 const MISSING = "No such file or directory";

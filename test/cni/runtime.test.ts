@@ -138,6 +138,18 @@ test("a foreign plugin gets the specification's environment and one compact obje
   ]);
 });
 
+test("a range of ports becomes one mapping a port for a foreign portmap", () => {
+  const place = world.container();
+  const range = [{ hostPort: 8000, containerPort: 9000, protocol: "tcp", range: 3 }];
+  const attachment = world.attachment("abc", place.path, range);
+  world.step({ do: "add", list: world.list(), attachment, options: go() });
+  for (const offset of [0, 1, 2])
+    expect(world.host.sh("iptables-save")).toContain(
+      `--dport ${8000 + offset} -j DNAT --to-destination 10.77.0.2:${9000 + offset}`,
+    );
+  world.step({ do: "del", list: world.list(), attachment, options: go() });
+});
+
 const FAILURES: [string, string, string, number | undefined][] = [
   [
     "an error object",

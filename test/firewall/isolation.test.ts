@@ -1,0 +1,100 @@
+/** Who reaches whom: outsiders by masquerading, neighbours, other bridges; with real packets between namespaces. */
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { World } from "../cni/world.ts";
+import type { TestNetns } from "../support/netns.ts";
+import { askTcp, serveTcp, serveUdp, stopSockets, udpClient } from "../support/sockets.ts";
+
+let world: World;
+let outside: TestNetns;
+let number = 0;
+beforeAll(() => {
+  world = new World();
+  outside = world.outside();
+});
+afterAll(() => world[Symbol.dispose]());
+afterEach(() => {
+  stopSockets();
+  expect(world.elements()).toBe("");
+});
+
+function network(name: string, subnet: string, ingressPolicy?: string) {
+  return world.list(name, {
+    ipam: { ranges: [[{ subnet }]], routes: [{ dst: "0.0.0.0/0" }] },
+    firewall: { ingressPolicy },
+  });
+}
+
+function join(list: string) {
+  const place = world.container();
+  const attachment = world.attachment(`c${++number}`, place.path);
+  const result = world.step({ do: "add", list, attachment })!;
+  return {
+    place,
+    ip: result.ips[0]!.address.split("/")[0]!,
+    [Symbol.dispose]: () => void world.step({ do: "del", list, attachment }),
+  };
+}
+
+/** True when a datagram from `from` reaches `ip`; one from `witness`, sent later, shows that it has had its time. */
+async function reaches(from: TestNetns, ip: string, target: TestNetns, witness: TestNetns): Promise<boolean> {
+  const server = await serveUdp(target, "0.0.0.0", 7000, "x");
+  (await udpClient(from, ip, 7000)).send("probe");
+  (await udpClient(witness, ip, 7000)).send("witness");
+  await server.until("witness");
+  stopSockets();
+  return server.received.includes("probe");
+}
+
+test("a container's connections leave with the host's address, and stay as they are within its network", async () => {
+  const list = network("plain", "10.71.0.0/24");
+  using one = join(list);
+  using two = join(list);
+  serveTcp(outside, "0.0.0.0", 90, "out");
+  serveTcp(two.place, "0.0.0.0", 90, "two");
+  expect(await askTcp(one.place, "192.0.2.2", 90)).toBe("out 192.0.2.1");
+  expect(await askTcp(one.place, two.ip, 90)).toBe(`two ${one.ip}`);
+});
+
+test("same-bridge: neighbours and outsiders come in, another such bridge does not; open bridges are not asked", async () => {
+  const listA = network("a", "10.72.0.0/24", "same-bridge");
+  const listB = network("b", "10.73.0.0/24", "same-bridge");
+  using a1 = join(listA);
+  using a2 = join(listA);
+  using b = join(listB);
+  using open = join(network("o", "10.74.0.0/24"));
+  expect(await reaches(b.place, a1.ip, a1.place, a2.place)).toBe(false);
+  expect(await reaches(a1.place, b.ip, b.place, open.place)).toBe(false);
+  expect(await reaches(open.place, a1.ip, a1.place, a2.place)).toBe(true);
+  serveTcp(outside, "0.0.0.0", 90, "out");
+  expect(await askTcp(a1.place, "192.0.2.2", 90)).toBe("out 192.0.2.1");
+});
+
+test("isolated: neighbours are kept out as well, the world is still there", async () => {
+  const list = network("strict", "10.75.0.0/24", "isolated");
+  using one = join(list);
+  using two = join(list);
+  expect(await reaches(one.place, two.ip, two.place, world.host)).toBe(false);
+  serveTcp(outside, "0.0.0.0", 90, "out");
+  expect(await askTcp(one.place, "192.0.2.2", 90)).toBe("out 192.0.2.1");
+});
+
+test("a bridge is isolated until its last container has gone, whichever that is", () => {
+  const list = network("last", "10.76.0.0/24", "same-bridge");
+  const isolated = () => world.elements().includes('elements = { "br-last" }');
+  const first = join(list);
+  const second = join(list);
+  first[Symbol.dispose]();
+  expect(isolated()).toBe(true);
+  const third = join(list);
+  second[Symbol.dispose]();
+  expect(isolated()).toBe(true);
+  third[Symbol.dispose]();
+  expect(isolated()).toBe(false);
+});
+
+test("a policy that does not exist is refused by its name", () => {
+  const place = world.container();
+  const attachment = world.attachment("bad", place.path);
+  const [outcome] = world.steps({ do: "add", list: network("bad", "10.79.0.0/24", "closed"), attachment });
+  expect(outcome!.error).toBe('unknown ingressPolicy "closed": it can be open, same-bridge or isolated');
+});
