@@ -34,6 +34,7 @@ export class World implements Disposable {
     ] as const) {
       place.sh("ip", "address", "add", `192.0.2.${last}/24`, "dev", name);
       place.sh("ip", "address", "add", `fd00:2::${last}/64`, "dev", name, "nodad");
+      place.sh("sh", "-c", `echo 0 > /proc/sys/net/ipv6/conf/${name}/accept_dad`);
       place.sh("ip", "link", "set", name, "up");
     }
     return one;

@@ -77,6 +77,8 @@ function ensureBridge(nl: NetlinkSocket, conf: BridgeConf): Link {
     }
     bridge = linkByName(nl, name)!;
     sysctl(`ipv6/conf/${name}/accept_ra`, "0");
+    // While the bridge asks whether its link-local address is free (two seconds), it asks for no neighbour.
+    sysctl(`ipv6/conf/${name}/accept_dad`, "0");
   }
   if (bridge.kind !== "bridge")
     throw new CniError(CNI_ERROR.INTERNAL, `${name} already exists but is not a bridge`);

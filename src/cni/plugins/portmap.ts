@@ -70,14 +70,15 @@ function allowLocalhost(ip: string): void {
 
 /**
  * Lets the container's bridge port send back where it received from. Where the host filters bridged packets
- * (bridge-nf-call-iptables), a connection of the container to its own published port never leaves the bridge.
+ * (bridge-nf-call-iptables), a connection of the container to its own published port never leaves the bridge. A bridge
+ * in promiscuous mode does so already; both together would send everything twice.
  */
 function allowHairpin(result: Result): void {
   using nl = new NetlinkSocket();
   for (const one of result.interfaces) {
     const link = one.sandbox ? undefined : linkByName(nl, one.name);
     const master = link?.master ? linkByIndex(nl, link.master) : undefined;
-    if (link && master?.kind === "bridge") setBridgePort(nl, link.index, { hairpin: true });
+    if (link && master?.kind === "bridge" && !master.promisc) setBridgePort(nl, link.index, { hairpin: true });
   }
 }
 
