@@ -18,6 +18,17 @@ interface LegacyIp {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+const broken = (what: string) => new CniError(CNI_ERROR.DECODE, `a plugin's result has ${what}`);
+
+/** The objects of a list whose `key` is a text; every list of a result is of this kind. */
+function objects<T>(value: unknown, what: string, key: string): T[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw broken(`${what} that are no list`);
+  for (const one of value)
+    if (!isObject(one) || typeof one[key] !== "string") throw broken(`one of its ${what} without ${key}`);
+  return value as T[];
+}
+
 /** A result as a plugin printed it or a cache held it. Throws CniError where it has not the shape of one. */
 export function parseResult(data: unknown, assumedVersion: string): Result {
   if (!isObject(data)) throw new CniError(CNI_ERROR.DECODE, "a plugin's result is no JSON object");
@@ -27,30 +38,24 @@ export function parseResult(data: unknown, assumedVersion: string): Result {
   if (/^0\.[12]\.0$/.test(cniVersion)) {
     const result: Result = { cniVersion, interfaces: [], ips: [], routes: [], dns };
     for (const key of ["ip4", "ip6"] as const) {
-      const one = data[key] as LegacyIp | undefined;
-      if (!one) continue;
-      result.ips.push({ address: one.ip, gateway: one.gateway });
-      result.routes.push(...(one.routes ?? []));
+      if (data[key] === undefined || data[key] === null) continue;
+      const [one] = objects<LegacyIp>([data[key]], "addresses", "ip");
+      result.ips.push({ address: one!.ip, gateway: one!.gateway });
+      result.routes.push(...objects<ResultRoute>(one!.routes, "routes", "dst"));
     }
     return result;
   }
-  const list = <T>(key: string): T[] => {
-    const value = data[key];
-    if (value === undefined || value === null) return [];
-    if (!Array.isArray(value))
-      throw new CniError(CNI_ERROR.DECODE, `a plugin's result has ${key} that is no list`);
-    return value as T[];
-  };
-  const ips = list<ResultIp>("ips").map(({ interface: index, address, gateway }) => {
-    if (typeof address !== "string")
-      throw new CniError(CNI_ERROR.DECODE, "a plugin's result has an address that is no text");
-    return { interface: index, address, gateway };
-  });
   return {
     cniVersion,
-    interfaces: list<ResultInterface>("interfaces"),
-    ips,
-    routes: list<ResultRoute>("routes"),
+    interfaces: objects<ResultInterface>(data.interfaces, "interfaces", "name"),
+    ips: objects<ResultIp>(data.ips, "addresses", "address").map(
+      ({ interface: index, address, gateway }) => ({
+        interface: index,
+        address,
+        gateway,
+      }),
+    ),
+    routes: objects<ResultRoute>(data.routes, "routes", "dst"),
     dns,
   };
 }

@@ -78,7 +78,8 @@ function allowHairpin(result: Result): void {
   for (const one of result.interfaces) {
     const link = one.sandbox ? undefined : linkByName(nl, one.name);
     const master = link?.master ? linkByIndex(nl, link.master) : undefined;
-    if (link && master?.kind === "bridge" && !master.promisc) setBridgePort(nl, link.index, { hairpin: true });
+    if (link && master?.kind === "bridge" && !master.promisc)
+      setBridgePort(nl, link.index, { hairpin: true });
   }
 }
 
