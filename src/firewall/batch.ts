@@ -3,6 +3,7 @@
  */
 import type { UserError } from "../base/errors.ts";
 import { addCommands, deleteCommands, type Element, fieldsOf, sameValue } from "./element.ts";
+import { gateCommands } from "./gate.ts";
 import { isPortMap } from "./layout.ts";
 import { overlaps, portTaken } from "./ports.ts";
 import { exclusively, type Firewall, FirewallError } from "./transaction.ts";
@@ -40,7 +41,7 @@ export class FirewallBatch {
 function apply(added: readonly Element[], removed: ReadonlySet<string>): void {
   exclusively(firewall => {
     const gone = leaving(firewall, added, removed);
-    const commands = [...deleteCommands(gone), ...addCommands(added)];
+    const commands = [...deleteCommands(gone), ...addCommands(added), ...gateCommands(firewall, added)];
     try {
       firewall.apply(commands);
     } catch (error) {

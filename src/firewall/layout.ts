@@ -11,7 +11,11 @@
  * - `masquerade*`: containers; `near*`: {container . its network}, what is not masqueraded.
  * - `isolated`: bridges that keep out each other; `member*`: {bridge . container} on them; `strict*`: the same for
  *   containers that keep out their neighbours too.
+ * - `forwarded*`: containers whose packets are marked for `gate.ts`.
  */
+
+/** The bit of a packet's mark that says "a container's, let it through"; nobody else is known to use it. */
+export const GATE_MARK = 0x20000000;
 
 export const TABLE = { family: "inet", name: "portolan" } as const;
 
@@ -29,7 +33,7 @@ export const PORT_MAPS = [
 export type PortMap = (typeof PORT_MAPS)[number];
 export type SetName =
   | PortMap
-  | `${"hairpin" | "masquerade" | "near" | "member" | "strict"}${4 | 6}`
+  | `${"hairpin" | "masquerade" | "near" | "member" | "strict" | "forwarded"}${4 | 6}`
   | "isolated";
 
 export const isPortMap = (set: SetName): set is PortMap => (PORT_MAPS as readonly string[]).includes(set);
@@ -45,7 +49,8 @@ function setsOf(version: 4 | 6): string {
   set masquerade${version} { type ${address}; }
   set near${version} { type ${address} . ${address}; flags interval; }
   set member${version} { type ifname . ${address}; }
-  set strict${version} { type ifname . ${address}; }`;
+  set strict${version} { type ifname . ${address}; }
+  set forwarded${version} { type ${address}; }`;
 }
 
 const destinationRules = (ip: "ip" | "ip6", version: 4 | 6) =>
@@ -59,6 +64,13 @@ const sourceRules = (ip: "ip" | "ip6", version: 4 | 6, multicast: string) => [
   `${ip} daddr ${multicast} return`,
   `${ip} saddr . ${ip} daddr @near${version} return`,
   `${ip} saddr @masquerade${version} masquerade`,
+];
+
+const mark = `meta mark set meta mark | ${GATE_MARK}`;
+const gateRules = (ip: "ip" | "ip6", version: 4 | 6) => [
+  `${ip} saddr @forwarded${version} ${mark}`,
+  `${ip} daddr @forwarded${version} ct state established,related ${mark}`,
+  `${ip} daddr @forwarded${version} ct status dnat ${mark}`,
 ];
 
 /** Chains by name: how the kernel calls them, and their rules. */
@@ -82,9 +94,12 @@ const CHAINS: Record<string, { hook?: string; rules: string[] }> = {
     hook: "type nat hook postrouting priority 100; policy accept;",
     rules: [...sourceRules("ip", 4, "224.0.0.0/4"), ...sourceRules("ip6", 6, "ff00::/8")],
   },
+  // Before the chains of iptables, which stand at 0 and look for the marks.
   forward: {
-    hook: "type filter hook forward priority 0; policy accept;",
+    hook: "type filter hook forward priority -1; policy accept;",
     rules: [
+      ...gateRules("ip", 4),
+      ...gateRules("ip6", 6),
       "ct state established,related accept",
       "iifname . ip daddr @strict4 drop",
       "iifname . ip6 daddr @strict6 drop",

@@ -61,18 +61,24 @@ export class Firewall {
     if (commands.length > 0) this.#run(JSON.stringify({ nftables: commands }));
   }
 
+  /** libnftables' answer to `list WHAT`; undefined where it does not exist. */
+  list(what: string): string | undefined {
+    try {
+      return this.#run(`list ${what}`);
+    } catch (error) {
+      if (error instanceof FirewallError && error.kind === "missing") return undefined;
+      throw error;
+    }
+  }
+
   /** Every element of our table, or those of some of its sets; none where there is no table. */
   elements(sets?: readonly SetName[]): Element[] {
     const place = `${TABLE.family} ${TABLE.name}`;
-    try {
-      if (!sets) return parseElements(this.#run(`list table ${place}`));
-      return sets.flatMap(set =>
-        parseElements(this.#run(`list ${isPortMap(set) ? "map" : "set"} ${place} ${set}`)),
-      );
-    } catch (error) {
-      if (error instanceof FirewallError && error.kind === "missing") return [];
-      throw error;
-    }
+    const what = sets?.map(set => `${isPortMap(set) ? "map" : "set"} ${place} ${set}`);
+    return (what ?? [`table ${place}`]).flatMap(one => {
+      const reply = this.list(one);
+      return reply === undefined ? [] : parseElements(reply);
+    });
   }
 }
 

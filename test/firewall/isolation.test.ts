@@ -98,3 +98,30 @@ test("a policy that does not exist is refused by its name", () => {
   const [outcome] = world.steps({ do: "add", list: network("bad", "10.79.0.0/24", "closed"), attachment });
   expect(outcome!.error).toBe('unknown ingressPolicy "closed": it can be open, same-bridge or isolated');
 });
+
+test("a host whose iptables drops by policy: containers get out and are reached at their ports, and nothing else passes", async () => {
+  world.host.sh("iptables", "-P", "FORWARD", "DROP");
+  const list = network("gate", "10.80.0.0/24");
+  const place = world.container();
+  const ports = [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }];
+  const attachment = world.attachment("gate", place.path, ports);
+  world.step({ do: "add", list, attachment });
+  using second = join(list);
+  try {
+    serveTcp(outside, "0.0.0.0", 90, "out");
+    serveTcp(place, "0.0.0.0", 80, "in");
+    expect(await askTcp(place, "192.0.2.2", 90)).toBe("out 192.0.2.1");
+    expect(await askTcp(second.place, "192.0.2.2", 90)).toBe("out 192.0.2.1");
+    expect(await askTcp(outside, "192.0.2.1", 8080)).toBe("in 192.0.2.2");
+    outside.sh("ip", "route", "add", "10.80.0.0/24", "via", "192.0.2.1");
+    expect(await reaches(outside, "10.80.0.2", place, world.host)).toBe(false);
+    const rules = world.host.sh("iptables", "-S", "FORWARD").trim().split("\n");
+    expect(rules).toEqual([
+      "-P FORWARD DROP",
+      "-A FORWARD -m mark --mark 0x20000000/0x20000000 -m comment --comment portolan -j ACCEPT",
+    ]);
+  } finally {
+    world.step({ do: "del", list, attachment });
+    world.host.sh("iptables", "-P", "FORWARD", "ACCEPT");
+  }
+});

@@ -1,13 +1,15 @@
 /**
  * firewall: who may reach a container through the host, by `ingressPolicy`:
  *
- * - `open` (the default): everybody. Our own table drops nothing, so there is nothing to allow in it; another table's
- *   drop can't be overruled from here (`../../firewall/README.md`, Limits).
+ * - `open` (the default): everybody.
  * - `same-bridge`: not from other bridges with this policy. `isolated`: not from neighbours on the bridge either.
+ *
+ * And it lets the container's packets through a host's filter that drops by policy (`../../firewall/gate.ts`).
  */
 import { owner } from "../../firewall/element.ts";
+import { forwarded, isClosed } from "../../firewall/gate.ts";
 import { type IngressPolicy, isolated } from "../../firewall/isolation.ts";
-import { listElements } from "../../firewall/transaction.ts";
+import { Firewall, listElements } from "../../firewall/transaction.ts";
 import { CNI_ERROR, CniError } from "../types.ts";
 import { addressesOf } from "./address.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
@@ -35,8 +37,13 @@ function elementsOf(context: PluginContext) {
 
 export const firewall: Plugin = {
   add(context) {
+    const result = context.prevResult ?? emptyResult(context.cniVersion);
+    const mine = owner(context.containerId, context.ifName);
+    const kernel = new Firewall();
+    for (const target of addressesOf(result, context.ifName))
+      if (isClosed(kernel, target.version)) context.firewall.add(forwarded(mine, target));
     context.firewall.add(...elementsOf(context));
-    return context.prevResult ?? emptyResult(context.cniVersion);
+    return result;
   },
   del(context) {
     context.firewall.remove(owner(context.containerId, context.ifName));
