@@ -1,0 +1,134 @@
+/**
+ * What a container can leave in the kernel besides network and mounts: processes of conmon and the runtime, the
+ * runtime's record, control groups. Everything is found by the container's id, so nothing need have been written down.
+ */
+import { existsSync, globSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { hasCode, UserError } from "../base/errors.ts";
+import { isAlive } from "../sys/process.ts";
+import type { Container } from "./config.ts";
+
+const PROGRAMS = new Set(["conmon", "runc", "crun"]);
+
+const argumentsOf = (pid: number | string): string[] => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+};
+
+/** True while `pid` is a conmon of container `id`: a number alone may long belong to somebody else. */
+export function isConmonOf(pid: number, id: string): boolean {
+  if (pid <= 0 || !isAlive(pid)) return false;
+  const words = argumentsOf(pid);
+  return basename(words[0] ?? "") === "conmon" && words.includes(id);
+}
+
+/** True while the container's first process is there, and is the child of its conmon (or of nobody, if that died). */
+export function isRunning(container: Container): boolean {
+  const { pid, conmonPid } = container.state;
+  if (pid <= 0 || !isAlive(pid)) return false;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    if (parent === conmonPid) return true;
+    // Its conmon was killed: the control group still tells whose process it is.
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(container.config.id);
+  } catch {
+    return false;
+  }
+}
+
+/** Pids of conmon and runtime processes whose arguments name the container. A scan of all processes: for repair only. */
+function helpersOf(id: string): number[] {
+  const found: number[] = [];
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
+    const words = argumentsOf(entry);
+    if (PROGRAMS.has(basename(words[0] ?? "")) && words.includes(id) && isAlive(Number(entry)))
+      found.push(Number(entry));
+  }
+  return found;
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!hasCode(error, "ESRCH")) throw error;
+  }
+}
+
+/**
+ * Ends whatever still works for the container: the helpers that a killed command orphaned, first conmon, lest it start
+ * more; again until a scan finds none, since one may have forked meanwhile.
+ */
+export async function endHelpers(id: string): Promise<void> {
+  for (;;) {
+    const pids = helpersOf(id);
+    if (pids.length === 0) return;
+    for (const pid of pids) kill(pid);
+    while (pids.some(isAlive)) await Bun.sleep(2);
+  }
+}
+
+/** Ends the container's conmon; it has told all it knows once its exit file is written. */
+export function endConmon(container: Container): void {
+  if (isConmonOf(container.state.conmonPid, container.config.id)) kill(container.state.conmonPid);
+}
+
+/** Where the runtime keeps its record of the container. */
+const recordOf = (container: Container) =>
+  join("/run", basename(container.state.runtime), container.config.id);
+
+/** Makes the runtime forget the container, killing what runs in it; quiet when it knows no such container. */
+export async function deleteFromRuntime(container: Container): Promise<void> {
+  const { runtime } = container.state;
+  if (runtime === "" || !existsSync(recordOf(container))) return;
+  const child = Bun.spawn([runtime, "delete", "--force", container.config.id], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const [code, text] = await Promise.all([child.exited, child.stderr.text()]);
+  if (code === 0 || !existsSync(recordOf(container))) return;
+  // A record that was cut off half-way can't be read back, and all it told of is gone by now.
+  if (!existsSync(join(recordOf(container), "state.json")))
+    return rmSync(recordOf(container), { recursive: true, force: true });
+  throw new UserError(
+    `${basename(runtime)} can't delete container ${container.config.id}: ${text.trim().split("\n").at(-1)}`,
+  );
+}
+
+/** Removes the control groups that a killed runtime left, with the processes in them. For repair only. */
+export async function removeControlGroups(container: Container): Promise<void> {
+  const id = container.config.id;
+  const groups = [
+    ...globSync(`/sys/fs/cgroup/*/*{${id},${id}.scope}`),
+    ...globSync(`/sys/fs/cgroup/*/*/*{${id},${id}.scope}`),
+    ...globSync(`/sys/fs/cgroup/*/*/*/*{${id},${id}.scope}`),
+  ];
+  for (const group of groups) {
+    for (;;) {
+      const pids = members(group);
+      if (pids.length === 0) break;
+      for (const pid of pids) kill(pid);
+      await Bun.sleep(2);
+    }
+    try {
+      rmdirSync(group);
+    } catch (error) {
+      if (!hasCode(error, "ENOENT", "EBUSY", "ENOTEMPTY")) throw error;
+    }
+  }
+}
+
+function members(group: string): number[] {
+  try {
+    return readFileSync(join(group, "cgroup.procs"), "utf8").split("\n").filter(Boolean).map(Number);
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENODEV")) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Ends what killed commands left unfinished. A container in a passing phase whose lock is free was left by a command
+ * that died: a half-made one is unmade, a half-started one is brought back to where it was, a half-removed one is
+ * removed. One that is recorded as running but is not (its conmon died with its exit command, or the machine was started
+ * anew) is cleaned up.
+ */
+import { errorText } from "../base/errors.ts";
+import { log } from "../base/log.ts";
+import { bootId } from "../sys/process.ts";
+import { finishRun, hasEnded, recordContainerEvent, teardown, wantsRestart } from "./cleanup.ts";
+import type { Container, Phase } from "./config.ts";
+import type { Engine } from "./engine.ts";
+import { isRunning } from "./leftovers.ts";
+import { removeLocked } from "./remove.ts";
+
+export async function repair(
+  engine: Engine,
+  unsettled: readonly { id: string; phase: Phase }[],
+): Promise<void> {
+  for (const { id, phase } of unsettled) {
+    if (phase === "running") {
+      const container = engine.containers.byId(id);
+      if (!container || isWell(engine, container)) continue;
+    }
+    const held = engine.containers.tryLock(id);
+    if (!held) continue;
+    try {
+      const container = engine.containers.byId(id);
+      if (container) await repairOne(engine, container);
+    } catch (error) {
+      // It must not keep people from their other containers.
+      log.warn(`container ${id} was left unfinished and can't be repaired now: ${errorText(error)}`);
+    } finally {
+      held.release();
+    }
+  }
+}
+
+const isWell = (engine: Engine, container: Container) =>
+  container.state.bootId === bootId() && !hasEnded(engine, container);
+
+async function repairOne(engine: Engine, container: Container): Promise<void> {
+  switch (container.phase) {
+    case "creating":
+      return removeLocked(engine, container, { volumes: true });
+    case "removing":
+      return removeLocked(engine, container, { volumes: true, thorough: true });
+    case "starting":
+      return undoStart(engine, container);
+    case "running":
+      if (isWell(engine, container)) return;
+      return endRun(engine, container);
+    case "stopping":
+      // The command that was stopping it died before the container did.
+      if (container.state.bootId === bootId() && isRunning(container))
+        return engine.containers.save(container, "running");
+      return endRun(engine, container);
+  }
+}
+
+async function undoStart(engine: Engine, container: Container): Promise<void> {
+  await teardown(engine, container, true);
+  if (container.config.remove) return removeLocked(engine, container, { volumes: true });
+  engine.containers.save(container, container.state.startedAt > 0 ? "exited" : "created");
+}
+
+async function endRun(engine: Engine, container: Container): Promise<void> {
+  if (container.state.bootId === bootId()) await finishRun(engine, container, true);
+  else {
+    // The boot took processes, mounts and namespaces; addresses are kept in files and must be given back.
+    await teardown(engine, container);
+    container.state.finishedAt = Math.max(container.state.finishedAt, container.state.startedAt);
+    engine.containers.save(container, "exited");
+    recordContainerEvent(engine, container, "cleanup");
+  }
+  if (container.config.remove) return removeLocked(engine, container, { volumes: true });
+  if (container.state.bootId === bootId() && wantsRestart(container)) {
+    const { startLocked } = await import("./start.ts");
+    container.state.restartCount++;
+    engine.containers.save(container);
+    await startLocked(engine, container);
+  }
+}

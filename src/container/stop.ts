@@ -1,0 +1,89 @@
+/** Ending a container's run: `stop`, `kill`, `restart`. */
+import { hasCode, UserError } from "../base/errors.ts";
+import { log } from "../base/log.ts";
+import { signalName } from "../sys/process.ts";
+import { finishRun, hasEnded, recordContainerEvent } from "./cleanup.ts";
+import type { Container } from "./config.ts";
+import type { Engine } from "./engine.ts";
+import { isRunning } from "./leftovers.ts";
+
+const SIGKILL = 9;
+
+/** Sends a signal to the first process; quiet when it has just ended. */
+function signal(container: Container, number: number): void {
+  if (!isRunning(container)) return;
+  try {
+    process.kill(container.state.pid, number);
+  } catch (error) {
+    if (!hasCode(error, "ESRCH")) throw error;
+  }
+}
+
+export interface StopOptions {
+  /** Seconds until it is killed; the container's own where nothing is said. */
+  time?: number;
+}
+
+/** Stops a container and cleans up after it; one that does not run is left as it is. `--rm` removes it too. */
+export async function stopContainer(engine: Engine, id: string, options: StopOptions = {}): Promise<void> {
+  await engine.containers.locked(id, async container => {
+    await stopLocked(engine, container, options);
+    if (container.phase === "exited" && container.config.remove) {
+      const { removeLocked } = await import("./remove.ts");
+      await removeLocked(engine, container, { volumes: true });
+    }
+  });
+}
+
+/** The same under a lock that the caller holds; ends in phase `exited`. */
+export async function stopLocked(
+  engine: Engine,
+  container: Container,
+  options: StopOptions = {},
+): Promise<void> {
+  if (container.phase !== "running" && container.phase !== "stopping") return;
+  const { config, state } = container;
+  state.stoppedByUser = true;
+  engine.containers.save(container);
+  if (!hasEnded(engine, container)) {
+    const seconds = options.time ?? config.stopTimeout;
+    if (seconds > 0) {
+      signal(container, config.stopSignal);
+      const deadline = performance.now() + seconds * 1000;
+      while (isRunning(container) && performance.now() < deadline) await Bun.sleep(3);
+      if (isRunning(container))
+        log.warn(
+          `StopSignal ${signalName(config.stopSignal)} failed to stop container ${config.name} in ${seconds} seconds, resorting to SIGKILL`,
+        );
+    }
+    signal(container, SIGKILL);
+    while (isRunning(container)) await Bun.sleep(3);
+  }
+  await finishRun(engine, container);
+  recordContainerEvent(engine, container, "stop");
+}
+
+/** Sends a signal to a running container. */
+export async function killContainer(engine: Engine, id: string, number: number = SIGKILL): Promise<void> {
+  await engine.containers.locked(id, async container => {
+    if (container.phase !== "running" || hasEnded(engine, container))
+      throw new UserError(
+        `can only kill running containers. ${id} is in state ${container.phase}: container state improper`,
+        { status: 409 },
+      );
+    container.state.stoppedByUser = true;
+    engine.containers.save(container);
+    signal(container, number);
+    recordContainerEvent(engine, container, "kill", { attributes: { signal: String(number) } });
+  });
+}
+
+/** Stops it if it runs, and starts it. */
+export async function restartContainer(engine: Engine, id: string, options: StopOptions = {}): Promise<void> {
+  const { startLocked } = await import("./start.ts");
+  await engine.containers.locked(id, async container => {
+    await stopLocked(engine, container, options);
+    await startLocked(engine, container);
+    recordContainerEvent(engine, container, "restart");
+  });
+}
