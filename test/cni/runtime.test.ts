@@ -8,10 +8,12 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  watch,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { ResultCache } from "../../src/cni/cache.ts";
+import type { Outcome } from "./drive.ts";
 import { World } from "./world.ts";
 
 const GO_TYPES = ["bridge", "host-local", "portmap", "firewall"];
@@ -311,4 +313,85 @@ test("a cache entry that can't be read is no obstacle", () => {
     world.step({ do: "del", list: world.list(), attachment: world.attachment(`c${index}`, "") });
   }
   expect(readdirSync(directory)).toEqual([]);
+});
+
+test("eight processes join eight containers to a network that nobody has made yet, and leave it again", async () => {
+  const list = world.list();
+  const attachments = Array.from({ length: 8 }, (_, index) =>
+    world.attachment(`c${index}`, world.container().path, [
+      { hostPort: 8000 + index, containerPort: 80, protocol: "tcp" },
+    ]),
+  );
+  const all = async (step: "add" | "del") =>
+    Promise.all(
+      attachments.map(async attachment => {
+        const child = world.spawn({ do: step, list, attachment });
+        const [outcome] = (await new Response(child.stdout).json()) as Outcome[];
+        expect(outcome!.error).toBeUndefined();
+        return outcome!.result?.ips[0]?.address;
+      }),
+    );
+  expect(new Set(await all("add")).size).toBe(8);
+  await all("del");
+  expect([ipFiles(), world.files("results"), world.elements()]).toEqual([[], [], ""]);
+  expect(linksOf(world.host)).toEqual(["lo", "br-net"]);
+});
+
+test("an ADD that is killed half-way leaves nothing that DEL would not find", async () => {
+  const pid = join(world.directory, "pid");
+  const pluginPath = [
+    script(
+      "slow",
+      `[ $CNI_COMMAND = DEL ] && exit 0\necho $$ > ${pid}.new; mv ${pid}.new ${pid}; exec sleep 1000`,
+    ),
+  ];
+  const options = { ...world.options, pluginPath };
+  const plugins = [bridge(), { type: "portmap", capabilities: { portMappings: true } }, { type: "slow" }];
+  const list = world.list("net", { plugins });
+  const place = world.container();
+  const attachment = world.attachment("abc", place.path, PORTS);
+  const appeared = new Promise<void>(resolve => {
+    const watcher = watch(world.directory, (_, name) => {
+      if (name !== "pid" || !existsSync(pid)) return;
+      watcher.close();
+      resolve();
+    });
+  });
+  const child = world.spawn({ do: "add", list, attachment, options });
+  await appeared;
+  child.kill("SIGKILL");
+  await child.exited;
+  process.kill(Number(readFileSync(pid, "utf8")), "SIGKILL");
+  expect([ipFiles(), linksOf(place)]).toEqual([["10.77.0.2"], ["lo", "eth0"]]);
+  expect(world.elements()).toContain("abc:eth0");
+  world.step({ do: "del", list, attachment: world.attachment("abc", place.path), options });
+  expect([ipFiles(), linksOf(place), world.elements()]).toEqual([[], ["lo"], ""]);
+});
+
+test("static: addresses of the configuration, or those that are asked for, with a prefix", () => {
+  const ipam = { type: "static", addresses: [{ address: "10.77.0.9/24", gateway: "10.77.0.1" }] };
+  const list = world.list("net", { plugins: [{ ...bridge(), ipam }] });
+  const place = world.container();
+  const result = world.step({ do: "add", list, attachment: world.attachment("abc", place.path) })!;
+  expect(result.ips).toEqual([{ address: "10.77.0.9/24", gateway: "10.77.0.1", interface: 2 }]);
+  world.step({ do: "del", list, attachment: world.attachment("abc", place.path) });
+  const asked = {
+    ...world.attachment("abc", place.path),
+    cniArgs: [["IP", "10.77.0.300/24"]] as [string, string][],
+  };
+  const empty = world.list("net", { plugins: [{ ...bridge(), ipam: { type: "static" } }] });
+  expect(world.steps({ do: "add", list: empty, attachment: asked })[0]!.error).toContain(
+    'invalid address "10.77.0.300/24"',
+  );
+  expect(linksOf(place)).toEqual(["lo"]);
+});
+
+test("a namespace that is not there is said so, and nothing is left", () => {
+  const [outcome] = world.steps({
+    do: "add",
+    list: world.list(),
+    attachment: world.attachment("abc", "/run/netns/nope"),
+  });
+  expect(outcome!.error).toContain("/run/netns/nope: no such file or directory");
+  expect([ipFiles(), world.files("results"), world.elements()]).toEqual([[], [], ""]);
 });

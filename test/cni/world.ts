@@ -70,6 +70,18 @@ export class World implements Disposable {
     return { containerId, netns, ifName: "eth0", capabilityArgs: portMappings && { portMappings } };
   }
 
+  /** A process on the host that takes these steps and prints their outcomes. */
+  spawn(...steps: Step[]) {
+    const input = JSON.stringify(steps.map(step => ({ options: this.options, ...step })));
+    return this.host.run(() =>
+      Bun.spawn([process.execPath, join(import.meta.dir, "drive.ts")], {
+        stdin: Buffer.from(input),
+        stdout: "pipe",
+        stderr: "pipe",
+      }),
+    );
+  }
+
   steps(...steps: Step[]): Outcome[] {
     const input = JSON.stringify(steps.map(step => ({ options: this.options, ...step })));
     const child = this.host.run(() =>
