@@ -88,7 +88,8 @@ const CHAINS: Record<string, { hook?: string; rules: string[] }> = {
   },
   output: {
     hook: "type nat hook output priority -100; policy accept;",
-    rules: ["fib daddr type local jump hostports"],
+    // The kernel lets no answer from outside come back to ::1; better no listener there than one that never answers.
+    rules: ["ip6 daddr ::1 return", "fib daddr type local jump hostports"],
   },
   postrouting: {
     hook: "type nat hook postrouting priority 100; policy accept;",

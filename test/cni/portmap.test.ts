@@ -64,6 +64,8 @@ test("the same over IPv6", async () => {
   expect(await askTcp(world.host, "fd00:2::1", 8080)).toStartWith("web ");
   expect(await askTcp(neighbour.place, "fd00:2::1", 8080)).toBe("web fd77::1");
   expect(await askTcp(web.place, "fd00:2::1", 8080)).toBe("web fd77::1");
+  // Refused at once, so that whoever asks for "localhost" goes on to 127.0.0.1.
+  expect(await askTcp(world.host, "::1", 8080)).toBe("refused");
 });
 
 test("a host address takes only what is sent to it, and a family's wildcard only its family", async () => {
