@@ -1,0 +1,115 @@
+/**
+ * conmon: the small process that stays with a container, holds its streams and its published ports, writes its log and
+ * its exit code, and at its end calls `portolan container cleanup`. conmon(8); the pipes are its protocol with engines.
+ */
+import { closeSync, mkdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { basename, join } from "node:path";
+import { UserError } from "../base/errors.ts";
+import { selfCommand } from "../base/self.ts";
+import { pipe } from "../sys/fd.ts";
+import type { Container } from "./config.ts";
+import type { Engine } from "./engine.ts";
+import { findProgram, runtimeError } from "./runtime.ts";
+
+export function conmonPath(engine: Engine): string {
+  const path = findProgram(engine.global.conmon ?? "conmon", ["/usr/libexec/podman", "/usr/lib/podman"]);
+  if (!path)
+    throw new UserError("could not find a working conmon binary: no such file or directory", {
+      hint: "install conmon",
+    });
+  return path;
+}
+
+/** What conmon leaves in the bundle; it won't start over it. */
+const OWN_FILES = ["attach", "ctl", "winsz", "oom"];
+
+/** Conmon's words for a log. */
+function logArgument({ config }: Container): string[] {
+  if (config.logDriver === "none") return ["-l", "none"];
+  const size = config.logMaxSize ? ["--log-size-max", String(config.logMaxSize)] : [];
+  return [
+    "-l",
+    `k8s-file:${config.logPath}`,
+    ...size,
+    ...(config.logTag ? ["--log-tag", config.logTag] : []),
+  ];
+}
+
+/**
+ * Starts conmon, which has the runtime create the container (its process waits for `startInRuntime`). `sockets` are
+ * handed to conmon to hold. Gives both pids. Throws what the runtime complained of.
+ */
+export async function createByConmon(
+  engine: Engine,
+  container: Container,
+  sockets: readonly number[] = [],
+): Promise<{ pid: number; conmonPid: number }> {
+  const { config, state } = container;
+  const bundle = engine.paths.container(config.id);
+  const run = engine.paths.containerRun(config.id);
+  mkdirSync(run, { recursive: true, mode: 0o700 });
+  mkdirSync(engine.paths.exits, { recursive: true });
+  for (const name of OWN_FILES) rmSync(join(bundle, name), { force: true });
+  const pidFile = join(run, "conmon.pid");
+  const ociLog = join(run, "oci-log");
+  const exitCommand = [...selfCommand(), ...engine.globalArguments(), "container", "cleanup", config.id];
+  const words = [
+    conmonPath(engine),
+    ...["--api-version", "1", "-c", config.id, "-u", config.id, "-r", state.runtime, "-b", bundle],
+    ...["-p", join(run, "pidfile"), "-n", config.name, "--exit-dir", engine.paths.exits, "--full-attach"],
+    ...logArgument(container),
+    ...["--log-level", "warning", "--runtime-arg", "--log-format=json", "--runtime-arg", "--log"],
+    ...["--runtime-arg", ociLog, "--conmon-pidfile", pidFile],
+    ...(config.tty ? ["-t"] : config.interactive ? ["-i"] : []),
+    ...["--exit-command", exitCommand[0]!],
+    ...exitCommand.slice(1).flatMap(word => ["--exit-command-arg", word]),
+  ];
+  const [syncRead, syncWrite] = pipe();
+  const [startRead, startWrite] = pipe();
+  try {
+    const child = Bun.spawn(words, {
+      cwd: bundle,
+      stdio: ["ignore", "ignore", "inherit", syncWrite, startRead, ...sockets],
+      env: {
+        _OCI_SYNCPIPE: "3",
+        _OCI_STARTPIPE: "4",
+        PATH: process.env.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        HOME: process.env.HOME ?? "/root",
+        XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "",
+      },
+    });
+    closeSync(syncWrite);
+    closeSync(startRead);
+    writeSync(startWrite, "\0");
+    closeSync(startWrite);
+    const [text] = await Promise.all([Bun.file(syncRead).text(), child.exited]);
+    const answer = parseAnswer(text);
+    if (answer.data < 0) {
+      const reason = answer.message || readIfThere(ociLog);
+      throw runtimeError(
+        state.runtime,
+        reason.replace(new RegExp(`^${basename(state.runtime)} create failed: `), ""),
+      );
+    }
+    return { pid: answer.data, conmonPid: Number(readFileSync(pidFile, "utf8")) };
+  } finally {
+    closeSync(syncRead);
+  }
+}
+
+function parseAnswer(text: string): { data: number; message: string } {
+  try {
+    const { data, message } = JSON.parse(text.split("\n")[0]!) as { data: number; message?: string };
+    return { data, message: message ?? "" };
+  } catch {
+    return { data: -1, message: "conmon ended before the container was made" };
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "no reason given";
+  }
+}

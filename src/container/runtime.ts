@@ -1,0 +1,110 @@
+/** The OCI runtime: which one, and its verbs (`create` is conmon's to call). */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { UserError } from "../base/errors.ts";
+import type { Engine } from "./engine.ts";
+
+const DIRECTORIES = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"];
+
+/** The path of a program given by name or path; undefined when it is not installed. */
+export function findProgram(nameOrPath: string, extra: readonly string[] = []): string | undefined {
+  const candidates = nameOrPath.startsWith("/")
+    ? [nameOrPath]
+    : [...extra, ...DIRECTORIES].map(directory => join(directory, nameOrPath));
+  return candidates.find(existsSync);
+}
+
+/** The runtime that `--runtime` names, else crun where it works on this machine, else runc. */
+export function chooseRuntime(engine: Engine): string {
+  const named = engine.global.runtime;
+  if (named) {
+    const path = findProgram(named);
+    if (!path)
+      throw new UserError(`default OCI runtime ${JSON.stringify(named)} not found: invalid argument`, {
+        hint: "install crun or runc",
+      });
+    return path;
+  }
+  // A machine does not change its mind before the next boot, and then this file is gone.
+  const memory = join(engine.paths.runRoot, "runtime");
+  if (existsSync(memory)) {
+    const path = readFileSync(memory, "utf8");
+    if (existsSync(path)) return path;
+  }
+  const crun = findProgram("crun");
+  const runc = findProgram("runc");
+  const path = crun && (!runc || works(crun)) ? crun : runc;
+  if (!path)
+    throw new UserError("no OCI runtime found: neither crun nor runc is installed", { exitCode: 125 });
+  mkdirSync(engine.paths.runRoot, { recursive: true });
+  writeFileSync(memory, path);
+  return path;
+}
+
+/**
+ * Tries it on a root with nothing in it: a runtime that gets as far as missing the program has set up everything else.
+ * (crun refuses machines whose control groups are half version 1 and half 2.)
+ */
+function works(runtime: string): boolean {
+  const bundle = mkdtempSync(join(tmpdir(), "portolan-probe-"));
+  try {
+    mkdirSync(join(bundle, "rootfs"));
+    const spec = {
+      ociVersion: "1.0.2",
+      process: { args: ["/missing"], cwd: "/", user: { uid: 0, gid: 0 } },
+      root: { path: "rootfs" },
+      mounts: [{ destination: "/proc", type: "proc", source: "proc" }],
+      linux: { namespaces: ["pid", "ipc", "uts", "mount", "network"].map(type => ({ type })) },
+    };
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(spec));
+    const id = basename(bundle);
+    const child = Bun.spawnSync([runtime, "run", "--bundle", bundle, id], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    return /\/?missing/.test(child.stderr.toString());
+  } finally {
+    rmSync(bundle, { recursive: true, force: true });
+  }
+}
+
+/** What the runtime complains of, in one line and with the exit code that Podman would give. */
+export function runtimeError(runtime: string, text: string): UserError {
+  const lines = text.trim().split("\n").map(message);
+  const line = (lines.findLast(one => one !== "") ?? "no reason given").replace(
+    /^container_linux\.go:\d+: /,
+    "",
+  );
+  const missing = /no such file or directory|executable file not found|not found in \$PATH/i.test(line);
+  const forbidden = /permission denied|is a directory|exec format error/i.test(line);
+  const aboutCommand = /exec|stat |chdir/i.test(line);
+  const exitCode = aboutCommand && missing ? 127 : aboutCommand && forbidden ? 126 : 125;
+  const reason =
+    exitCode === 127
+      ? ": OCI runtime attempted to invoke a command that was not found"
+      : exitCode === 126
+        ? ": OCI permission denied"
+        : "";
+  return new UserError(`${basename(runtime)}: ${line}${reason}`, { exitCode });
+}
+
+/** A line of a runtime's log, which may be JSON or logrus text. */
+function message(line: string): string {
+  try {
+    const { msg } = JSON.parse(line) as { msg?: unknown };
+    if (typeof msg === "string") return msg;
+  } catch {
+    // Plain text.
+  }
+  const match = /msg="((?:[^"\\]|\\.)*)"/.exec(line);
+  return match ? (JSON.parse(`"${match[1]}"`) as string) : line.trim();
+}
+
+/** Lets the created container's process run. */
+export async function startInRuntime(runtime: string, id: string): Promise<void> {
+  const child = Bun.spawn([runtime, "start", id], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  const [code, text] = await Promise.all([child.exited, child.stderr.text()]);
+  if (code !== 0) throw runtimeError(runtime, text);
+}

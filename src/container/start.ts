@@ -1,0 +1,154 @@
+/**
+ * Starting a container. The row says `starting`, with every name under which something will be made, before anything is
+ * made; so a command killed at any instant of this is undone from the row (`repair.ts`).
+ */
+import { randomUUID } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../base/errors.ts";
+import { mountRootfs } from "../image/mount.ts";
+import { reservePorts } from "../network/ports.ts";
+import { closeFd } from "../sys/fd.ts";
+import { MS, mount } from "../sys/mount.ts";
+import * as netns from "../sys/netns.ts";
+import { bootId } from "../sys/process.ts";
+import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
+import type { Container } from "./config.ts";
+import { createByConmon } from "./conmon.ts";
+import type { Engine } from "./engine.ts";
+import { writeHosts } from "./hosts.ts";
+import { writeResolvConf } from "./resolv.ts";
+import { chooseRuntime, startInRuntime } from "./runtime.ts";
+import { buildSpec } from "./spec.ts";
+
+export interface StartOptions {
+  /** Called between the container's making and its first instruction: the place to attach without losing output. */
+  created?: (container: Container) => Promise<void> | void;
+}
+
+/** Starts a container that does not run; one that does is left as it is. Gives it as it is then. */
+export async function startContainer(
+  engine: Engine,
+  id: string,
+  options: StartOptions = {},
+): Promise<Container> {
+  return engine.containers.locked(id, async container => {
+    if (container.phase === "running") {
+      if (!hasEnded(engine, container)) return container;
+      await finishRun(engine, container);
+    }
+    container.state.stoppedByUser = false;
+    container.state.restartCount = 0;
+    await startLocked(engine, container, options);
+    return container;
+  });
+}
+
+/** The same under a lock that the caller holds, for a container in phase `created` or `exited`. */
+export async function startLocked(
+  engine: Engine,
+  container: Container,
+  options: StartOptions = {},
+): Promise<void> {
+  const { config, state } = container;
+  if (container.phase !== "created" && container.phase !== "exited")
+    throw new UserError(
+      `container ${config.id} must be in Created or Stopped state to be started: container state improper`,
+    );
+  const before = container.phase;
+  const { ports, sockets } = reservePorts(config.network.kind === "bridge" ? config.ports : []);
+  try {
+    state.runtime = chooseRuntime(engine);
+    state.bootId = bootId();
+    state.ports = ports;
+    state.error = "";
+    if (config.network.kind === "bridge" || config.network.kind === "none")
+      state.netnsPath = engine.paths.netns(`netns-${randomUUID()}`);
+    state.networksBegun =
+      config.network.kind === "bridge"
+        ? config.network.networks.map((network, index) => ({ network, ifName: `eth${index}` }))
+        : [];
+    engine.containers.save(container, "starting");
+    try {
+      await putUp(engine, container, sockets);
+      await options.created?.(container);
+      await startInRuntime(state.runtime, config.id);
+    } catch (error) {
+      state.error = error instanceof Error ? error.message : String(error);
+      await teardown(engine, container, true).finally(() => engine.containers.save(container, before));
+      throw error;
+    }
+    state.startedAt = Date.now();
+    state.finishedAt = 0;
+    state.exitCode = 0;
+    state.oomKilled = false;
+    engine.containers.save(container, "running");
+    recordContainerEvent(engine, container, "start");
+  } finally {
+    for (const socket of sockets) closeFd(socket);
+  }
+}
+
+/** Namespace, mounts, network, and the container itself, up to the point where its process waits for the word. */
+async function putUp(engine: Engine, container: Container, sockets: readonly number[]): Promise<void> {
+  const { config, state } = container;
+  const directory = engine.paths.container(config.id);
+  const run = engine.paths.containerRun(config.id);
+  mkdirSync(run, { recursive: true, mode: 0o700 });
+  if (state.netnsPath !== "") {
+    netns.create(state.netnsPath);
+    engine.networks.prepare(state.netnsPath);
+  }
+  const rootfs = join(directory, "merged");
+  mountRootfs({
+    lower: config.layers,
+    upper: join(directory, "upper"),
+    work: join(directory, "work"),
+    merged: rootfs,
+  });
+  state.mounted = true;
+  for (const one of config.mounts)
+    if (one.kind === "volume") {
+      engine.volumes.ensure(one.source);
+      if (!one.options.includes("nocopy")) engine.volumes.copyUp(one.source, rootfs, one.destination);
+    }
+  if (config.ipcMode === "" || config.ipcMode === "private" || config.ipcMode === "shareable") {
+    const shm = join(run, "shm");
+    mkdirSync(shm, { recursive: true });
+    const size = config.limits.shmSize ?? 65_536_000;
+    mount("shm", shm, "tmpfs", MS.NOEXEC | MS.NOSUID | MS.NODEV, `mode=1777,size=${size}`);
+  }
+  // Bound into the container when it is made, filled when its addresses are known.
+  for (const name of ["hosts", "resolv.conf"]) writeFileSync(join(run, name), "");
+  writeFileSync(join(directory, "config.json"), JSON.stringify(buildSpec(engine, container, rootfs)));
+
+  const [made, joined] = await Promise.allSettled([
+    createByConmon(engine, container, sockets),
+    joinNetworks(engine, container),
+  ]);
+  if (joined.status === "rejected") throw joined.reason;
+  if (made.status === "rejected") throw made.reason;
+  state.pid = made.value.pid;
+  state.conmonPid = made.value.conmonPid;
+  writeHosts(engine, container);
+  writeResolvConf(engine, container);
+}
+
+async function joinNetworks(engine: Engine, container: Container): Promise<void> {
+  const { config, state } = container;
+  for (const [index, { network, ifName }] of state.networksBegun.entries()) {
+    const attachment = await engine.networks.attach({
+      containerId: config.id,
+      containerName: config.name,
+      netns: state.netnsPath,
+      network,
+      ifName,
+      ports: index === 0 ? state.ports : [],
+      ip: index === 0 ? config.staticIp : undefined,
+      ip6: index === 0 ? config.staticIp6 : undefined,
+      mac: index === 0 ? config.staticMac : undefined,
+      aliases: config.aliases,
+    });
+    state.attachments.push({ ...attachment, aliases: [...config.aliases] });
+  }
+}
