@@ -17,7 +17,9 @@ export interface Element {
 }
 
 export const concat = (...fields: Field[]): Value => (fields.length === 1 ? fields[0]! : { concat: fields });
-export const prefix = (addr: string, len: number): Field => ({ prefix: { addr, len } });
+/** A network; of full length it is an address, as libnftables lists it. */
+export const prefix = (addr: string, len: number): Field =>
+  len === (addr.includes(":") ? 128 : 32) ? addr : { prefix: { addr, len } };
 /** The ports `first` to `last`; a single port where they are the same. */
 export const ports = (first: number, last: number): Field =>
   first === last ? first : { range: [first, last] };

@@ -63,6 +63,20 @@ test("what was put in comes out again, element by element", () => {
   expect(all()).toEqual([]);
 });
 
+test("an address that is a network of its own (static /32 and /128) is found again too", () => {
+  const alone = [
+    { version: 4, address: "10.88.0.5", network: { address: "10.88.0.5", length: 32 } },
+    { version: 6, address: "fd00::5", network: { address: "fd00::5", length: 128 } },
+  ] as const;
+  const elements = alone.flatMap(one => [
+    ...masqueraded("a:eth0", one),
+    ...publish("a:eth0", one, [port(8080)]),
+  ]);
+  add(...elements);
+  const keys = (list: readonly Element[]) => list.map(({ set, key }) => JSON.stringify([set, key])).sort();
+  expect(keys(all()).map(one => one.replaceAll('"tcp"', "6"))).toEqual(keys(elements));
+});
+
 test("adding again what is there is no change; one bad element and nothing is added", () => {
   const mine = publish("a:eth0", target(5), [port(8080)]);
   add(...mine);
