@@ -224,6 +224,15 @@ test("DEL goes by the configuration that ADD was made with, not by what the file
   expect([linksOf(place), ipFiles(), world.elements()]).toEqual([["lo"], [], ""]);
 });
 
+test("DEL without a path to the namespace takes the interface away all the same", () => {
+  const [place, other] = [world.container(), world.container()];
+  const list = world.list();
+  world.step({ do: "add", list, attachment: world.attachment("abc", place.path) });
+  world.step({ do: "add", list, attachment: world.attachment("other", other.path) });
+  world.step({ do: "del", list, attachment: world.attachment("abc", "") });
+  expect([linksOf(place), linksOf(other)]).toEqual([["lo"], ["lo", "eth0"]]);
+});
+
 test("a container on two networks loses one and keeps the other", () => {
   const place = world.container();
   const other = world.list("other", { ipam: { ranges: [[{ subnet: "10.78.0.0/24" }]], routes: [] } });

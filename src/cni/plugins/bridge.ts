@@ -184,6 +184,15 @@ function beGateway(nl: NetlinkSocket, conf: BridgeConf, bridge: Link, result: Re
   if (result.ips.some(one => one.address.includes(":"))) sysctl("ipv6/conf/all/forwarding", "1");
 }
 
+/** Some callers have no path to a namespace that still lives (containerd's DEL): the pair goes from its other end. */
+function deleteHostEnd(result: Result | undefined): void {
+  using nl = new NetlinkSocket();
+  for (const { name, mac, sandbox } of result?.interfaces ?? []) {
+    const link = sandbox ? undefined : linkByName(nl, name);
+    if (link?.kind === "veth" && link.mac === mac) deleteLink(nl, link.index);
+  }
+}
+
 export const bridge: Plugin = {
   async add(context) {
     const conf = confOf(context);
@@ -245,6 +254,7 @@ export const bridge: Plugin = {
         const link = linkByName(nl, context.ifName);
         if (link) deleteLink(nl, link.index);
       });
+    else deleteHostEnd(context.prevResult);
     context.firewall.remove(owner(context.containerId, context.ifName));
     if (context.conf.ipam?.type) await context.ipam.del();
   },
