@@ -3,7 +3,7 @@
  */
 import type { UserError } from "../base/errors.ts";
 import { addCommands, deleteCommands, type Element, fieldsOf, sameValue } from "./element.ts";
-import { gateCommands } from "./gate.ts";
+import { closeCommands, gateCommands } from "./gate.ts";
 import { isPortMap } from "./layout.ts";
 import { overlaps, portTaken } from "./ports.ts";
 import { exclusively, type Firewall, FirewallError } from "./transaction.ts";
@@ -40,37 +40,43 @@ export class FirewallBatch {
 
 function apply(added: readonly Element[], removed: ReadonlySet<string>): void {
   exclusively(firewall => {
-    const gone = leaving(firewall, added, removed);
-    const commands = [...deleteCommands(gone), ...addCommands(added), ...gateCommands(firewall, added)];
     try {
-      firewall.apply(commands);
+      firewall.apply(plan(firewall, added, removed));
     } catch (error) {
       if (!(error instanceof FirewallError)) throw error;
       if (error.kind === "taken") throw conflict(firewall, added) ?? error;
       if (error.kind !== "missing") throw error;
       firewall.lay();
-      firewall.apply(commands);
+      firewall.apply(plan(firewall, added, removed));
     }
   });
 }
 
-/** Elements to delete: those of removed owners, bridges nobody is left on, and a dead owner's of addresses now in use. */
-function leaving(firewall: Firewall, added: readonly Element[], removed: ReadonlySet<string>): Element[] {
-  if (removed.size === 0) {
-    const sets = [...new Set(added.map(element => element.set))].filter(
-      set => !isPortMap(set) && set !== "isolated",
+/**
+ * The commands for one change. Besides what is asked for, there go: bridges nobody is left on, the rule in the host's
+ * filter with the last container that needs it, and a dead owner's elements of addresses now in use.
+ */
+function plan(firewall: Firewall, added: readonly Element[], removed: ReadonlySet<string>): unknown[] {
+  const old = firewall.elements(removed.size > 0 ? undefined : setsOfAddresses(added));
+  const leaves = (one: Element) => removed.has(one.owner) || added.some(other => replaces(other, one));
+  const { gone = [], staying = [] } = Object.groupBy(old, one => (leaves(one) ? "gone" : "staying"));
+  const kept = [...staying, ...added];
+  if (removed.size > 0) {
+    const used = new Set(
+      kept.filter(one => /^(member|strict)/.test(one.set)).map(one => String(fieldsOf(one.key)[0])),
     );
-    return firewall.elements(sets).filter(old => added.some(one => replaces(one, old)));
+    gone.push(...staying.filter(one => one.set === "isolated" && !used.has(String(one.key))));
   }
-  const all = firewall.elements();
-  const gone = all.filter(old => removed.has(old.owner) || added.some(one => replaces(one, old)));
-  const bridges = new Set(
-    [...all.filter(old => !gone.includes(old)), ...added]
-      .filter(one => /^(member|strict)/.test(one.set))
-      .map(one => String(fieldsOf(one.key)[0])),
-  );
-  return gone.concat(all.filter(old => old.set === "isolated" && !bridges.has(String(old.key))));
+  return [
+    ...deleteCommands(gone),
+    ...addCommands(added),
+    ...closeCommands(firewall, gone, kept),
+    ...gateCommands(firewall, added),
+  ];
 }
+
+const setsOfAddresses = (elements: readonly Element[]) =>
+  [...new Set(elements.map(one => one.set))].filter(set => !isPortMap(set) && set !== "isolated");
 
 /** An address is one container's: what the table says of it for another owner is left over from a crash. */
 function replaces(one: Element, old: Element): boolean {

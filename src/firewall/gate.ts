@@ -3,8 +3,8 @@
  *
  * No verdict of our table can overrule that drop. So our table marks the containers' packets (`forwarded*` in
  * `layout.ts`: what they send, answers to it, and connections to published ports), and one rule at the head of
- * `filter` FORWARD accepts marked packets. It is one that iptables-nft shows as its own; hosts without the policy get
- * neither rule nor marks.
+ * `filter` FORWARD accepts marked packets. It is one that iptables-nft shows as its own; it goes with the last container,
+ * and hosts without the policy get neither rule nor marks.
  */
 import type { Element } from "./element.ts";
 import { GATE_MARK } from "./layout.ts";
@@ -19,7 +19,7 @@ const place = (version: 4 | 6) => ({
 });
 
 interface Listed {
-  nftables: { chain?: { policy?: string }; rule?: { comment?: string } }[];
+  nftables: { chain?: { policy?: string }; rule?: { comment?: string; handle: number } }[];
 }
 
 function forwardChain(firewall: Firewall, version: 4 | 6): Listed["nftables"] {
@@ -36,6 +36,22 @@ export function isClosed(firewall: Firewall, version: 4 | 6): boolean {
 /** The element that marks the packets of one address of a container. */
 export function forwarded(owner: string, { version, address }: ContainerAddress): Element {
   return { set: `forwarded${version}`, key: address, owner };
+}
+
+/** Commands that take the rule away where none of the containers that it was for is among those `staying`. */
+export function closeCommands(
+  firewall: Firewall,
+  gone: readonly Element[],
+  staying: readonly Element[],
+): unknown[] {
+  return ([4, 6] as const)
+    .filter(version => gone.some(one => one.set === `forwarded${version}`))
+    .filter(version => !staying.some(one => one.set === `forwarded${version}`))
+    .flatMap(version =>
+      forwardChain(firewall, version)
+        .filter(one => one.rule?.comment === COMMENT)
+        .map(one => ({ delete: { rule: { ...place(version), handle: one.rule!.handle } } })),
+    );
 }
 
 /** Commands that let marked packets of the families in `added` through, where no rule does yet. */

@@ -106,7 +106,7 @@ test("a host whose iptables drops by policy: containers get out and are reached 
   const ports = [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }];
   const attachment = world.attachment("gate", place.path, ports);
   world.step({ do: "add", list, attachment });
-  using second = join(list);
+  const second = join(list);
   try {
     serveTcp(outside, "0.0.0.0", 90, "out");
     serveTcp(place, "0.0.0.0", 80, "in");
@@ -122,6 +122,9 @@ test("a host whose iptables drops by policy: containers get out and are reached 
     ]);
   } finally {
     world.step({ do: "del", list, attachment });
+    expect(world.host.sh("iptables", "-S", "FORWARD")).toContain("--comment portolan");
+    second[Symbol.dispose]();
+    expect(world.host.sh("iptables", "-S", "FORWARD").trim()).toBe("-P FORWARD DROP");
     world.host.sh("iptables", "-P", "FORWARD", "ACCEPT");
   }
 });
