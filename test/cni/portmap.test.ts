@@ -175,6 +175,42 @@ test("DEL: without the namespace, twice, and of what never was", () => {
   expect(world.files("results")).toEqual([]);
 });
 
+test("options that we would have to ignore are refused by name", () => {
+  const place = world.container();
+  for (const [option, value] of [
+    ["conditionsV4", ["-s", "192.0.2.0/24"]],
+    ["conditionsV6", ["-s", "fd00::/64"]],
+    ["masqAll", true],
+  ] as const) {
+    const plugins = (JSON.parse(list).plugins as object[]).with(1, {
+      type: "portmap",
+      capabilities: { portMappings: true },
+      [option]: value,
+    });
+    const ports = [{ hostPort: 80, containerPort: 80, protocol: "tcp" }];
+    const attachment = world.attachment("bad", place.path, ports);
+    const [outcome] = world.steps({ do: "add", list: world.list("net", { plugins }), attachment });
+    expect([outcome!.error, outcome!.code]).toEqual([`portmap: ${option} is not supported`, 2]);
+  }
+});
+
+test("snat false: the client's address is kept even where the answer will not come back through us", () => {
+  const place = world.container();
+  const plugins = (JSON.parse(list).plugins as object[]).with(1, {
+    type: "portmap",
+    capabilities: { portMappings: true },
+    snat: false,
+  });
+  const plain = world.list("net", { plugins });
+  const attachment = world.attachment("plain", place.path, [
+    { hostPort: 8080, containerPort: 80, protocol: "tcp" },
+  ]);
+  world.step({ do: "add", list: plain, attachment });
+  expect(world.host.sh("nft", "list", "set", "inet", "portolan", "hairpin4")).not.toContain("elements");
+  world.step({ do: "check", list: plain, attachment });
+  world.step({ do: "del", list: plain, attachment });
+});
+
 test("mappings that make no sense are refused", () => {
   const place = world.container();
   for (const [mapping, message] of [

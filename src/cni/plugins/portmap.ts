@@ -4,7 +4,8 @@
  * Of several addresses of one family the first is the target, as with Go's plugin.
  */
 import { existsSync, writeFileSync } from "node:fs";
-import { fieldsOf, owner, sameValue } from "../../firewall/element.ts";
+import { type Element, fieldsOf, owner, sameValue } from "../../firewall/element.ts";
+import { isPortMap } from "../../firewall/layout.ts";
 import { type ContainerAddress, type Protocol, type PublishedPort, publish } from "../../firewall/ports.ts";
 import { listElements } from "../../firewall/transaction.ts";
 import { forgetUdpToHost } from "../../netlink/conntrack.ts";
@@ -59,6 +60,23 @@ function targets(context: PluginContext): ContainerAddress[] {
   return all.filter((one, index) => all.findIndex(other => other.version === one.version) === index);
 }
 
+/** Options of Go's plugin that narrow or widen what is published; to ignore one would be to publish something else. */
+function refuseUnsupported(context: PluginContext): void {
+  for (const option of ["conditionsV4", "conditionsV6", "masqAll"]) {
+    const value = context.conf[option];
+    if (Array.isArray(value) ? value.length > 0 : value)
+      throw new CniError(CNI_ERROR.UNSUPPORTED_FIELD, `portmap: ${option} is not supported`);
+  }
+}
+
+/** What publishes the ports. With `snat` false no client's address is replaced by ours. */
+function elementsOf(context: PluginContext): Element[] {
+  const mine = owner(context.containerId, context.ifName);
+  const mappings = mappingsOf(context);
+  const elements = targets(context).flatMap(target => publish(mine, target, mappings));
+  return context.conf.snat === false ? elements.filter(one => isPortMap(one.set)) : elements;
+}
+
 /** Lets packets from 127.0.0.1 leave by the interface that leads to the container (ip-sysctl, route_localnet). */
 function allowLocalhost(ip: string): void {
   using nl = new NetlinkSocket();
@@ -99,8 +117,8 @@ export const portmap: Plugin = {
     const addresses = targets(context);
     const mappings = mappingsOf(context);
     if (mappings.length > 0) {
-      const mine = owner(context.containerId, context.ifName);
-      for (const target of addresses) context.firewall.add(...publish(mine, target, mappings));
+      refuseUnsupported(context);
+      context.firewall.add(...elementsOf(context));
       const four = addresses.find(one => one.version === 4);
       if (four && context.conf.snat !== false) allowLocalhost(four.address);
       allowHairpin(context.prevResult!);
@@ -122,12 +140,11 @@ export const portmap: Plugin = {
   check(context) {
     const mine = owner(context.containerId, context.ifName);
     const there = listElements().filter(one => one.owner === mine);
-    for (const target of targets(context))
-      for (const wanted of publish(mine, target, mappingsOf(context)))
-        if (!there.some(one => one.set === wanted.set && sameValue(one.key, wanted.key)))
-          throw new CniError(
-            CNI_ERROR.INTERNAL,
-            `port ${JSON.stringify(fieldsOf(wanted.key).at(-1))} of container ${context.containerId.slice(0, 12)} is not published any more`,
-          );
+    for (const wanted of elementsOf(context))
+      if (!there.some(one => one.set === wanted.set && sameValue(one.key, wanted.key)))
+        throw new CniError(
+          CNI_ERROR.INTERNAL,
+          `port ${JSON.stringify(fieldsOf(wanted.key).at(-1))} of container ${context.containerId.slice(0, 12)} is not published any more`,
+        );
   },
 };
