@@ -69,7 +69,7 @@ export async function createByConmon(
   try {
     const child = Bun.spawn(words, {
       cwd: bundle,
-      stdio: ["ignore", "ignore", "inherit", syncWrite, startRead, ...sockets],
+      stdio: ["ignore", "ignore", "ignore", syncWrite, startRead, ...sockets],
       env: {
         _OCI_SYNCPIPE: "3",
         _OCI_STARTPIPE: "4",

@@ -1,0 +1,36 @@
+/** Linux capabilities of a container (capabilities(7)): Podman's eleven, more or fewer as asked. */
+import { UserError } from "../base/errors.ts";
+import type { CreateOptions } from "./config.ts";
+
+/** All, in the kernel's order. */
+const ALL =
+  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+    .split(" ")
+    .map(name => `CAP_${name}`);
+
+const DEFAULT =
+  "CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT"
+    .split(" ")
+    .map(name => `CAP_${name}`);
+
+function normalized(names: readonly string[]): string[] {
+  return names.map(text => {
+    const upper = text.toUpperCase();
+    if (upper === "ALL") return upper;
+    const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
+    if (!ALL.includes(name)) throw new UserError(`${JSON.stringify(name)}: unknown capability`);
+    return name;
+  });
+}
+
+/** The capabilities, sorted, that `--cap-add`, `--cap-drop` and `--privileged` leave. */
+export function decideCapabilities(
+  options: Pick<CreateOptions, "capAdd" | "capDrop" | "privileged">,
+): string[] {
+  const add = normalized(options.capAdd ?? []);
+  const drop = normalized(options.capDrop ?? []);
+  const both = add.find(name => drop.includes(name));
+  if (both) throw new UserError(`capability ${JSON.stringify(both)} cannot be dropped and added`);
+  const base = options.privileged || add.includes("ALL") ? ALL : drop.includes("ALL") ? [] : DEFAULT;
+  return [...new Set([...base, ...add])].filter(name => name !== "ALL" && !drop.includes(name)).sort();
+}

@@ -1,0 +1,51 @@
+/** `/etc/hosts` of a container: the host's entries, what `--add-host` says, the host itself, the container itself. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Container } from "./config.ts";
+import type { Engine } from "./engine.ts";
+
+/** The lines of a hosts(5) file without comments, one tab between address and names. */
+function entries(path: string): { address: string; names: string[] }[] {
+  let text = "";
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return [];
+  }
+  return text.split("\n").flatMap(line => {
+    const [address, ...names] = (line.split("#")[0] ?? "").trim().split(/\s+/);
+    return address && names.length > 0 ? [{ address, names }] : [];
+  });
+}
+
+/** The text of the file. `gateway` is the host as the container reaches it, "" where it can't. */
+export function formatHosts(container: Container, base: ReturnType<typeof entries>, gateway: string): string {
+  const { config, state } = container;
+  const own = [config.hostname, config.name];
+  const added = config.addHost.map(text => {
+    const colon = text.indexOf(":");
+    return { address: text.slice(colon + 1), names: [text.slice(0, colon)] };
+  });
+  const known = new Set(added.flatMap(one => one.names));
+  const lines = [...added];
+  for (const { address, names } of base) {
+    const rest = names.filter(name => !known.has(name));
+    if (rest.length > 0) lines.push({ address, names: rest });
+  }
+  if (gateway && !known.has("host.containers.internal"))
+    lines.push({ address: gateway, names: ["host.containers.internal"] });
+  for (const { ipv4, ipv6 } of state.attachments)
+    for (const address of [ipv4, ipv6]) if (address) lines.push({ address, names: own });
+  if (state.attachments.length === 0 && config.network.kind === "none")
+    lines.push({ address: "127.0.0.1", names: own });
+  return lines.map(({ address, names }) => `${address}\t${names.join(" ")}\n`).join("");
+}
+
+/** Fills the file that is bound into the container; it must keep its inode. */
+export function writeHosts(engine: Engine, container: Container): void {
+  const gateway = container.state.attachments.find(one => one.gateway)?.gateway ?? "";
+  writeFileSync(
+    join(engine.paths.containerRun(container.config.id), "hosts"),
+    formatHosts(container, entries("/etc/hosts"), gateway),
+  );
+}
