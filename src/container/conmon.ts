@@ -8,6 +8,7 @@ import { UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import { pipe } from "../sys/fd.ts";
 import type { Container } from "./config.ts";
+import { ConmonAnswers } from "./conmon-answers.ts";
 import type { Engine } from "./engine.ts";
 import { findProgram, runtimeError } from "./runtime.ts";
 
@@ -82,10 +83,10 @@ export async function createByConmon(
     closeSync(startRead);
     writeSync(startWrite, "\0");
     closeSync(startWrite);
-    const [text] = await Promise.all([Bun.file(syncRead).text(), child.exited]);
-    const answer = parseAnswer(text);
-    if (answer.data < 0) {
-      const reason = answer.message || readIfThere(ociLog);
+    await using answers = new ConmonAnswers(syncRead);
+    const [answer] = await Promise.all([answers.next(), child.exited]);
+    if (!answer || answer.data < 0) {
+      const reason = answer?.message || readIfThere(ociLog);
       throw runtimeError(
         state.runtime,
         reason.replace(new RegExp(`^${basename(state.runtime)} create failed: `), ""),
@@ -97,19 +98,10 @@ export async function createByConmon(
   }
 }
 
-function parseAnswer(text: string): { data: number; message: string } {
-  try {
-    const { data, message } = JSON.parse(text.split("\n")[0]!) as { data: number; message?: string };
-    return { data, message: message ?? "" };
-  } catch {
-    return { data: -1, message: "conmon ended before the container was made" };
-  }
-}
-
 function readIfThere(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return "no reason given";
+    return "conmon ended before the container was made";
   }
 }

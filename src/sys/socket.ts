@@ -51,6 +51,12 @@ export function shutdownWrite(fd: number): void {
   check(libc.shutdown(fd, SHUT_WR), "shutdown");
 }
 
+/** shutdown(2) of both sides; a thread that waits in read(2) wakes with the end. Quiet when the peer is gone. */
+export function shutdownBoth(fd: number): void {
+  const SHUT_RDWR = 2;
+  libc.shutdown(fd, SHUT_RDWR);
+}
+
 /** setsockopt(2) with an `int` value. */
 export function setOption(fd: number, level: number, option: number, value: number): void {
   const buffer = bytes(4);
@@ -66,4 +72,29 @@ export function unixAddress(path: string): Uint8Array {
   new DataView(address.buffer).setUint16(0, AF.UNIX, true);
   address.set(text, 2);
   return address;
+}
+
+/** listen(2). */
+export function listen(fd: number, backlog = 1): void {
+  check(libc.listen(fd, backlog), "listen");
+}
+
+/** A `sockaddr_in` or `sockaddr_in6` (ip(7), ipv6(7)); the address's bytes tell which. */
+export function inetAddress(ip: { bytes: Uint8Array }, port: number): Uint8Array {
+  const six = ip.bytes.length === 16;
+  const address = bytes(six ? 28 : 16);
+  const view = new DataView(address.buffer);
+  view.setUint16(0, six ? AF.INET6 : AF.INET, true);
+  view.setUint16(2, port, false);
+  address.set(ip.bytes, six ? 8 : 4);
+  return address;
+}
+
+/** The port that a bound socket has. */
+export function boundPort(fd: number): number {
+  const address = bytes(28);
+  const length = new Uint32Array(new ArrayBuffer(4));
+  length[0] = 28;
+  check(libc.getsockname(fd, address, length), "getsockname");
+  return new DataView(address.buffer).getUint16(2, false);
 }

@@ -1,0 +1,204 @@
+/**
+ * Our own streams joined to those of a process in a container: output to ours, our input to its, terminals raw, window
+ * sizes passed on, detach keys heeded, signals handed over. Used by run, start, attach and exec.
+ */
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { errorText, hasCode, UserError } from "../base/errors.ts";
+import { log } from "../base/log.ts";
+import { SIGNALS } from "../sys/process.ts";
+import { AttachSocket } from "./attach-socket.ts";
+import type { Container } from "./config.ts";
+import { DEFAULT_DETACH_KEYS, DetachFilter, parseDetachKeys } from "./detach-keys.ts";
+import type { Engine } from "./engine.ts";
+
+export interface AttachOptions {
+  tty: boolean;
+  /** Send our standard input. */
+  stdin: boolean;
+  stdout?: boolean;
+  stderr?: boolean;
+  detachKeys?: string;
+}
+
+export type AttachEnd = "ended" | "detached";
+
+/** What an attachment is: `done` tells when the last byte of output is written, or the person has detached. */
+export interface Attachment {
+  done: Promise<AttachEnd>;
+}
+
+/** Attaches to the container's first process; call it in `created` of a start to lose nothing. */
+export function attachContainer(engine: Engine, container: Container, options: AttachOptions): Attachment {
+  const directory = engine.paths.container(container.config.id);
+  return attachStreams(directory, options);
+}
+
+/** The same, to a container that runs already: refuses in Podman's words where there is nothing to attach to. */
+export function attachRunning(engine: Engine, container: Container, options: AttachOptions): Attachment {
+  if (container.phase !== "running") throw new UserError("you can only attach to running containers");
+  return attachContainer(engine, container, options);
+}
+
+/** Attaches to the conmon whose `attach` socket and `ctl` fifo are in `directory`. */
+export function attachStreams(directory: string, options: AttachOptions): Attachment {
+  const keys = parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS);
+  const socket = AttachSocket.connect(join(directory, "attach"));
+  return { done: runAttachment(socket, directory, keys, options) };
+}
+
+async function runAttachment(
+  socket: AttachSocket,
+  directory: string,
+  keys: Uint8Array,
+  options: AttachOptions,
+): Promise<AttachEnd> {
+  let end: AttachEnd = "ended";
+  const resize = () => {
+    const size = windowSize();
+    if (size) sendWindowSize(directory, size);
+  };
+  const raw = options.tty && options.stdin && process.stdin.isTTY;
+  if (options.tty) {
+    resize();
+    process.on("SIGWINCH", resize);
+  }
+  if (raw) process.stdin.setRawMode(true);
+  const stopInput = options.stdin
+    ? forwardInput(socket, options.tty ? new DetachFilter(keys) : undefined, () => {
+        end = "detached";
+        socket.leave();
+      })
+    : () => {};
+  try {
+    await socket.pump(async (data, isError) => {
+      if (isError ? (options.stderr ?? true) : (options.stdout ?? true))
+        await writeOut(isError ? 2 : 1, data);
+    });
+    return end;
+  } finally {
+    stopInput();
+    if (raw) process.stdin.setRawMode(false);
+    process.off("SIGWINCH", resize);
+  }
+}
+
+/** Sends what comes on our standard input; the end of it too. Gives a function that stops it. */
+function forwardInput(
+  socket: AttachSocket,
+  filter: DetachFilter | undefined,
+  detach: () => void,
+): () => void {
+  const input = process.stdin;
+  let sending = Promise.resolve();
+  const take = (chunk: Buffer) => {
+    const { pass, detached } = filter ? filter.feed(chunk) : { pass: chunk, detached: false };
+    // One piece at a time: a container that does not read must not fill our memory.
+    input.pause();
+    sending = sending
+      .then(() => socket.write(pass))
+      .then(
+        () => {
+          if (detached) detach();
+          else input.resume();
+        },
+        error => log.debug(`standard input: ${errorText(error)}`),
+      );
+  };
+  const end = () => {
+    sending = sending.then(() => socket.endInput());
+  };
+  input.on("data", take);
+  input.on("end", end);
+  input.on("error", end);
+  input.resume();
+  return () => {
+    input.off("data", take);
+    input.off("end", end);
+    input.off("error", end);
+    input.pause();
+    input.unref?.();
+  };
+}
+
+/** Streams whose reader has gone: what is for them is dropped, and the container lives on. */
+const closed = new Set<number>();
+
+/** Writes all of it before it returns, so that nothing is left unwritten at exit. */
+async function writeOut(fd: 1 | 2, data: Uint8Array): Promise<void> {
+  for (let done = 0; done < data.length && !closed.has(fd); ) {
+    try {
+      done += writeSync(fd, data, done);
+    } catch (error) {
+      if (hasCode(error, "EAGAIN")) await Bun.sleep(1);
+      else if (hasCode(error, "EPIPE", "EIO")) closed.add(fd);
+      else throw error;
+    }
+  }
+}
+
+export interface WindowSize {
+  rows: number;
+  columns: number;
+}
+
+/** The size of the terminal on our standard output; undefined where there is none. */
+export function windowSize(): WindowSize | undefined {
+  if (!process.stdout.isTTY) return undefined;
+  const [columns, rows] = process.stdout.getWindowSize();
+  return rows > 0 && columns > 0 ? { rows, columns } : undefined;
+}
+
+/** Tells conmon, by its control fifo, how large the terminal is. Quiet when conmon is gone. */
+export function sendWindowSize(directory: string, { rows, columns }: WindowSize): void {
+  try {
+    const fd = openSync(join(directory, "ctl"), constants.O_WRONLY | constants.O_NONBLOCK);
+    try {
+      writeSync(fd, `1 ${rows} ${columns}\n`);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (!hasCode(error, "ENOENT", "ENXIO", "EPIPE", "EAGAIN")) throw error;
+  }
+}
+
+/** Signals that speak of this process only, or that no process can catch. */
+const OWN_SIGNALS = new Set([
+  "KILL",
+  "STOP",
+  "CHLD",
+  "PIPE",
+  "URG",
+  "WINCH",
+  "SEGV",
+  "BUS",
+  "FPE",
+  "ILL",
+  "TRAP",
+]);
+
+/** `--sig-proxy`: what is signalled to us is signalled to the container's process. Gives a function that ends it. */
+export function proxySignals(pid: number): () => void {
+  const handlers = Object.entries(SIGNALS)
+    .filter(
+      ([name]) =>
+        !OWN_SIGNALS.has(name) &&
+        !name.startsWith("RT") &&
+        !["STKFLT", "PROF", "VTALRM", "SYS", "ABRT"].includes(name),
+    )
+    .map(([name, number]) => {
+      const handler = () => {
+        try {
+          process.kill(pid, number);
+        } catch (error) {
+          if (!hasCode(error, "ESRCH")) throw error;
+        }
+      };
+      return [`SIG${name}` as NodeJS.Signals, handler] as const;
+    });
+  for (const [name, handler] of handlers) process.on(name, handler);
+  return () => {
+    for (const [name, handler] of handlers) process.off(name, handler);
+  };
+}
