@@ -19,6 +19,8 @@ export interface AttachOptions {
   stdout?: boolean;
   stderr?: boolean;
   detachKeys?: string;
+  /** Takes the output in place of our own streams. */
+  output?: (data: Uint8Array, isError: boolean) => void;
 }
 
 export type AttachEnd = "ended" | "detached";
@@ -72,6 +74,7 @@ async function runAttachment(
     : () => {};
   try {
     await socket.pump(async (data, isError) => {
+      if (options.output) return options.output(data, isError);
       if (isError ? (options.stderr ?? true) : (options.stdout ?? true))
         await writeOut(isError ? 2 : 1, data);
     });

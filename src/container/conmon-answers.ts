@@ -7,7 +7,10 @@ export interface ConmonAnswer {
 }
 
 export class ConmonAnswers implements AsyncDisposable {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #reader: {
+    read(): Promise<{ done: boolean; value?: Uint8Array }>;
+    cancel(): Promise<void>;
+  };
   #text = "";
 
   /** Reads from the pipe `fd`, which stays the caller's to close, after this is disposed of. */
@@ -25,7 +28,7 @@ export class ConmonAnswers implements AsyncDisposable {
         return parseAnswer(line);
       }
       const { value, done } = await this.#reader.read();
-      if (done) return undefined;
+      if (done || !value) return undefined;
       this.#text += Buffer.from(value).toString("utf8");
     }
   }

@@ -27,6 +27,10 @@ export interface ExecOptions {
   privileged?: boolean;
   detach?: boolean;
   detachKeys?: string;
+  /** Takes the output in place of our own streams. */
+  output?: (data: Uint8Array, isError: boolean) => void;
+  /** Told the process's pid on the host. */
+  started?: (pid: number) => void;
 }
 
 export interface ExecResult {
@@ -175,6 +179,7 @@ async function drive(
         tty: options.tty ?? false,
         stdin: options.interactive ?? false,
         detachKeys: options.detachKeys,
+        output: options.output,
       }));
       writeSync(startWrite, "\0");
     }
@@ -184,6 +189,7 @@ async function drive(
       const reason = started?.message || logOf(ociLog) || "conmon ended before the command was started";
       throw runtimeError(state.runtime, reason.replace(/^\S+ exec failed: /, ""));
     }
+    options.started?.(started.data);
     recordContainerEvent(engine, container, "exec");
     const end = await done;
     if (options.detach || end === "detached") return { id, exitCode: 0, end };

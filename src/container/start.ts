@@ -16,6 +16,7 @@ import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.t
 import type { Container } from "./config.ts";
 import { createByConmon } from "./conmon.ts";
 import type { Engine } from "./engine.ts";
+import { hasCheck, startHealthTimer } from "./health.ts";
 import { writeHosts } from "./hosts.ts";
 import { writeResolvConf } from "./resolv.ts";
 import { chooseRuntime, startInRuntime } from "./runtime.ts";
@@ -82,8 +83,10 @@ export async function startLocked(
     state.finishedAt = 0;
     state.exitCode = 0;
     state.oomKilled = false;
+    if (hasCheck(config.health)) state.health = { status: "starting", failingStreak: 0, log: [] };
     engine.containers.save(container, "running");
     recordContainerEvent(engine, container, "start");
+    startHealthTimer(engine, container);
   } finally {
     for (const socket of sockets) closeFd(socket);
   }
