@@ -142,7 +142,9 @@ export async function finishRun(engine: Engine, container: Container, thorough =
   // Its exit command would only find that all is done, and until then it holds the published ports.
   endConmon(container);
   await teardown(engine, container, thorough);
-  engine.containers.save(container, "exited");
+  // With `--rm` the row goes on saying `stopping` until it says `removing`, so that a kill in between leaves nothing.
+  if (container.config.remove) container.phase = "exited";
+  else engine.containers.save(container, "exited");
   recordContainerEvent(engine, container, "cleanup");
 }
 

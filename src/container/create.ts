@@ -32,6 +32,11 @@ export interface CreateContext {
   pull?: (name: string, options: CreateOptions) => Promise<ImageRecord>;
   /** The command line, for `inspect`. */
   commandLine?: readonly string[];
+  /**
+   * Starts it under the same lock (`startLocked`), for `run`: a command killed between the two leaves no container that
+   * nobody asked for. If it throws, a container with `--rm` is removed.
+   */
+  start?: (container: Container) => Promise<void>;
 }
 
 /** Makes a container, ready to be started. */
@@ -58,11 +63,16 @@ export async function createContainer(
     await removeContainer(engine, old.config.id, { force: true });
   }
   const config = complete(engine, options, decided, image, context);
-  return make(engine, config, options);
+  return make(engine, config, options, context.start);
 }
 
 /** Writes the row, then makes what it tells of. */
-async function make(engine: Engine, config: ContainerConfig, options: CreateOptions): Promise<Container> {
+async function make(
+  engine: Engine,
+  config: ContainerConfig,
+  options: CreateOptions,
+  start: CreateContext["start"],
+): Promise<Container> {
   const state = newState();
   state.anonymousVolumes = config.mounts.flatMap(one =>
     one.kind === "volume" &&
@@ -87,8 +97,18 @@ async function make(engine: Engine, config: ContainerConfig, options: CreateOpti
       await removeLocked(engine, container, { volumes: true });
       throw error;
     }
-    engine.containers.save(container, "created");
+    if (start && config.remove) container.phase = "created";
+    else engine.containers.save(container, "created");
     recordContainerEvent(engine, container, "create");
+    try {
+      await start?.(container);
+    } catch (error) {
+      if (config.remove) {
+        const { removeLocked } = await import("./remove.ts");
+        await removeLocked(engine, container, { volumes: true });
+      }
+      throw error;
+    }
     return container;
   } finally {
     held.release();

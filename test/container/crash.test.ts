@@ -1,0 +1,70 @@
+/** A command that is killed at any instant leaves nothing: the next one ends what it began. */
+import { expect, test } from "bun:test";
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createContainer } from "../../src/container/create.ts";
+import { removeContainer } from "../../src/container/remove.ts";
+import { ContainerWorld, IMAGE } from "./world.ts";
+
+const list = (path: string) => (existsSync(path) ? readdirSync(path).sort() : []);
+
+/** All that a container of this world can leave on the machine. */
+function traces(world: ContainerWorld): object {
+  const { paths, containers, volumes } = world.engine;
+  return {
+    rows: containers.list().map(one => one.config.name),
+    volumes: volumes.list().map(one => one.name),
+    directories: [
+      list(join(paths.root, "containers")),
+      list(join(paths.runRoot, "containers")),
+      list(paths.exits),
+    ],
+    namespaces: list("/run/netns"),
+    addresses: list("/var/lib/cni/networks/podman").filter(name => /^[0-9]/.test(name)),
+    results: list("/var/lib/cni/results"),
+    mounts: readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .filter(line => line.includes(world.directory)),
+    runtime: [list("/run/runc"), list("/run/crun")],
+    groups: globSync("/sys/fs/cgroup/*/libpod_parent/libpod-*").length,
+    links: list("/sys/class/net"),
+  };
+}
+
+test("kill -9 of run and rm at random points leaves nothing behind", async () => {
+  await using world = await ContainerWorld.open();
+  const child = join(import.meta.dir, "run-child.ts");
+  const start = (...words: string[]) =>
+    Bun.spawn([process.execPath, child, world.directory, ...words], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+  // Once in full: the bridge stays, and the first run pays for what later ones find ready.
+  await start("run", "true").exited;
+  const before = traces(world);
+  let kills = 0;
+  for (let round = 0; round < 100; round++) {
+    const run = start("run", "true");
+    await Bun.sleep(Math.random() * 230);
+    run.kill("SIGKILL");
+    await run.exited;
+    if (run.signalCode === "SIGKILL") kills++;
+    await world.engine.repair();
+    expect(traces(world)).toEqual(before);
+  }
+  for (let round = 0; round < 100; round++) {
+    const name = `victim-${round}`;
+    await createContainer(world.engine, { image: IMAGE, command: ["true"], name });
+    const rm = start("rm", name);
+    await Bun.sleep(Math.random() * 90);
+    rm.kill("SIGKILL");
+    await rm.exited;
+    if (rm.signalCode === "SIGKILL") kills++;
+    await world.engine.repair();
+    const left = world.engine.containers.find(name);
+    if (left) await removeContainer(world.engine, left.config.id);
+    expect(traces(world)).toEqual(before);
+  }
+  expect(kills).toBeGreaterThan(20);
+}, 110_000);
