@@ -6,6 +6,7 @@ import { awaitExit } from "../../src/container/cleanup.ts";
 import type { Container } from "../../src/container/config.ts";
 import { type ExecOptions, execInContainer } from "../../src/container/exec.ts";
 import { runHealthCheck } from "../../src/container/health.ts";
+import { inspectContainer } from "../../src/container/inspect.ts";
 import { type LogLine, readLogs } from "../../src/container/logs.ts";
 import { startContainer } from "../../src/container/start.ts";
 import { topOf } from "../../src/container/top.ts";
@@ -145,4 +146,15 @@ test("a health check makes a container healthy, or unhealthy after its retries",
   });
   expect(await runHealthCheck(engine, bad)).toBe("starting");
   expect(await runHealthCheck(engine, bad)).toBe("unhealthy");
+});
+
+test("inspect tells of a running container as it is", () => {
+  const told = inspectContainer(world.engine, world.engine.containers.get(sleeper.config.id));
+  expect(told).toMatchObject({
+    Id: sleeper.config.id,
+    Path: "sleep",
+    Args: ["100000"],
+    State: { Status: "running", Running: true, Pid: sleeper.state.pid },
+    NetworkSettings: { IPAddress: "" },
+  });
 });
