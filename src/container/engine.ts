@@ -1,0 +1,78 @@
+/** The engine: one open state, and the services on it. Cheap to open; what is heavy loads when it is first used. */
+import type { Database } from "bun:sqlite";
+import { UserError } from "../base/errors.ts";
+import { ImageStore } from "../image/store.ts";
+import { NetworkService } from "../network/service.ts";
+import { openDatabase } from "../state/database.ts";
+import { Paths } from "../state/paths.ts";
+import { ContainerStore } from "./store.ts";
+import { VolumeStore } from "./volume.ts";
+
+/** What stands before the verb on a command line. */
+export interface GlobalOptions {
+  root?: string;
+  runRoot?: string;
+  logLevel?: string;
+  networkConfigDir?: string;
+  /** Name or path of the OCI runtime. */
+  runtime?: string;
+  conmon?: string;
+  cgroupManager?: string;
+  cniPluginDirs?: string[];
+}
+
+export class Engine {
+  readonly global: GlobalOptions;
+  readonly paths: Paths;
+  readonly db: Database;
+  readonly images: ImageStore;
+  readonly containers: ContainerStore;
+  readonly volumes: VolumeStore;
+  readonly networks: NetworkService;
+
+  private constructor(global: GlobalOptions) {
+    this.global = global;
+    this.paths = new Paths({ root: global.root, runRoot: global.runRoot });
+    this.db = openDatabase(this.paths.database);
+    this.images = new ImageStore(this.db, this.paths);
+    this.containers = new ContainerStore(this.db, this.paths);
+    this.volumes = new VolumeStore(this.db, this.paths);
+    this.networks = new NetworkService({
+      configDirectory: global.networkConfigDir,
+      pluginPath: global.cniPluginDirs,
+    });
+  }
+
+  static open(global: GlobalOptions): Engine {
+    if (process.getuid?.() !== 0)
+      throw new UserError("rootless containers are not supported yet", {
+        hint: "run it as root: sudo portolan …",
+      });
+    return new Engine(global);
+  }
+
+  /** Ends what killed commands left unfinished. One query when there is nothing. */
+  async repair(): Promise<void> {
+    const unsettled = this.containers.unsettled();
+    if (unsettled.length === 0) return;
+    const { repair } = await import("./repair.ts");
+    await repair(this, unsettled);
+  }
+
+  /** The global options as a command line, for commands that start us again. */
+  globalArguments(): string[] {
+    const { global } = this;
+    const words: string[] = [];
+    const add = (name: string, value: string | undefined) => {
+      if (value !== undefined) words.push(`--${name}`, value);
+    };
+    add("root", global.root);
+    add("runroot", global.runRoot);
+    add("network-config-dir", global.networkConfigDir);
+    add("runtime", global.runtime);
+    add("conmon", global.conmon);
+    add("cgroup-manager", global.cgroupManager);
+    for (const directory of global.cniPluginDirs ?? []) add("cni-plugin-dir", directory);
+    return words;
+  }
+}
