@@ -1,0 +1,90 @@
+/** Numbers and times for people: sizes, durations since, and the sizes and times that people type. */
+
+const UNITS = ["", "k", "m", "g", "t", "p"];
+
+/** `512m`, `1.5G`, `64MiB`, `100b`: bytes, in powers of 1024; undefined for what is no size. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?) ?(?:([kmgtp])(?:i?b)?|b)?$/i.exec(text);
+  if (!match) return undefined;
+  const bytes = Math.floor(Number(match[1]) * 1024 ** UNITS.indexOf((match[2] ?? "").toLowerCase()));
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+/** `1.98 MB`: three significant digits, in powers of 1000. `space` stands before the unit. */
+export function humanSize(bytes: number, digits = 3, space = ""): string {
+  const units = ["B", "kB", "MB", "GB", "TB", "PB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${Number(value.toPrecision(digits))}${space}${units[unit]}`;
+}
+
+/** `Less than a second`, `5 seconds`, `About an hour`, `3 weeks`: a span in milliseconds, roughly. */
+export function humanDuration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 1) return "Less than a second";
+  if (seconds === 1) return "1 second";
+  if (seconds < 60) return `${seconds} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 1) return "About a minute";
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.round(seconds / 3600);
+  if (hours === 1) return "About an hour";
+  if (hours < 48) return `${hours} hours`;
+  const days = Math.floor(seconds / 86_400);
+  if (days < 14) return `${days} days`;
+  if (days < 60) return `${Math.floor(days / 7)} weeks`;
+  if (days < 730) return `${Math.floor(days / 30)} months`;
+  return `${Math.floor(days / 365)} years`;
+}
+
+/** `2026-11-24 14:43:11.71 +0000 UTC`, as Go prints a time. */
+export function goTime(ms: number): string {
+  const iso = new Date(ms).toISOString();
+  const fraction = iso.slice(19, -1).replace(/\.?0+$/, "");
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)}${fraction} +0000 UTC`;
+}
+
+const DURATION = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/gy;
+const FACTORS: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 1e-3,
+  µs: 1e-3,
+  ns: 1e-6,
+};
+
+/** A Go duration (`1h30m`, `250ms`) in milliseconds; undefined for what is none. */
+export function parseDuration(text: string): number | undefined {
+  if (text === "0") return 0;
+  let total = 0;
+  DURATION.lastIndex = 0;
+  let at = 0;
+  while (at < text.length) {
+    const match = DURATION.exec(text);
+    if (!match) return undefined;
+    total += Number(match[1]) * FACTORS[match[2]!]!;
+    at = DURATION.lastIndex;
+  }
+  return text === "" ? undefined : total;
+}
+
+/**
+ * What `--since` and `--until` take: a duration before `now`, seconds since 1970, or a date (RFC 3339, or its beginning).
+ * Milliseconds since 1970; undefined for what is none of these.
+ */
+export function parseTime(text: string, now: number): number | undefined {
+  const span = parseDuration(text.replace(/^-/, ""));
+  if (span !== undefined && /[a-zµ]$/.test(text)) return now - span;
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  if (!/^\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(text))
+    return undefined;
+  const full = text.replace(" ", "T").replace(/T(\d{2})(?=Z|[+-]|$)/, "T$1:00");
+  const ms = Date.parse(full);
+  return Number.isNaN(ms) ? undefined : ms;
+}
