@@ -8,7 +8,8 @@ const ALL =
     .split(" ")
     .map(name => `CAP_${name}`);
 
-const DEFAULT =
+/** What a container has where nothing else is said. */
+export const DEFAULT_CAPABILITIES =
   "CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT"
     .split(" ")
     .map(name => `CAP_${name}`);
@@ -31,6 +32,7 @@ export function decideCapabilities(
   const drop = normalized(options.capDrop ?? []);
   const both = add.find(name => drop.includes(name));
   if (both) throw new UserError(`capability ${JSON.stringify(both)} cannot be dropped and added`);
-  const base = options.privileged || add.includes("ALL") ? ALL : drop.includes("ALL") ? [] : DEFAULT;
+  const base =
+    options.privileged || add.includes("ALL") ? ALL : drop.includes("ALL") ? [] : DEFAULT_CAPABILITIES;
   return [...new Set([...base, ...add])].filter(name => name !== "ALL" && !drop.includes(name)).sort();
 }

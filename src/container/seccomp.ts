@@ -26,7 +26,7 @@ interface Profile {
   }[];
 }
 
-const DEFAULTS = ["/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"];
+export const DEFAULT_PROFILES = ["/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"];
 
 /** Go's name for this machine and the profile's, with the names of the architectures that it also runs. */
 const MACHINES: Record<string, { name: string; scmp: string }> = {
@@ -73,7 +73,7 @@ export function seccompFor(capabilities: readonly string[], path?: string): obje
 }
 
 function systemProfile(): string | undefined {
-  for (const path of DEFAULTS)
+  for (const path of DEFAULT_PROFILES)
     try {
       return readFileSync(path, "utf8");
     } catch {

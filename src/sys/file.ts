@@ -63,8 +63,9 @@ export interface FileSystemFacts {
   /** Magic number of the type (statfs(2)): 0x794c7630 overlay, 0xef53 ext4, 0x01021994 tmpfs. */
   type: number;
   blockSize: number;
-  /** Blocks in all, and free to an ordinary user. */
+  /** Blocks in all, free, and free to an ordinary user. */
   blocks: number;
+  free: number;
   available: number;
 }
 
@@ -77,6 +78,7 @@ export function fileSystemOf(path: string): FileSystemFacts {
     type: Number(view.getBigInt64(0, true)),
     blockSize: Number(view.getBigInt64(8, true)),
     blocks: Number(view.getBigUint64(16, true)),
+    free: Number(view.getBigUint64(24, true)),
     available: Number(view.getBigUint64(32, true)),
   };
 }
