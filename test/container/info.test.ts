@@ -29,7 +29,7 @@ test("info tells of the machine, the programs and the store", async () => {
 });
 
 test("the time since boot is written as people know it", () => {
-  expect(uptime(12_549)).toBe("3h 29m 9.00s (Approximately 0.12 days)");
+  expect(uptime(95_349)).toBe("26h 29m 9.00s (Approximately 1.08 days)");
   expect(uptime(59.9)).toBe("59.00s (Approximately 0.00 days)");
 });
 
