@@ -237,7 +237,7 @@ export const COMMANDS: readonly Entry[] = [
       {
         name: "inspect",
         summary: "Display network configuration",
-        load: async () => (await import("./verbs/network.ts")).networkInspect,
+        load: async () => (await import("./verbs/inspect.ts")).networkInspect,
       },
       {
         name: "ls",
@@ -282,7 +282,7 @@ export const COMMANDS: readonly Entry[] = [
       {
         name: "inspect",
         summary: "Display volume configuration",
-        load: async () => (await import("./verbs/volume.ts")).volumeInspect,
+        load: async () => (await import("./verbs/inspect.ts")).volumeInspect,
       },
       {
         name: "ls",

@@ -1,0 +1,86 @@
+/** The filters of `ps` and `container prune`: each key's values are alternatives, all keys must be met. */
+import { UserError } from "../base/errors.ts";
+import type { Container } from "../container/config.ts";
+import type { Engine } from "../container/engine.ts";
+import { parseDuration, parseTime } from "./format/human.ts";
+import { hasLabel, parseFilters } from "./select.ts";
+
+type Test = (container: Container, values: readonly string[], engine: Engine) => boolean;
+
+/** A name or id pattern of Podman's is a regular expression. */
+function pattern(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    throw new UserError(`invalid filter value ${JSON.stringify(text)}: not a regular expression`);
+  }
+}
+
+const shown = (container: Container) =>
+  container.phase === "exited" ? ["exited", "stopped"] : [container.phase];
+
+const FILTERS: Readonly<Record<string, Test>> = {
+  id: ({ config }, values) =>
+    values.some(value => config.id.startsWith(value) || pattern(value).test(config.id)),
+  name: ({ config }, values) => values.some(value => pattern(value).test(config.name)),
+  label: ({ config }, values) => values.every(value => hasLabel(config.labels, value)),
+  "label!": ({ config }, values) => !values.some(value => hasLabel(config.labels, value)),
+  status: (container, values) =>
+    values.some(value => {
+      if (
+        ![
+          "created",
+          "exited",
+          "paused",
+          "running",
+          "stopped",
+          "stopping",
+          "removing",
+          "unknown",
+          "initialized",
+        ].includes(value)
+      )
+        throw new UserError(`${value} is not a valid status`);
+      return shown(container).includes(value as Container["phase"]);
+    }),
+  exited: ({ phase, state }, values) => phase === "exited" && values.includes(String(state.exitCode)),
+  ancestor: ({ config }, values, engine) =>
+    values.some(value => {
+      const image = engine.images.find(value);
+      return image ? image.id === config.imageId : config.imageName.includes(value);
+    }),
+  before: ({ config }, values, engine) =>
+    values.every(value => config.created < engine.containers.get(value).config.created),
+  since: ({ config }, values, engine) =>
+    values.every(value => config.created > engine.containers.get(value).config.created),
+  volume: ({ config }, values) =>
+    values.some(value => config.mounts.some(one => one.source === value || one.destination === value)),
+  network: ({ config }, values, engine) =>
+    config.network.kind === "bridge" &&
+    values.some(value =>
+      (config.network as { networks: string[] }).networks.includes(engine.networks.resolve(value)),
+    ),
+  health: ({ state }, values) => values.includes(state.health?.status ?? "none"),
+  "restart-policy": ({ config }, values) => values.includes(config.restart.name),
+  until: ({ config }, values) =>
+    values.every(value => {
+      const at = parseTime(value, Date.now()) ?? parseDuration(value);
+      if (at === undefined) throw new UserError(`invalid filter value ${JSON.stringify(value)} for until`);
+      return config.created < at;
+    }),
+};
+
+/** Those containers that every `--filter` lets through. Throws UserError for an unknown key. */
+export function filterContainers(
+  engine: Engine,
+  containers: readonly Container[],
+  texts: readonly string[],
+  allowed?: readonly string[],
+): Container[] {
+  const tests = [...parseFilters(texts)].map(([key, values]) => {
+    const test = FILTERS[key];
+    if (!test || (allowed && !allowed.includes(key))) throw new UserError(`${key} is an invalid filter`);
+    return (container: Container) => test(container, values, engine);
+  });
+  return containers.filter(container => tests.every(test => test(container)));
+}

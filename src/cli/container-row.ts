@@ -1,0 +1,182 @@
+/** A container as `ps` shows it: one row of texts, or one object of its JSON. */
+import { readlinkSync } from "node:fs";
+import type { Container, PortMapping } from "../container/config.ts";
+import type { Engine } from "../container/engine.ts";
+import { containerSize } from "../container/usage.ts";
+import { goTime, humanDuration, humanSize } from "./format/human.ts";
+
+export const NAMESPACES = ["CGROUPNS", "IPC", "MNT", "NET", "PIDNS", "USERNS", "UTS"] as const;
+
+export type PsRow = Record<string, unknown>;
+
+const NEVER = -62_135_596_800;
+const ago = (ms: number) => `${humanDuration(Date.now() - ms)} ago`;
+
+export function statusText({ phase, state }: Container): string {
+  switch (phase) {
+    case "running": {
+      const health = state.health ? ` (${state.health.status})` : "";
+      return `Up ${ago(state.startedAt)}${health}`;
+    }
+    case "exited":
+      return `Exited (${state.exitCode}) ${ago(state.finishedAt)}`;
+    case "creating":
+    case "starting":
+      return "Created";
+    default:
+      return phase[0]!.toUpperCase() + phase.slice(1);
+  }
+}
+
+/** Ports that follow each other on both sides are one range. */
+export function joinPorts(ports: readonly PortMapping[]): PortMapping[] {
+  const sorted = ports.toSorted(
+    (a, b) =>
+      (a.protocol < b.protocol ? -1 : a.protocol > b.protocol ? 1 : 0) ||
+      (a.hostIp < b.hostIp ? -1 : a.hostIp > b.hostIp ? 1 : 0) ||
+      a.hostPort - b.hostPort ||
+      a.containerPort - b.containerPort,
+  );
+  const joined: PortMapping[] = [];
+  for (const port of sorted) {
+    const last = joined.at(-1);
+    if (
+      last &&
+      last.protocol === port.protocol &&
+      last.hostIp === port.hostIp &&
+      last.hostPort + last.range === port.hostPort &&
+      last.containerPort + last.range === port.containerPort
+    )
+      last.range += port.range;
+    else joined.push({ ...port });
+  }
+  return joined;
+}
+
+const span = (first: number, range: number) => (range > 1 ? `${first}-${first + range - 1}` : String(first));
+
+/** `0.0.0.0:8080->80/tcp, 127.0.0.1:9000-9002->9000-9002/udp`. */
+export function portsText(ports: readonly PortMapping[]): string {
+  return joinPorts(ports)
+    .map(({ hostIp, hostPort, containerPort, protocol, range }) => {
+      const address = hostIp === "" ? "0.0.0.0" : hostIp.includes(":") ? `[${hostIp}]` : hostIp;
+      return `${address}:${span(hostPort, range)}->${span(containerPort, range)}/${protocol}`;
+    })
+    .join(", ");
+}
+
+const portsOf = ({ config, state }: Container) => (state.ports.length > 0 ? state.ports : config.ports);
+const networksOf = ({ config }: Container) =>
+  config.network.kind === "bridge" ? config.network.networks : [];
+
+function namespaceOf(pid: number, name: string): string {
+  try {
+    return /\[(\d+)\]/.exec(readlinkSync(`/proc/${pid}/ns/${name}`))?.[1] ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function namespaces({ state, phase }: Container): Record<(typeof NAMESPACES)[number], string> {
+  const of = (name: string) => (phase === "running" ? namespaceOf(state.pid, name) : "");
+  return {
+    CGROUPNS: of("cgroup"),
+    IPC: of("ipc"),
+    MNT: of("mnt"),
+    NET: of("net"),
+    PIDNS: of("pid"),
+    USERNS: of("user"),
+    UTS: of("uts"),
+  };
+}
+
+/** The fields that `ps --format` knows; what costs work is worked out when it is asked for. */
+export function containerRow(
+  engine: Engine,
+  container: Container,
+  show: { full: boolean; size: boolean },
+): PsRow {
+  const { config, state, phase } = container;
+  const command = config.args.join(" ");
+  const created = goTime(config.created);
+  const human = ago(config.created);
+  const spaces = () => namespaces(container);
+  const row: PsRow = {
+    ID: show.full ? config.id : config.id.slice(0, 12),
+    Image: config.imageName,
+    ImageID: show.full ? config.imageId : config.imageId.slice(0, 12),
+    Command: show.full || command.length <= 20 ? command : `${command.slice(0, 17)}...`,
+    Created: created,
+    CreatedAt: created,
+    CreatedHuman: human,
+    RunningFor: human,
+    Status: statusText(container),
+    State: statusText(container),
+    Exited: phase === "exited",
+    ExitedAt: state.finishedAt > 0 ? Math.floor(state.finishedAt / 1000) : NEVER,
+    ExitCode: state.exitCode,
+    Ports: portsText(portsOf(container)),
+    Names: config.name,
+    Labels: config.labels,
+    Label: (name: string) => config.labels[name] ?? "",
+    Mounts: config.mounts.map(one => one.destination),
+    Networks: networksOf(container).join(","),
+    Pid: phase === "running" ? state.pid : 0,
+    Pod: "",
+    PodName: "",
+    AutoRemove: config.remove,
+    IsInfra: false,
+    Restarts: state.restartCount,
+    StartedAt: Math.floor(state.startedAt / 1000),
+    Size: "",
+  };
+  if (show.size) {
+    const { own, whole } = containerSize(engine, container);
+    row.Size = `${humanSize(own)} (virtual ${humanSize(whole)})`;
+  }
+  for (const name of NAMESPACES)
+    Object.defineProperty(row, name, { enumerable: true, get: () => spaces()[name] });
+  return row;
+}
+
+/** One object of `ps --format json`, with Podman's keys in Podman's order. */
+export function psJson(engine: Engine, container: Container, size: boolean): object {
+  const { config, state, phase } = container;
+  const ports = joinPorts(portsOf(container));
+  const sizes = size ? containerSize(engine, container) : undefined;
+  return {
+    AutoRemove: config.remove,
+    Command: config.args,
+    CreatedAt: ago(config.created),
+    Exited: phase === "exited",
+    ExitedAt: state.finishedAt > 0 ? Math.floor(state.finishedAt / 1000) : NEVER,
+    ExitCode: state.exitCode,
+    Id: config.id,
+    Image: config.imageName,
+    ImageID: config.imageId,
+    IsInfra: false,
+    Labels: Object.keys(config.labels).length > 0 ? config.labels : null,
+    Mounts: config.mounts.map(one => one.destination),
+    Names: [config.name],
+    Namespaces: {},
+    Networks: networksOf(container),
+    Pid: phase === "running" ? state.pid : 0,
+    Pod: "",
+    PodName: "",
+    Ports:
+      ports.length > 0
+        ? ports.map(one => ({
+            host_ip: one.hostIp,
+            container_port: one.containerPort,
+            host_port: one.hostPort,
+            range: one.range,
+            protocol: one.protocol,
+          }))
+        : null,
+    Size: sizes ? { rootFsSize: sizes.whole, rwSize: sizes.own } : null,
+    StartedAt: state.startedAt > 0 ? Math.floor(state.startedAt / 1000) : NEVER,
+    State: phase,
+    Status: statusText(container),
+    Created: Math.floor(config.created / 1000),
+  };
+}

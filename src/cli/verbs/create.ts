@@ -1,0 +1,21 @@
+import { createContainer } from "../../container/create.ts";
+import { type Command, print, requireArgs } from "../command.ts";
+import { CREATE_FLAGS, createOptions } from "../create-flags.ts";
+import { pullFor } from "../pull-image.ts";
+
+export const create: Command = {
+  summary: "Create but do not start a container",
+  usage: "[options] IMAGE [COMMAND [ARG...]]",
+  interspersed: false,
+  flags: CREATE_FLAGS,
+  async run(invocation) {
+    requireArgs(invocation, 1);
+    const options = createOptions(invocation.flags, invocation.args);
+    const engine = await invocation.engine();
+    const { config } = await createContainer(engine, options, {
+      pull: pullFor(engine),
+      commandLine: invocation.commandLine,
+    });
+    print(config.id);
+  },
+};

@@ -1,0 +1,28 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../../base/errors.ts";
+import { recordImageEvent } from "../../container/images.ts";
+import { loadArchive } from "../../image/archive.ts";
+import { type Command, print, requireArgs } from "../command.ts";
+
+export const load: Command = {
+  summary: "Load images from a tar archive",
+  usage: "[options]",
+  flags: [
+    { long: "input", short: "i", kind: "string", help: "Load images from specified tar archive file" },
+    { long: "quiet", short: "q", kind: "bool", help: "Suppress the output" },
+  ],
+  async run(invocation) {
+    requireArgs(invocation, 0, 0);
+    const path = invocation.flags.string("input");
+    if (path !== undefined && !existsSync(path))
+      throw new UserError(`stat ${path}: no such file or directory`);
+    if (path === undefined && process.stdin.isTTY)
+      throw new UserError("cannot read from terminal, use command-line redirection or the --input flag");
+    const engine = await invocation.engine();
+    for (const name of await loadArchive(engine.images, path, join(engine.paths.root, "tmp"))) {
+      recordImageEvent(engine, "loadfromarchive", engine.images.find(name)?.id ?? "", path ?? "/dev/stdin");
+      print(`Loaded image: ${name}`);
+    }
+  },
+};

@@ -1,0 +1,52 @@
+import { UserError } from "../../base/errors.ts";
+import { type LogLine, readLogs } from "../../container/logs.ts";
+import type { Command } from "../command.ts";
+import { parseTime } from "../format/human.ts";
+import { LATEST, selectNames } from "../select.ts";
+
+export const logs: Command = {
+  summary: "Fetch the logs of one or more containers",
+  usage: "[options] CONTAINER [CONTAINER...]",
+  flags: [
+    { long: "follow", short: "f", kind: "bool", help: "Follow log output" },
+    LATEST,
+    { long: "names", short: "n", kind: "bool", help: "Output the container name in the log" },
+    { long: "since", kind: "string", help: "Show logs since TIMESTAMP or DURATION ago" },
+    { long: "tail", kind: "int", help: "Output the specified number of LINES at the end of the logs" },
+    { long: "timestamps", short: "t", kind: "bool", help: "Output the timestamps in the log" },
+    { long: "until", kind: "string", help: "Show logs until TIMESTAMP or DURATION ago" },
+  ],
+  async run(invocation) {
+    const { flags } = invocation;
+    const at = (name: string) => {
+      const text = flags.string(name);
+      if (text === undefined) return undefined;
+      const time = parseTime(text, Date.now());
+      if (time === undefined) throw new UserError(`parsing ${name}: ${JSON.stringify(text)} is no time`);
+      return time;
+    };
+    const options = {
+      follow: flags.bool("follow"),
+      tail: flags.number("tail"),
+      since: at("since"),
+      until: at("until"),
+    };
+    const engine = await invocation.engine();
+    const missing = "specify at least one container name or ID to log";
+    const containers = selectNames(invocation, engine, { missing }).map(name => engine.containers.get(name));
+    const atStart = { stdout: true, stderr: true };
+    const show = (line: LogLine, label: string) => {
+      const isStart = atStart[line.stream];
+      atStart[line.stream] = !line.partial;
+      const name = flags.bool("names") || containers.length > 1 ? `${label} ` : "";
+      const time = flags.bool("timestamps") ? `${line.time} ` : "";
+      process[line.stream].write(`${isStart ? name + time : ""}${line.text}${line.partial ? "" : "\n"}`);
+    };
+    await Promise.all(
+      containers.map(async container => {
+        const label = flags.bool("names") ? container.config.name : container.config.id.slice(0, 12);
+        for await (const line of readLogs(engine, container, options)) show(line, label);
+      }),
+    );
+  },
+};

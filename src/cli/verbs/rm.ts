@@ -1,0 +1,46 @@
+import { UserError } from "../../base/errors.ts";
+import { removeContainer } from "../../container/remove.ts";
+import { type Command, forEach, print } from "../command.ts";
+import { allFlag, CIDFILE, LATEST, selectNames } from "../select.ts";
+
+export const rm: Command = {
+  summary: "Remove one or more containers",
+  usage: "[options] CONTAINER [CONTAINER...]",
+  flags: [
+    allFlag("Remove all containers"),
+    CIDFILE,
+    { long: "force", short: "f", kind: "bool", help: "Force removal of a running or unusable container" },
+    { long: "ignore", short: "i", kind: "bool", help: "Ignore errors when a specified container is missing" },
+    LATEST,
+    { long: "time", short: "t", kind: "int", help: "Seconds to wait for stop before killing the container" },
+    {
+      long: "volumes",
+      short: "v",
+      kind: "bool",
+      help: "Remove anonymous volumes associated with the container",
+    },
+  ],
+  async run(invocation) {
+    const { flags } = invocation;
+    const engine = await invocation.engine();
+    const force = flags.bool("force");
+    if (flags.has("time") && !force)
+      throw new UserError("--force option must be specified to use the --time option");
+    const names = selectNames(invocation, engine, { missing: "you must provide at least one name or id" });
+    return forEach(names, async name => {
+      const container = engine.containers.find(name);
+      if (!container) {
+        if (force || flags.bool("ignore")) return;
+        throw new UserError(`no container with name or ID ${JSON.stringify(name)} found: no such container`, {
+          exitCode: 1,
+        });
+      }
+      await removeContainer(engine, container.config.id, {
+        force,
+        volumes: flags.bool("volumes") || container.config.remove,
+        time: flags.number("time"),
+      });
+      print(name);
+    });
+  },
+};

@@ -1,0 +1,26 @@
+import { stopContainer } from "../../container/stop.ts";
+import { type Command, forEach, print } from "../command.ts";
+import { allFlag, CIDFILE, LATEST, selectNames } from "../select.ts";
+
+export const stop: Command = {
+  summary: "Stop one or more containers",
+  usage: "[options] CONTAINER [CONTAINER...]",
+  flags: [
+    allFlag("Stop all running containers"),
+    CIDFILE,
+    { long: "ignore", short: "i", kind: "bool", help: "Ignore errors when a specified container is missing" },
+    LATEST,
+    { long: "time", short: "t", kind: "int", help: "Seconds to wait for stop before killing the container" },
+  ],
+  async run(invocation) {
+    const { flags } = invocation;
+    const engine = await invocation.engine();
+    const missing = "you must provide at least one name or id";
+    const names = selectNames(invocation, engine, { missing, all: one => one.phase === "running" });
+    return forEach(names, async name => {
+      if (flags.bool("ignore") && !engine.containers.find(name)) return;
+      await stopContainer(engine, engine.containers.get(name).config.id, { time: flags.number("time") });
+      print(name);
+    });
+  },
+};

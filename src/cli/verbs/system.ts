@@ -1,0 +1,179 @@
+import type { Engine } from "../../container/engine.ts";
+import { pruneImages } from "../../container/images.ts";
+import {
+  containerSize,
+  containersOfImage,
+  containersOfVolume,
+  directorySize,
+} from "../../container/usage.ts";
+import { type Command, print } from "../command.ts";
+import { humanSize } from "../format/human.ts";
+import { printListing, printTable } from "../format/output.ts";
+import { allFlag, formatFlag } from "../select.ts";
+import { confirmed, FORCE, PRUNE_FILTER, pruneContainers, pruneVolumes } from "./prune.ts";
+
+interface Total {
+  Type: string;
+  Total: number;
+  Active: number;
+  Size: string;
+  Reclaimable: string;
+  RawSize: number;
+  RawReclaimable: number;
+}
+
+function total(type: string, parts: readonly { size: number; active: boolean }[], running: number): Total {
+  const size = parts.reduce((sum, one) => sum + one.size, 0);
+  const free = parts.reduce((sum, one) => sum + (one.active ? 0 : one.size), 0);
+  return {
+    Type: type,
+    Total: parts.length,
+    Active: running,
+    Size: humanSize(size),
+    Reclaimable: `${humanSize(free)} (${size > 0 ? Math.round((100 * free) / size) : 0}%)`,
+    RawSize: size,
+    RawReclaimable: free,
+  };
+}
+
+/** Bytes of the images' layers: one that several share counts once. */
+function imagesSize(engine: Engine): number {
+  const { size } = engine.db
+    .query(
+      "SELECT coalesce(sum(size), 0) AS size FROM layer WHERE diff_id IN (SELECT diff_id FROM image_layer)",
+    )
+    .get() as { size: number };
+  return size;
+}
+
+function usage(engine: Engine): Total[] {
+  const parts = <T>(all: readonly T[], size: (one: T) => number, active: (one: T) => boolean) =>
+    all.map(one => ({ size: size(one), active: active(one) }));
+  const images = parts(
+    engine.images.list(),
+    one => one.size,
+    one => containersOfImage(engine, one.id).length > 0,
+  );
+  const containers = parts(
+    engine.containers.list(),
+    one => containerSize(engine, one).own,
+    one => one.phase === "running",
+  );
+  const volumes = parts(
+    engine.volumes.list(),
+    one => directorySize(engine.volumes.directory(one.name)),
+    one => containersOfVolume(engine, one.name).length > 0,
+  );
+  const active = (all: readonly { active: boolean }[]) => all.filter(one => one.active).length;
+  const ofImages = total("Images", images, active(images));
+  const shared = imagesSize(engine);
+  return [
+    { ...ofImages, Size: humanSize(shared), RawSize: shared },
+    total("Containers", containers, active(containers)),
+    total("Local Volumes", volumes, active(volumes)),
+  ];
+}
+
+function verbose(engine: Engine): void {
+  print("Images space usage:\n");
+  printTable([
+    ["REPOSITORY", "TAG", "IMAGE ID", "SIZE", "CONTAINERS"],
+    ...engine.images.list().map(image => {
+      const name = image.names[0] ?? "<none>:<none>";
+      const colon = name.lastIndexOf(":");
+      const users = String(containersOfImage(engine, image.id).length);
+      return [
+        name.slice(0, colon),
+        name.slice(colon + 1),
+        image.id.slice(0, 12),
+        humanSize(image.size),
+        users,
+      ];
+    }),
+  ]);
+  print("\nContainers space usage:\n");
+  printTable([
+    ["CONTAINER ID", "IMAGE", "COMMAND", "SIZE", "STATUS", "NAMES"],
+    ...engine.containers
+      .list()
+      .map(one => [
+        ...[one.config.id.slice(0, 12), one.config.imageId.slice(0, 12), one.config.args.join(" ")],
+        ...[humanSize(containerSize(engine, one).own), one.phase, one.config.name],
+      ]),
+  ]);
+  print("\nLocal Volumes space usage:\n");
+  printTable([
+    ["VOLUME NAME", "LINKS", "SIZE"],
+    ...engine.volumes
+      .list()
+      .map(({ name }) => [
+        ...[name, String(containersOfVolume(engine, name).length)],
+        humanSize(directorySize(engine.volumes.directory(name))),
+      ]),
+  ]);
+}
+
+export const systemDf: Command = {
+  summary: "Show disk usage",
+  usage: "[options]",
+  flags: [
+    formatFlag(),
+    { long: "verbose", short: "v", kind: "bool", help: "Show detailed information on disk usage" },
+  ],
+  async run(invocation) {
+    const { flags } = invocation;
+    const engine = await invocation.engine();
+    if (flags.bool("verbose")) {
+      verbose(engine);
+      return;
+    }
+    const rows = usage(engine);
+    printListing<Total>({
+      name: "df",
+      rows,
+      headings: {},
+      columns: ["Type", "Total", "Active", "Size", "Reclaimable"],
+      format: flags.string("format"),
+      json: () => rows,
+    });
+  },
+};
+
+export const systemPrune: Command = {
+  summary: "Remove unused containers and images, and with --volumes unused volumes",
+  usage: "[options]",
+  flags: [
+    allFlag("Remove all unused images, not just dangling ones"),
+    FORCE,
+    PRUNE_FILTER,
+    { long: "volumes", kind: "bool", help: "Prune volumes" },
+  ],
+  async run(invocation) {
+    const { flags } = invocation;
+    const all = flags.bool("all");
+    const warning = [
+      "WARNING! This command removes:",
+      "\t- all stopped containers",
+      ...(flags.bool("volumes") ? ["\t- all volumes not used by at least one container"] : []),
+      all ? "\t- all images without at least one container associated with them" : "\t- all dangling images",
+      "",
+    ];
+    if (!(await confirmed(invocation, warning.join("\n")))) return;
+    const engine = await invocation.engine();
+    const filters = flags.list("filter");
+    const before = usage(engine).reduce((sum, one) => sum + one.RawSize, 0);
+    const section = (title: string, names: readonly string[]) => {
+      if (names.length > 0) print(`${title}\n${names.join("\n")}`);
+    };
+    section("Deleted Containers", await pruneContainers(engine, filters));
+    section(
+      "Deleted Images",
+      pruneImages(engine, { all }).map(one => one.id),
+    );
+    if (flags.bool("volumes")) section("Deleted Volumes", pruneVolumes(engine, []));
+    engine.images.layers.sweep();
+    print(
+      `Total reclaimed space: ${humanSize(Math.max(0, before - usage(engine).reduce((sum, one) => sum + one.RawSize, 0)))}`,
+    );
+  },
+};
