@@ -43,7 +43,7 @@ export function print(text: string): void {
 /** Refuses a wrong number of arguments in Podman's words. */
 export function requireArgs(invocation: Invocation, least: number, most = Number.POSITIVE_INFINITY): void {
   const count = invocation.args.length;
-  if (count < least && least === most) throw new UserError(`accepts ${least} arg(s), received ${count}`);
+  if (count !== least && least === most) throw new UserError(`accepts ${least} arg(s), received ${count}`);
   if (count < least) throw new UserError(`requires at least ${least} arg(s), only received ${count}`);
   if (count > most) throw new UserError(`accepts at most ${most} arg(s), received ${count}`);
 }

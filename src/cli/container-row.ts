@@ -3,7 +3,8 @@ import { readlinkSync } from "node:fs";
 import type { Container, PortMapping } from "../container/config.ts";
 import type { Engine } from "../container/engine.ts";
 import { containerSize } from "../container/usage.ts";
-import { goTime, humanDuration, humanSize } from "./format/human.ts";
+import { goTime } from "./format/go-print.ts";
+import { humanDuration, humanSize } from "./format/human.ts";
 
 export const NAMESPACES = ["CGROUPNS", "IPC", "MNT", "NET", "PIDNS", "USERNS", "UTS"] as const;
 

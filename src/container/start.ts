@@ -73,6 +73,7 @@ export async function startLocked(
     try {
       await putUp(engine, container, sockets);
       await options.created?.(container);
+      recordContainerEvent(engine, container, "init");
       await startInRuntime(state.runtime, config.id);
     } catch (error) {
       state.error = error instanceof Error ? error.message : String(error);

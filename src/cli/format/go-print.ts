@@ -15,13 +15,37 @@ export const isMap = (value: unknown): boolean =>
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+const RFC3339 = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:\.(\d+))?Z$/;
+
+/** A Go time.Time, from RFC 3339 in UTC: JSON as it was written, printed as Go prints times. */
+export class GoTime {
+  private constructor(readonly text: string) {}
+  /** Undefined for a text that is no such time. */
+  static from(text: string): GoTime | undefined {
+    return RFC3339.test(text) ? new GoTime(text) : undefined;
+  }
+  toString(): string {
+    const [, date, time, fraction = ""] = RFC3339.exec(this.text)!;
+    const digits = fraction.replace(/0+$/, "");
+    return `${date} ${time}${digits && `.${digits}`} +0000 UTC`;
+  }
+  toJSON(): string {
+    return this.text;
+  }
+}
+
+/** Milliseconds since 1970 as Go prints a time: `2026-11-24 14:43:11.71 +0000 UTC`. */
+export function goTime(ms: number): string {
+  return String(GoTime.from(new Date(ms).toISOString()));
+}
+
 /** `%v`. */
 export function goString(value: unknown): string {
   if (value === undefined) return "<no value>";
   if (value === null) return "<nil>";
   if (typeof value === "string") return value;
   if (Array.isArray(value)) return `[${value.map(goString).join(" ")}]`;
-  if (value instanceof Date) return value.toISOString();
+  if (value instanceof GoTime) return value.toString();
   if (isObject(value)) {
     if (isMap(value))
       return `map[${Object.keys(value)

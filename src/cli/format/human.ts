@@ -41,13 +41,6 @@ export function humanDuration(ms: number): string {
   return `${Math.floor(days / 365)} years`;
 }
 
-/** `2026-11-24 14:43:11.71 +0000 UTC`, as Go prints a time. */
-export function goTime(ms: number): string {
-  const iso = new Date(ms).toISOString();
-  const fraction = iso.slice(19, -1).replace(/\.?0+$/, "");
-  return `${iso.slice(0, 10)} ${iso.slice(11, 19)}${fraction} +0000 UTC`;
-}
-
 const DURATION = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/gy;
 const FACTORS: Readonly<Record<string, number>> = {
   h: 3_600_000,

@@ -37,7 +37,10 @@ export function printListing<Row extends object>(listing: Listing<Row>): void {
     return;
   }
   const isTable = /^table\s/.test(format);
-  const source = unescapeFormat(isTable ? format.replace(/^table\s+/, "") : format);
+  // In a table, fields with a space between are columns as well.
+  const source = unescapeFormat(
+    isTable ? format.replace(/^table\s+/, "").replace(/\}\} +\{\{/g, "}}\t{{") : format,
+  );
   const template = new CompiledTemplate(listing.name, source);
   const lines = listing.rows.map(row => template.execute(row));
   if (!isTable) {

@@ -13,6 +13,7 @@ const DATA = {
   Running: true,
   Args: ["a", "b", "c"],
   None: null,
+  Created: "2026-01-02T03:04:05.120Z",
   State: { Status: "running", Health: { Log: [] } },
   Config: { Labels: { b: "2", a: "1" }, Env: ["A=1", "B=2"] },
   Label: (key: string) => `label of ${key}`,
@@ -74,6 +75,7 @@ describe("Go templates", () => {
     ["{{(index .Args 0) | len}}", "1"],
     ['{{truncate .ID 4}}{{pad .Name 1 2}}|{{split "a/b" "/"}}{{title .Name}}', "0123 db  |[a b]Db"],
     ["{{.State.Health}}", "{[]}"],
+    ["{{.Created}} {{json .Created}}", '2026-01-02 03:04:05.12 +0000 UTC "2026-01-02T03:04:05.120Z"'],
   ])("%s", (source, expected) => {
     expect(render(source)).toBe(expected);
   });

@@ -3,7 +3,7 @@
  * where `asMap` or the name of the field says that they are maps; arrays are slices.
  */
 import { UserError } from "../../base/errors.ts";
-import { asMap, goString, isMap, isObject } from "./go-print.ts";
+import { asMap, GoTime, goString, isMap, isObject } from "./go-print.ts";
 import { FUNCTION_NAMES, FUNCTIONS, isTrue } from "./template-functions.ts";
 import {
   type Call,
@@ -39,6 +39,9 @@ const MAP_FIELDS = new Set([
     "ipam_options",
   ],
 ]);
+
+/** Fields that are times in Podman's own structures, and RFC 3339 in its JSON. */
+const TIME_FIELDS = new Set(["Created", "CreatedAt", "StartedAt", "FinishedAt"]);
 
 class Leave extends Error {
   constructor(readonly how: "break" | "continue") {
@@ -246,6 +249,7 @@ export class CompiledTemplate {
       throw this.#fail(pipeline, `can't evaluate field ${name}`);
     }
     const value = base[key];
+    if (typeof value === "string" && TIME_FIELDS.has(key)) return GoTime.from(value) ?? value;
     return MAP_FIELDS.has(key) && isObject(value) ? asMap(value) : value;
   }
 }

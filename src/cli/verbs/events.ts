@@ -1,7 +1,8 @@
 import { UserError } from "../../base/errors.ts";
 import { type EngineEvent, eventsAfter } from "../../state/events.ts";
 import { type Command, print } from "../command.ts";
-import { goTime, parseTime } from "../format/human.ts";
+import { GoTime } from "../format/go-print.ts";
+import { parseTime } from "../format/human.ts";
 import { goJson } from "../format/json.ts";
 import { unescapeFormat } from "../format/output.ts";
 import { CompiledTemplate } from "../format/template.ts";
@@ -19,8 +20,7 @@ function timeOf(event: EngineEvent): string {
 }
 
 function line(event: EngineEvent): string {
-  const when = goTime(millis(event)).slice(0, 19) + timeOf(event).slice(19, -1);
-  const head = `${when} +0000 UTC ${event.type} ${event.status}`;
+  const head = `${GoTime.from(timeOf(event))} ${event.type} ${event.status}`;
   if (event.type !== "container")
     return `${head} ${event.type === "image" ? `${event.id} ` : ""}${event.name}`;
   const attributes = Object.entries(event.attributes ?? {}).map(([key, value]) => `, ${key}=${value}`);
@@ -91,7 +91,6 @@ export const events: Command = {
             ID: event.id,
             Image: event.image ?? "",
             ContainerExitCode: event.exitCode ?? 0,
-            toString: undefined,
           }),
         );
       else print(line(event));

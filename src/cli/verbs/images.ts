@@ -3,7 +3,8 @@ import type { Engine } from "../../container/engine.ts";
 import { containersOfImage } from "../../container/usage.ts";
 import type { ImageRecord } from "../../image/types.ts";
 import { type Command, print } from "../command.ts";
-import { goTime, humanDuration, humanSize, parseTime } from "../format/human.ts";
+import { goTime } from "../format/go-print.ts";
+import { humanDuration, humanSize, parseTime } from "../format/human.ts";
 import { printListing } from "../format/output.ts";
 import { allFlag, FILTER, formatFlag, hasLabel, parseFilters } from "../select.ts";
 
