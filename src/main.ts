@@ -16,11 +16,6 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** A reader that went away (`portolan ps | head -1`) ends us quietly, as it ends every Unix filter. */
-process.stdout.on("error", error => {
-  if ((error as { code?: string }).code === "EPIPE") process.exit(0);
-});
-
 main(process.argv.slice(2)).then(
   code => process.exit(code),
   error => process.exit(report(error)),

@@ -2,6 +2,7 @@
  * Messages about what the engine does, on standard error, in the form that Podman's users know
  * (`time="…" level=warning msg="…"`). Silent below the level that `--log-level` names; `warn` is the default.
  */
+import { writeErr } from "./stdio.ts";
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "panic"] as const;
 export type LogLevel = (typeof LEVELS)[number];
@@ -24,7 +25,7 @@ export function isDebug(): boolean {
 function write(level: LogLevel, message: string): void {
   if (LEVELS.indexOf(level) < threshold) return;
   const word = level === "warn" ? "warning" : level;
-  process.stderr.write(`time="${new Date().toISOString()}" level=${word} msg=${JSON.stringify(message)}\n`);
+  writeErr(`time="${new Date().toISOString()}" level=${word} msg=${JSON.stringify(message)}\n`);
 }
 
 export const log = {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 /** The first words of a command line that runs us: one for the built executable, two for a checkout. */
 export function selfCommand(): string[] {
-  const main = join(import.meta.dir, "..", "main.ts");
-  return import.meta.dir.startsWith("/$bunfs") ? [process.execPath] : [process.execPath, main];
+  // In the executable, and only there, the main module lies in the file system inside it.
+  if (Bun.main.startsWith("/$bunfs/")) return [process.execPath];
+  return [process.execPath, join(import.meta.dir, "..", "main.ts")];
 }

@@ -3,6 +3,7 @@
  * one verb loads no other.
  */
 import { UserError } from "../base/errors.ts";
+import { writeOut } from "../base/stdio.ts";
 import type { Engine, GlobalOptions } from "../container/engine.ts";
 import type { Flag, Values } from "./flags.ts";
 
@@ -37,7 +38,7 @@ export type Entry =
 
 /** Prints a line on standard output. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  writeOut(`${text}\n`);
 }
 
 /** Refuses a wrong number of arguments in Podman's words. */

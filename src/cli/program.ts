@@ -1,6 +1,7 @@
 /** From a command line to a verb: global options, the tree of nouns and verbs, help, unknown commands. */
 import { UserError } from "../base/errors.ts";
 import { setLogLevel } from "../base/log.ts";
+import { writeOut } from "../base/stdio.ts";
 import type { GlobalOptions } from "../container/engine.ts";
 import type { Entry, Invocation } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
@@ -88,11 +89,11 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     );
   const summary = "Manage containers, their images and their networks";
   if (values.bool("version")) {
-    process.stdout.write(`portolan version ${VERSION}\n`);
+    writeOut(`portolan version ${VERSION}\n`);
     return 0;
   }
   if (args.length === 0 || values.bool("help")) {
-    process.stdout.write(nounHelp("portolan", summary, COMMANDS, GLOBAL_FLAGS));
+    writeOut(nounHelp("portolan", summary, COMMANDS, GLOBAL_FLAGS));
     return args.length === 0 && !values.bool("help") ? 125 : 0;
   }
 
@@ -107,7 +108,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     rest = rest.slice(1);
     if ("load" in entry) return runVerb(path, entry, rest, globalOptions(values), ["portolan", ...argv]);
     if (rest.length === 0 || rest[0] === "--help" || rest[0] === "-h") {
-      process.stdout.write(nounHelp(path, entry.summary, entry.verbs, []));
+      writeOut(nounHelp(path, entry.summary, entry.verbs, []));
       return rest.length === 0 ? 125 : 0;
     }
     entries = entry.verbs;
@@ -129,7 +130,7 @@ async function runVerb(
   });
   if (values.bool("help")) {
     const options = command.flags.length ? `\n\nOptions:\n${describeFlags(command.flags)}` : "";
-    process.stdout.write(`${command.summary}\n\nUsage:\n  ${path} ${command.usage}${options}\n`);
+    writeOut(`${command.summary}\n\nUsage:\n  ${path} ${command.usage}${options}\n`);
     return 0;
   }
   const invocation: Invocation = {

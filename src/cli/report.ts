@@ -1,6 +1,7 @@
 /** How a failure is told to a person: one line `Error: …` on standard error, and the exit code. */
 import { BugError, errorText, UserError } from "../base/errors.ts";
 import { isDebug } from "../base/log.ts";
+import { writeErr } from "../base/stdio.ts";
 
 /** Prints the failure; gives the exit code for it. */
 export function report(error: unknown): number {
@@ -10,10 +11,10 @@ export function report(error: unknown): number {
     error instanceof UserError && error.hint ? (isLineOfUsage ? `\n${error.hint}` : ` (${error.hint})`) : "";
   const bug =
     error instanceof BugError ? " (this is a fault of Portolan's; --log-level debug shows where)" : "";
-  process.stderr.write(`Error: ${text}${hint}${bug}\n`);
+  writeErr(`Error: ${text}${hint}${bug}\n`);
   if (isDebug() && error instanceof Error) {
-    process.stderr.write(`${error.stack}\n`);
-    if (error.cause instanceof Error) process.stderr.write(`caused by: ${error.cause.stack}\n`);
+    writeErr(`${error.stack}\n`);
+    if (error.cause instanceof Error) writeErr(`caused by: ${error.cause.stack}\n`);
   }
   return error instanceof UserError ? error.exitCode : 125;
 }

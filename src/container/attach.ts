@@ -6,6 +6,7 @@ import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { errorText, hasCode, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
+import { writeAll } from "../base/stdio.ts";
 import { SIGNALS } from "../sys/process.ts";
 import { AttachSocket } from "./attach-socket.ts";
 import type { Container } from "./config.ts";
@@ -75,8 +76,7 @@ async function runAttachment(
   try {
     await socket.pump(async (data, isError) => {
       if (options.output) return options.output(data, isError);
-      if (isError ? (options.stderr ?? true) : (options.stdout ?? true))
-        await writeOut(isError ? 2 : 1, data);
+      if (isError ? (options.stderr ?? true) : (options.stdout ?? true)) pass(isError ? 2 : 1, data);
     });
     return end;
   } finally {
@@ -127,16 +127,13 @@ function forwardInput(
 /** Streams whose reader has gone: what is for them is dropped, and the container lives on. */
 const closed = new Set<number>();
 
-/** Writes all of it before it returns, so that nothing is left unwritten at exit. */
-async function writeOut(fd: 1 | 2, data: Uint8Array): Promise<void> {
-  for (let done = 0; done < data.length && !closed.has(fd); ) {
-    try {
-      done += writeSync(fd, data, done);
-    } catch (error) {
-      if (hasCode(error, "EAGAIN")) await Bun.sleep(1);
-      else if (hasCode(error, "EPIPE", "EIO")) closed.add(fd);
-      else throw error;
-    }
+function pass(fd: 1 | 2, data: Uint8Array): void {
+  if (closed.has(fd)) return;
+  try {
+    writeAll(fd, data);
+  } catch (error) {
+    if (!hasCode(error, "EPIPE", "EIO")) throw error;
+    closed.add(fd);
   }
 }
 

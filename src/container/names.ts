@@ -1,5 +1,4 @@
 /** Names for containers that were given none: `brisk_halley`, an adjective and a chart maker, sailor or star gazer. */
-import { randomInt } from "node:crypto";
 
 const ADJECTIVES =
   "able amber apt azure blithe bold brave breezy bright brisk calm candid cheery civil clever coastal cosmic crisp daring deft dutiful eager earnest easterly epic exact fair fearless fine fleet fond frank free fresh frosty gallant gentle glad golden grand hardy hazy hearty honest humble jolly jovial keen kind lively loyal lucid lunar mellow merry mild mighty modest neat nimble noble northern open patient placid plucky polar polite prime prompt proud quick quiet rapid ready rosy salty serene sharp silver sincere solar southern spry stable stellar sturdy subtle sunny swift tidal tidy tranquil true upbeat vivid wakeful warm westerly wise witty zesty".split(
@@ -12,6 +11,9 @@ const SURNAMES =
   );
 
 /** A random name that `taken` says no to; a number is added when the plain ones run out. */
+/** Uniform enough for names. */
+const randomInt = (limit: number) => crypto.getRandomValues(new Uint32Array(1))[0]! % limit;
+
 export function randomName(taken: (name: string) => boolean): string {
   for (let attempt = 0; ; attempt++) {
     const pair = `${ADJECTIVES[randomInt(ADJECTIVES.length)]}_${SURNAMES[randomInt(SURNAMES.length)]}`;

@@ -2,7 +2,6 @@
  * Starting a container. The row says `starting`, with every name under which something will be made, before anything is
  * made; so a command killed at any instant of this is undone from the row (`repair.ts`).
  */
-import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
@@ -64,7 +63,7 @@ export async function startLocked(
     state.ports = ports;
     state.error = "";
     if (config.network.kind === "bridge" || config.network.kind === "none")
-      state.netnsPath = engine.paths.netns(`netns-${randomUUID()}`);
+      state.netnsPath = engine.paths.netns(`netns-${crypto.randomUUID()}`);
     state.networksBegun =
       config.network.kind === "bridge"
         ? config.network.networks.map((network, index) => ({ network, ifName: `eth${index}` }))

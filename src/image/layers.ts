@@ -17,7 +17,6 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { createGunzip, createZstdDecompress } from "node:zlib";
 import { hasCode, UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import type { Paths } from "../state/paths.ts";
@@ -209,6 +208,8 @@ export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGener
     for (let step = await iterator.next(); !step.done; step = await iterator.next()) yield step.value;
   };
   const starts = (...bytes: number[]) => bytes.every((byte, index) => head[index] === byte);
+  // Loaded here: it brings all of Node's streams with it.
+  const { createGunzip, createZstdDecompress } = await import("node:zlib");
   const filter = starts(0x1f, 0x8b)
     ? createGunzip()
     : starts(0x28, 0xb5, 0x2f, 0xfd)

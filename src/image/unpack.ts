@@ -25,6 +25,7 @@ import {
   writeSync,
 } from "node:fs";
 import { errorText, hasCode } from "../base/errors.ts";
+import { writeErr } from "../base/stdio.ts";
 import { lchown, mknod, S_IFBLK, S_IFCHR, S_IFIFO, setMtime, setXattr } from "../sys/file.ts";
 import { enterRoot } from "../sys/process.ts";
 import { type TarEntry, TarError, TarReader } from "./tar.ts";
@@ -204,7 +205,7 @@ export function untarMain(args: readonly string[]): number {
     while (readSync(0, rest) > 0);
     return 0;
   } catch (error) {
-    process.stderr.write(errorText(error));
+    writeErr(errorText(error));
     return 1;
   }
 }

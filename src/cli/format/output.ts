@@ -1,5 +1,6 @@
 /** `--format`: how a verb's rows become text. */
 import { UserError } from "../../base/errors.ts";
+import { writeOut } from "../../base/stdio.ts";
 import { print } from "../command.ts";
 import { goJson } from "./json.ts";
 import { table } from "./table.ts";
@@ -44,7 +45,7 @@ export function printListing<Row extends object>(listing: Listing<Row>): void {
   const template = new CompiledTemplate(listing.name, source);
   const lines = listing.rows.map(row => template.execute(row));
   if (!isTable) {
-    for (const line of lines) process.stdout.write(line.endsWith("\n") ? line : `${line}\n`);
+    for (const line of lines) writeOut(line.endsWith("\n") ? line : `${line}\n`);
     return;
   }
   const fields = new Set([...source.matchAll(/\.([A-Za-z_]\w*)/g)].map(match => match[1]!));

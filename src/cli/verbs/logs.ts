@@ -1,4 +1,5 @@
 import { UserError } from "../../base/errors.ts";
+import { writeErr, writeOut } from "../../base/stdio.ts";
 import { type LogLine, readLogs } from "../../container/logs.ts";
 import type { Command } from "../command.ts";
 import { parseTime } from "../format/human.ts";
@@ -40,7 +41,9 @@ export const logs: Command = {
       atStart[line.stream] = !line.partial;
       const name = flags.bool("names") || containers.length > 1 ? `${label} ` : "";
       const time = flags.bool("timestamps") ? `${line.time} ` : "";
-      process[line.stream].write(`${isStart ? name + time : ""}${line.text}${line.partial ? "" : "\n"}`);
+      (line.stream === "stdout" ? writeOut : writeErr)(
+        `${isStart ? name + time : ""}${line.text}${line.partial ? "" : "\n"}`,
+      );
     };
     await Promise.all(
       containers.map(async container => {

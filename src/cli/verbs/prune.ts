@@ -1,4 +1,5 @@
 import { UserError } from "../../base/errors.ts";
+import { writeOut } from "../../base/stdio.ts";
 import type { Engine } from "../../container/engine.ts";
 import { pruneImages } from "../../container/images.ts";
 import { removeContainer } from "../../container/remove.ts";
@@ -24,7 +25,7 @@ export const PRUNE_FILTER: Flag = {
 /** Asks on the terminal, unless `--force`; true for `y` or `yes`. */
 export async function confirmed(invocation: Invocation, warning: string): Promise<boolean> {
   if (invocation.flags.bool("force")) return true;
-  process.stdout.write(`${warning}\nAre you sure you want to continue? [y/N] `);
+  writeOut(`${warning}\nAre you sure you want to continue? [y/N] `);
   for await (const answer of console) return /^\s*y(es)?\s*$/i.test(answer);
   return false;
 }
