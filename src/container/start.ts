@@ -108,6 +108,7 @@ async function putUp(engine: Engine, container: Container, sockets: readonly num
     upper: join(directory, "upper"),
     work: join(directory, "work"),
     merged: rootfs,
+    volatile: config.remove,
   });
   state.mounted = true;
   for (const one of config.mounts)

@@ -1,6 +1,6 @@
 /** A container's root file system: the image's layers below, its own changes above (overlayfs). */
-import { mkdirSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { mkdirSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import { MNT_DETACH, mount, umount } from "../sys/mount.ts";
 
@@ -10,6 +10,8 @@ export interface Rootfs {
   upper: string;
   work: string;
   merged: string;
+  /** Nobody will want the changes after a crash: they are not written through to the disk, which umount(2) waits for. */
+  volatile?: boolean;
 }
 
 /** The kernel takes at most a page of mount options. */
@@ -22,8 +24,10 @@ const PAGE = 4096;
 export function mountRootfs(rootfs: Rootfs): void {
   for (const directory of [rootfs.upper, rootfs.work, rootfs.merged])
     mkdirSync(directory, { recursive: true, mode: 0o755 });
+  // overlayfs refuses an upper directory that was mounted so before, since after a crash it may be incomplete.
+  if (rootfs.volatile) rmSync(join(rootfs.work, "work", "incompat"), { recursive: true, force: true });
   const home = process.cwd();
-  const options = `lowerdir=${rootfs.lower.map(path => basename(path)).join(":")},upperdir=${rootfs.upper},workdir=${rootfs.work}`;
+  const options = `lowerdir=${rootfs.lower.map(path => basename(path)).join(":")},upperdir=${rootfs.upper},workdir=${rootfs.work}${rootfs.volatile ? ",volatile" : ""}`;
   if (options.length >= PAGE)
     throw new UserError(`the image has ${rootfs.lower.length} layers, more than the kernel can stack`);
   process.chdir(dirname(rootfs.lower[0]!));
