@@ -1,6 +1,7 @@
 /** The flags that `run` and `create` share, and how they become `CreateOptions`. */
 import { UserError } from "../base/errors.ts";
 import type { CreateOptions } from "../container/config.ts";
+import { parseUlimits } from "../container/ulimits.ts";
 import type { Flag, FlagKind, Values } from "./flags.ts";
 import { parseSize } from "./format/human.ts";
 
@@ -40,6 +41,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   flag("health-start-period", "string", "Time the container may take to start"),
   flag("health-timeout", "string", "Maximum time for one healthcheck"),
   flag("hostname", "string", "Set container hostname", { short: "h" }),
+  flag("http-proxy", "bool", "Set proxy environment variables in the container based on the host's"),
   flag(
     "image-volume",
     "string",
@@ -108,24 +110,6 @@ function size(values: Values, name: string): number | undefined {
   return bytes;
 }
 
-function ulimits(texts: readonly string[]): CreateOptions["ulimits"] {
-  return texts.map(text => {
-    const match = /^([a-z]+)=(-?\d+|unlimited)(?::(-?\d+|unlimited))?$/.exec(text);
-    if (!match)
-      throw new UserError(
-        `ulimit option ${JSON.stringify(text)} requires name=SOFT:HARD, failed to be parsed: invalid ulimit argument: ${text}`,
-      );
-    const value = (word: string) => (word === "unlimited" ? -1 : Number(word));
-    const soft = value(match[2]!);
-    const hard = match[3] === undefined ? soft : value(match[3]);
-    if (hard !== -1 && (soft === -1 || soft > hard))
-      throw new UserError(
-        `ulimit option ${JSON.stringify(text)}: the soft limit must be less than or equal to the hard limit`,
-      );
-    return { name: match[1]!, soft, hard };
-  });
-}
-
 function choice<T extends string>(values: Values, name: string, allowed: readonly T[]): T | undefined {
   const text = values.string(name);
   if (text !== undefined && !allowed.includes(text as T))
@@ -150,7 +134,8 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     interactive: values.bool("interactive"),
     env: list("env"),
     envFiles: list("env-file"),
-    envHost: values.bool("env-host"),
+    envHost: values.optionalBool("env-host"),
+    httpProxy: values.optionalBool("http-proxy"),
     entrypoint: values.string("entrypoint"),
     workdir: values.string("workdir"),
     user: values.string("user"),
@@ -163,7 +148,7 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     restart: values.string("restart"),
     stopSignal: values.string("stop-signal"),
     stopTimeout: values.number("stop-timeout"),
-    init: values.bool("init"),
+    init: values.optionalBool("init"),
     cidFile: values.string("cidfile"),
     timezone: values.string("tz"),
     umask: values.string("umask"),
@@ -176,7 +161,7 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     macAddress: values.string("mac-address"),
     networkAlias: list("network-alias"),
     addHost: list("add-host"),
-    noHosts: values.bool("no-hosts"),
+    noHosts: values.optionalBool("no-hosts"),
     dns: list("dns"),
     dnsSearch: list("dns-search"),
     dnsOption: list("dns-option"),
@@ -216,6 +201,6 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     cpusetMems: values.string("cpuset-mems"),
     pidsLimit: values.number("pids-limit"),
     oomScoreAdj: values.number("oom-score-adj"),
-    ulimits: values.has("ulimit") ? ulimits(values.list("ulimit")) : undefined,
+    ulimits: values.has("ulimit") ? parseUlimits(values.list("ulimit")) : undefined,
   };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { setLogLevel } from "../base/log.ts";
-import { DEFAULT_CONFLIST, loadConfLists, parseConfList } from "./conflist.ts";
+import { defaultConfList, loadConfLists, parseConfList } from "./conflist.ts";
 import { CniError } from "./types.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "portolan-conflist-"));
@@ -50,7 +50,7 @@ test("the article's conflist is read as it stands, and its bytes are kept", () =
 });
 
 test("the network in memory is a valid one on cni0 with 10.88.0.0/16", () => {
-  const [bridge] = parseConfList(DEFAULT_CONFLIST).plugins;
+  const [bridge] = parseConfList(defaultConfList()).plugins;
   expect(bridge!.bridge).toBe("cni0");
   expect(JSON.stringify(bridge!.ipam)).toContain('"subnet":"10.88.0.0/16"');
 });

@@ -1,8 +1,9 @@
 /** Network configurations on disk: `*.conflist` in one directory, as podman 4 and containerd write them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { errorText, hasCode } from "../base/errors.ts";
+import { errorText, hasCode, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
+import { bigIntToIp, formatIP, ipToBigInt, networkOf, parseCidr } from "../wire/addr.ts";
 import { CNI_ERROR, CniError, type NetConfList, type PluginConf, SUPPORTED_VERSIONS } from "./types.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -94,23 +95,32 @@ export function loadConfLists(directory: string): Map<string, { list: NetConfLis
 
 /** The network that every rootful container joins unless told otherwise: the article's `87-podman-bridge.conflist`. */
 export const DEFAULT_NETWORK = "podman";
-export const DEFAULT_CONFLIST = JSON.stringify({
-  cniVersion: "0.4.0",
-  name: DEFAULT_NETWORK,
-  plugins: [
-    {
-      type: "bridge",
-      bridge: "cni0",
-      isGateway: true,
-      ipMasq: true,
-      ipam: {
-        type: "host-local",
-        routes: [{ dst: "0.0.0.0/0" }],
-        ranges: [[{ subnet: "10.88.0.0/16", gateway: "10.88.0.1" }]],
+const DEFAULT_SUBNET = "10.88.0.0/16";
+
+/** The conflist of that network where no file has it; containers.conf may give it another name or subnet. */
+export function defaultConfList(name = DEFAULT_NETWORK, subnet = DEFAULT_SUBNET): string {
+  const cidr = parseCidr(subnet);
+  if (!cidr)
+    throw new UserError(`the default subnet ${JSON.stringify(subnet)} of containers.conf is no subnet`);
+  const gateway = formatIP(bigIntToIp(ipToBigInt(networkOf(cidr)) + 1n, cidr.ip.family));
+  return JSON.stringify({
+    cniVersion: "0.4.0",
+    name,
+    plugins: [
+      {
+        type: "bridge",
+        bridge: "cni0",
+        isGateway: true,
+        ipMasq: true,
+        ipam: {
+          type: "host-local",
+          routes: [{ dst: "0.0.0.0/0" }],
+          ranges: [[{ subnet, gateway }]],
+        },
       },
-    },
-    { type: "portmap", capabilities: { portMappings: true } },
-    { type: "firewall" },
-    { type: "tuning" },
-  ],
-});
+      { type: "portmap", capabilities: { portMappings: true } },
+      { type: "firewall" },
+      { type: "tuning" },
+    ],
+  });
+}

@@ -34,7 +34,10 @@ export interface Attachment {
 /** Attaches to the container's first process; call it in `created` of a start to lose nothing. */
 export function attachContainer(engine: Engine, container: Container, options: AttachOptions): Attachment {
   const directory = engine.paths.container(container.config.id);
-  return attachStreams(directory, options);
+  return attachStreams(directory, {
+    ...options,
+    detachKeys: options.detachKeys ?? engine.conf.engine.detach_keys,
+  });
 }
 
 /** The same, to a container that runs already: refuses in Podman's words where there is nothing to attach to. */

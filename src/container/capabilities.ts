@@ -24,15 +24,16 @@ function normalized(names: readonly string[]): string[] {
   });
 }
 
-/** The capabilities, sorted, that `--cap-add`, `--cap-drop` and `--privileged` leave. */
+/** The capabilities, sorted, that `--cap-add`, `--cap-drop` and `--privileged` leave of the defaults. */
 export function decideCapabilities(
   options: Pick<CreateOptions, "capAdd" | "capDrop" | "privileged">,
+  defaults: readonly string[] = DEFAULT_CAPABILITIES,
 ): string[] {
   const add = normalized(options.capAdd ?? []);
   const drop = normalized(options.capDrop ?? []);
   const both = add.find(name => drop.includes(name));
   if (both) throw new UserError(`capability ${JSON.stringify(both)} cannot be dropped and added`);
   const base =
-    options.privileged || add.includes("ALL") ? ALL : drop.includes("ALL") ? [] : DEFAULT_CAPABILITIES;
+    options.privileged || add.includes("ALL") ? ALL : drop.includes("ALL") ? [] : normalized(defaults);
   return [...new Set([...base, ...add])].filter(name => name !== "ALL" && !drop.includes(name)).sort();
 }

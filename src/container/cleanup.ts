@@ -66,7 +66,6 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   state.mounted = false;
   state.pid = 0;
   state.conmonPid = 0;
-  state.execs = [];
 }
 
 async function leaveNetwork(engine: Engine, container: Container): Promise<void> {

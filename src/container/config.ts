@@ -80,6 +80,8 @@ export interface CreateOptions extends ResourceLimits {
   envFiles?: string[];
   /** `--env-host`. */
   envHost?: boolean;
+  /** `--http-proxy`: the proxies of our own environment. */
+  httpProxy?: boolean;
   entrypoint?: string;
   workdir?: string;
   user?: string;
@@ -177,7 +179,8 @@ export interface ContainerConfig {
   stopSignal: number;
   /** Seconds. */
   stopTimeout: number;
-  init: boolean;
+  /** Of `--init`'s program, on the host. */
+  initPath?: string;
   timezone?: string;
   umask: string;
 
@@ -207,6 +210,9 @@ export interface ContainerConfig {
   capDrop: string[];
   privileged: boolean;
   securityOpt: string[];
+  /** A path or `unconfined`; undefined for the system's. */
+  seccompProfile?: string;
+  apparmorProfile?: string;
   sysctl: Record<string, string>;
   pidMode: string;
   ipcMode: string;
@@ -266,7 +272,6 @@ export interface ContainerState {
   stoppedByUser: boolean;
   runtime: string;
   anonymousVolumes: string[];
-  execs: { id: string; pid: number; command: string[]; exitCode?: number }[];
   health?: { status: "starting" | "healthy" | "unhealthy"; failingStreak: number; log: HealthLogEntry[] };
 }
 
@@ -303,6 +308,13 @@ export function newState(): ContainerState {
     stoppedByUser: false,
     runtime: "",
     anonymousVolumes: [],
-    execs: [],
   };
+}
+
+/** Ids of the containers whose namespaces it shares. */
+export function dependencies(config: ContainerConfig): string[] {
+  const modes = [config.pidMode, config.ipcMode, config.utsMode, config.cgroupns];
+  const ids = modes.flatMap(mode => /^container:(.+)$/.exec(mode)?.[1] ?? []);
+  if (config.network.kind === "container") ids.push(config.network.id);
+  return [...new Set(ids)];
 }

@@ -2,18 +2,23 @@
  * conmon: the small process that stays with a container, holds its streams and its published ports, writes its log and
  * its exit code, and at its end calls `portolan container cleanup`. conmon(8); the pipes are its protocol with engines.
  */
-import { closeSync, mkdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { basename, join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import { pipe } from "../sys/fd.ts";
+import { confEnvironment } from "./conf.ts";
 import type { Container } from "./config.ts";
 import { ConmonAnswers } from "./conmon-answers.ts";
 import type { Engine } from "./engine.ts";
 import { findProgram, runtimeError } from "./runtime.ts";
 
 export function conmonPath(engine: Engine): string {
-  const path = findProgram(engine.global.conmon ?? "conmon", ["/usr/libexec/podman", "/usr/lib/podman"]);
+  const named = engine.global.conmon;
+  const path = named
+    ? findProgram(named)
+    : (engine.conf.engine.conmon_path?.find(existsSync) ??
+      findProgram("conmon", ["/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman"]));
   if (!path)
     throw new UserError("could not find a working conmon binary: no such file or directory", {
       hint: "install conmon",
@@ -77,6 +82,7 @@ export async function createByConmon(
         PATH: process.env.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         HOME: process.env.HOME ?? "/root",
         XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "",
+        ...confEnvironment(),
       },
     });
     closeSync(syncWrite);

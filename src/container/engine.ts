@@ -5,6 +5,7 @@ import { ImageStore } from "../image/store.ts";
 import { NetworkService } from "../network/service.ts";
 import { openDatabase } from "../state/database.ts";
 import { Paths } from "../state/paths.ts";
+import { type ContainersConf, readContainersConf } from "./conf.ts";
 import { ContainerStore } from "./store.ts";
 import { VolumeStore } from "./volume.ts";
 
@@ -28,7 +29,8 @@ export class Engine {
   readonly images: ImageStore;
   readonly containers: ContainerStore;
   readonly volumes: VolumeStore;
-  readonly networks: NetworkService;
+  #conf: ContainersConf | undefined;
+  #networks: NetworkService | undefined;
 
   private constructor(global: GlobalOptions) {
     this.global = global;
@@ -37,10 +39,23 @@ export class Engine {
     this.images = new ImageStore(this.db, this.paths);
     this.containers = new ContainerStore(this.db, this.paths);
     this.volumes = new VolumeStore(this.db, this.paths);
-    this.networks = new NetworkService({
-      configDirectory: global.networkConfigDir,
-      pluginPath: global.cniPluginDirs,
+  }
+
+  /** containers.conf, read when somebody first asks. */
+  get conf(): ContainersConf {
+    this.#conf ??= readContainersConf();
+    return this.#conf;
+  }
+
+  get networks(): NetworkService {
+    const { network } = this.conf;
+    this.#networks ??= new NetworkService({
+      configDirectory: this.global.networkConfigDir ?? network.network_config_dir,
+      pluginPath: this.global.cniPluginDirs ?? network.cni_plugin_dirs,
+      defaultNetwork: network.default_network,
+      defaultSubnet: network.default_subnet,
     });
+    return this.#networks;
   }
 
   static open(global: GlobalOptions): Engine {

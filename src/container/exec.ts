@@ -14,6 +14,7 @@ import { conmonPath } from "./conmon.ts";
 import { ConmonAnswers } from "./conmon-answers.ts";
 import type { Engine } from "./engine.ts";
 import { runtimeError } from "./runtime.ts";
+import { specUlimits } from "./ulimits.ts";
 import { lookupUser } from "./user.ts";
 
 export interface ExecOptions {
@@ -54,7 +55,7 @@ export async function execInContainer(
   if (options.command.length === 0)
     throw new UserError("must provide a non-empty command to start an exec session: invalid argument");
   const id = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
-  const directory = join(engine.paths.containerRun(container.config.id), "exec", id);
+  const directory = join(engine.paths.execs(container.config.id), id);
   mkdirSync(join(directory, "exit"), { recursive: true, mode: 0o700 });
   try {
     writeFileSync(join(directory, "process.json"), JSON.stringify(processSpec(engine, container, options)));
@@ -73,6 +74,7 @@ interface ProcessSpec {
   env: string[];
   cwd: string;
   capabilities: Record<string, string[]>;
+  rlimits: object[];
   noNewPrivileges?: boolean;
 }
 
@@ -112,6 +114,8 @@ function processSpec(engine: Engine, container: Container, options: ExecOptions)
   const size = options.tty ? windowSize() : undefined;
   return {
     ...own,
+    // Read back, "no limit" would not be what was written.
+    rlimits: specUlimits(config.limits),
     terminal: options.tty ?? false,
     // In force from the first instruction; the control fifo would come too late for a quick program.
     ...(size ? { consoleSize: { height: size.rows, width: size.columns } } : {}),
@@ -178,7 +182,7 @@ async function drive(
       ({ done } = attachStreams(directory, {
         tty: options.tty ?? false,
         stdin: options.interactive ?? false,
-        detachKeys: options.detachKeys,
+        detachKeys: options.detachKeys ?? engine.conf.engine.detach_keys,
         output: options.output,
       }));
       writeSync(startWrite, "\0");

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Container } from "./config.ts";
 import type { Engine } from "./engine.ts";
+import { resolveInRoot } from "./user.ts";
 
 /** The lines of a hosts(5) file without comments, one tab between address and names. */
 function entries(path: string): { address: string; names: string[] }[] {
@@ -43,9 +44,14 @@ export function formatHosts(container: Container, base: ReturnType<typeof entrie
 
 /** Fills the file that is bound into the container; it must keep its inode. */
 export function writeHosts(engine: Engine, container: Container): void {
-  const gateway = container.state.attachments.find(one => one.gateway)?.gateway ?? "";
+  const { base_hosts_file: base, host_containers_internal_ip: own } = engine.conf.containers;
+  const gateway = own || (container.state.attachments.find(one => one.gateway)?.gateway ?? "");
+  const path =
+    base === "image"
+      ? resolveInRoot(join(engine.paths.container(container.config.id), "merged"), "/etc/hosts")
+      : base || "/etc/hosts";
   writeFileSync(
     join(engine.paths.containerRun(container.config.id), "hosts"),
-    formatHosts(container, entries("/etc/hosts"), gateway),
+    formatHosts(container, base === "none" ? [] : entries(path), gateway),
   );
 }

@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { VERSION } from "../base/version.ts";
 import { fileSystemOf } from "../sys/file.ts";
-import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
+import { decideCapabilities } from "./capabilities.ts";
 import { conmonPath } from "./conmon.ts";
+import { logSettings } from "./create-limits.ts";
 import type { Engine } from "./engine.ts";
 import { chooseRuntime } from "./runtime.ts";
 import { DEFAULT_PROFILES } from "./seccomp.ts";
@@ -41,7 +42,7 @@ export async function systemInfo(engine: Engine): Promise<object> {
   return {
     host: {
       arch,
-      cgroupManager: engine.global.cgroupManager ?? "cgroupfs",
+      cgroupManager: "cgroupfs",
       cgroupVersion: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "v2" : "v1",
       cgroupControllers: controllers(),
       conmon: { package: packages[0], path: conmon, version: conmonVersion.split("\n")[0] },
@@ -53,7 +54,7 @@ export async function systemInfo(engine: Engine): Promise<object> {
       idMappings: { gidmap: null, uidmap: null },
       kernel: read("/proc/sys/kernel/osrelease").trim(),
       linkmode: "dynamic",
-      logDriver: "k8s-file",
+      logDriver: logSettings(engine, {}).logDriver,
       ...memory,
       networkBackend: "cni",
       ociRuntime: {
@@ -65,10 +66,10 @@ export async function systemInfo(engine: Engine): Promise<object> {
       os: "linux",
       security: {
         apparmorEnabled: read("/sys/module/apparmor/parameters/enabled").startsWith("Y"),
-        capabilities: DEFAULT_CAPABILITIES.join(","),
+        capabilities: decideCapabilities({}, engine.conf.containers.default_capabilities).join(","),
         rootless: false,
         seccompEnabled: read("/proc/self/status").includes("\nSeccomp:"),
-        seccompProfilePath: DEFAULT_PROFILES.find(existsSync) ?? "",
+        seccompProfilePath: engine.conf.containers.seccomp_profile ?? DEFAULT_PROFILES.find(existsSync) ?? "",
         selinuxEnabled: existsSync("/sys/fs/selinux/enforce"),
       },
       serviceIsRemote: false,

@@ -1,4 +1,5 @@
 /** What `inspect` tells of a container, in the shape that Podman 4 gives it (InspectContainerData). */
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Container, ContainerConfig, NetworkAttachment, PortMapping } from "./config.ts";
 import type { Engine } from "./engine.ts";
@@ -63,7 +64,7 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
     AppArmorProfile: "",
     EffectiveCaps: config.capabilities,
     BoundingCaps: config.capabilities,
-    ExecIDs: state.execs.map(one => one.id),
+    ExecIDs: running ? execIds(engine, config.id) : [],
     GraphDriver: {
       Name: "overlay",
       Data: {
@@ -93,6 +94,13 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
     Config: configPart(config),
     HostConfig: hostPart(container),
   };
+}
+
+/** Commands that run in it besides its first process, detached ones too. */
+function execIds(engine: Engine, id: string): string[] {
+  const directory = engine.paths.execs(id);
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory).filter(name => existsSync(join(directory, name, "pid")));
 }
 
 const addresses = (one: NetworkAttachment | undefined) => ({
@@ -203,7 +211,7 @@ function hostPart({ config, state }: Container): object {
     Privileged: config.privileged,
     ReadonlyRootfs: config.readOnly,
     SecurityOpt: config.securityOpt,
-    Init: config.init,
+    Init: config.initPath !== undefined,
     Memory: limits.memory ?? 0,
     MemorySwap: limits.memorySwap ?? 0,
     NanoCpus: Math.round((limits.cpus ?? 0) * 1e9),

@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { ErrorList, UserError } from "../base/errors.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
-import type { Container } from "./config.ts";
+import { type Container, dependencies } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { stopLocked } from "./stop.ts";
 
@@ -37,12 +37,10 @@ export async function removeContainer(
   });
 }
 
-/** A container whose network another one shares stays as long as that one. */
+/** A container whose namespaces another one shares stays as long as that one. */
 function refuseNeeded(engine: Engine, container: Container): void {
   const { id } = container.config;
-  const dependents = engine.containers
-    .list()
-    .filter(one => one.config.network.kind === "container" && one.config.network.id === id);
+  const dependents = engine.containers.list().filter(one => dependencies(one.config).includes(id));
   if (dependents.length > 0)
     throw new UserError(
       `container ${id} has dependent containers which must be removed before it: ${dependents.map(one => one.config.id).join(", ")}: container already exists`,

@@ -1,5 +1,5 @@
 /** The OCI runtime: which one, and its verbs (`create` is conmon's to call). */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { UserError } from "../base/errors.ts";
@@ -15,30 +15,37 @@ export function findProgram(nameOrPath: string, extra: readonly string[] = []): 
   return candidates.find(existsSync);
 }
 
-/** The runtime that `--runtime` names, else crun where it works on this machine, else runc. */
+/** A runtime by name or path, as containers.conf has it or where programs are. */
+function runtimePath(engine: Engine, name: string): string | undefined {
+  return engine.conf.engine.runtimes?.[name]?.find(existsSync) ?? findProgram(name);
+}
+
+/** The runtime that `--runtime` or containers.conf names, else crun where it works on this machine, else runc. */
 export function chooseRuntime(engine: Engine): string {
-  const named = engine.global.runtime;
+  const named = engine.global.runtime ?? engine.conf.engine.runtime;
   if (named) {
-    const path = findProgram(named);
+    const path = runtimePath(engine, named);
     if (!path)
       throw new UserError(`default OCI runtime ${JSON.stringify(named)} not found: invalid argument`, {
         hint: "install crun or runc",
       });
     return path;
   }
-  // A machine does not change its mind before the next boot, and then this file is gone.
-  const memory = join(engine.paths.runRoot, "runtime");
-  if (existsSync(memory)) {
-    const path = readFileSync(memory, "utf8");
-    if (existsSync(path)) return path;
+  const crun = runtimePath(engine, "crun");
+  const runc = runtimePath(engine, "runc");
+  if (!crun || !runc) {
+    const path = crun ?? runc;
+    if (!path) throw new UserError("no OCI runtime found: neither crun nor runc is installed");
+    return path;
   }
-  const crun = findProgram("crun");
-  const runc = findProgram("runc");
-  const path = crun && (!runc || works(crun)) ? crun : runc;
-  if (!path)
-    throw new UserError("no OCI runtime found: neither crun nor runc is installed", { exitCode: 125 });
+  // With the same programs, a machine does not change its mind before the next boot; then this file is gone.
+  const memory = join(engine.paths.runRoot, "runtime");
+  const key = [crun, runc].map(path => `${path} ${statSync(path).mtimeMs}`).join("\n");
+  const known = existsSync(memory) ? readFileSync(memory, "utf8").split("\n\n") : [];
+  if (known[0] === key && (known[1] === crun || known[1] === runc)) return known[1];
+  const path = works(crun) ? crun : runc;
   mkdirSync(engine.paths.runRoot, { recursive: true });
-  writeFileSync(memory, path);
+  writeFileSync(memory, `${key}\n\n${path}`);
   return path;
 }
 
@@ -79,7 +86,7 @@ export function runtimeError(runtime: string, text: string): UserError {
   );
   const missing = /no such file or directory|executable file not found|not found in \$PATH/i.test(line);
   const forbidden = /permission denied|is a directory|exec format error/i.test(line);
-  const aboutCommand = /exec|stat |chdir/i.test(line);
+  const aboutCommand = /exec|stat |chdir/i.test(line) && !/error mounting/.test(line);
   const exitCode = aboutCommand && missing ? 127 : aboutCommand && forbidden ? 126 : 125;
   const reason =
     exitCode === 127

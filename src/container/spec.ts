@@ -1,12 +1,14 @@
 /** The OCI runtime configuration (runtime-spec 1.0.2, config.md) of a container, with Podman's defaults. */
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import type { Container, ContainerConfig, VolumeMount } from "./config.ts";
+import { hostDevices, specDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
-import { findProgram } from "./runtime.ts";
 import { seccompFor } from "./seccomp.ts";
-import { lookupUser, resolveInRoot } from "./user.ts";
+import { copyZone } from "./timezone.ts";
+import { specUlimits } from "./ulimits.ts";
+import { lookupUser, resolveInRoot, type UserIds } from "./user.ts";
 
 interface SpecMount {
   destination: string;
@@ -14,6 +16,9 @@ interface SpecMount {
   source: string;
   options: string[];
 }
+
+/** Where the program of `--init` lies in the container. */
+const INIT = "/run/podman-init";
 
 const MASKED = [
   "/proc/acpi",
@@ -39,7 +44,7 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
   // A process that is not root begins with no capabilities but those it was given by name.
   const effective =
     user.uid === 0 ? config.capabilities : config.capAdd.filter(one => config.capabilities.includes(one));
-  const seccomp = seccompOption(config);
+  const devices = (config.privileged ? hostDevices() : config.devices).map(specDevice);
   mkdirSync(resolveInRoot(rootfs, config.workdir), { recursive: true });
   return {
     ociVersion: "1.0.2-dev",
@@ -51,7 +56,7 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
         additionalGids: user.additionalGids,
         umask: Number.parseInt(config.umask, 8),
       },
-      args: config.init ? ["/dev/init", "--", ...config.args] : config.args,
+      args: config.initPath ? [INIT, "--", ...config.args] : config.args,
       env: environment(config, user.home),
       cwd: config.workdir,
       capabilities: {
@@ -61,39 +66,37 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
         inheritable: [],
         ...(user.uid === 0 ? {} : { ambient: effective }),
       },
-      rlimits: rlimits(config),
+      rlimits: specUlimits(config.limits),
       noNewPrivileges,
+      apparmorProfile: config.apparmorProfile,
       oomScoreAdj: config.limits.oomScoreAdj,
     },
     root: { path: rootfs, readonly: config.readOnly },
-    hostname: config.utsMode === "host" ? undefined : config.hostname,
-    mounts: mounts(engine, container, run),
+    hostname: config.utsMode === "private" ? config.hostname : undefined,
+    mounts: mounts(engine, container, run, user),
     annotations: {
       "io.container.manager": "libpod",
       "org.opencontainers.image.stopSignal": String(config.stopSignal),
       ...config.annotations,
     },
     linux: {
-      sysctl:
-        config.network.kind === "host"
-          ? config.sysctl
-          : { "net.ipv4.ping_group_range": "0 0", ...config.sysctl },
-      resources: resources(config),
+      sysctl: config.sysctl,
+      resources: resources(
+        config,
+        devices.map(one => one.rule),
+      ),
       cgroupsPath: `${config.cgroupParent || "/libpod_parent"}/libpod-${config.id}`,
       namespaces: namespaces(engine, container),
-      devices: config.privileged ? hostDevices() : config.devices.map(device),
+      devices: devices.map(one => one.node),
       seccomp:
-        config.privileged || seccomp === "unconfined" ? undefined : seccompFor(config.capabilities, seccomp),
+        config.privileged || config.seccompProfile === "unconfined"
+          ? undefined
+          : seccompFor(config.capabilities, config.seccompProfile),
       ...(config.privileged || config.securityOpt.includes("unmask=ALL")
         ? {}
         : { maskedPaths: MASKED, readonlyPaths: READ_ONLY }),
     },
   };
-}
-
-/** The profile that `--security-opt seccomp=` names; undefined for the default one. */
-function seccompOption(config: ContainerConfig): string | undefined {
-  return config.securityOpt.find(one => one.startsWith("seccomp="))?.slice("seccomp=".length);
 }
 
 function environment(config: ContainerConfig, home: string): string[] {
@@ -104,23 +107,14 @@ function environment(config: ContainerConfig, home: string): string[] {
   return env;
 }
 
-function rlimits(config: ContainerConfig): object[] {
-  return (config.limits.ulimits ?? []).map(({ name, soft, hard }) => ({
-    type: `RLIMIT_${name.toUpperCase()}`,
-    // The kernel's word for "no limit" is the largest 64-bit number, which JSON numbers here can't hold exactly.
-    soft: soft < 0 ? Number.MAX_SAFE_INTEGER : soft,
-    hard: hard < 0 ? Number.MAX_SAFE_INTEGER : hard,
-  }));
-}
-
-function resources({ limits, privileged }: ContainerConfig): object {
-  const pids = limits.pidsLimit ?? 2048;
+function resources({ limits, privileged }: ContainerConfig, deviceRules: readonly object[]): object {
+  const pids = limits.pidsLimit ?? 0;
   return {
-    devices: [{ allow: privileged, access: "rwm" }],
+    devices: [{ allow: privileged, access: "rwm" }, ...(privileged ? [] : deviceRules)],
     ...(pids > 0 ? { pids: { limit: pids } } : {}),
     memory: {
       limit: limits.memory,
-      swap: limits.memorySwap ?? (limits.memory ? 2 * limits.memory : undefined),
+      swap: limits.memorySwap,
       reservation: limits.memoryReservation,
     },
     cpu: {
@@ -137,30 +131,36 @@ function namespaces(engine: Engine, { config, state }: Container): object[] {
   const list: { type: string; path?: string }[] = [{ type: "mount" }];
   const add = (type: string, mode: string) => {
     if (mode === "host") return;
-    if (mode.startsWith("container:")) {
-      const other = engine.containers.get(mode.slice("container:".length));
-      list.push({ type, path: `/proc/${other.state.pid}/ns/${type}` });
-    } else list.push({ type });
+    const [word, rest] = [mode.slice(0, mode.indexOf(":")), mode.slice(mode.indexOf(":") + 1)];
+    if (word === "container")
+      list.push({ type, path: namespaceOf(runningContainer(engine, type, rest), type) });
+    else if (word === "ns") list.push({ type, path: rest });
+    else list.push({ type });
   };
   add("pid", config.pidMode);
   add("ipc", config.ipcMode);
   add("uts", config.utsMode);
+  add("cgroup", config.cgroupns);
   const { network } = config;
   if (network.kind === "ns") list.push({ type: "network", path: network.path });
-  else if (network.kind === "container") {
-    const other = engine.containers.get(network.id);
-    if (other.phase !== "running")
-      throw new UserError(
-        `cannot share the network of container ${network.id}: it is not running: container state improper`,
-      );
-    list.push({ type: "network", path: `/proc/${other.state.pid}/ns/net` });
-  } else if (network.kind !== "host") list.push({ type: "network", path: state.netnsPath });
-  if (existsSync("/sys/fs/cgroup/cgroup.controllers") && config.cgroupns !== "host")
-    list.push({ type: "cgroup" });
+  else if (network.kind === "container")
+    list.push({ type: "network", path: namespaceOf(runningContainer(engine, "network", network.id), "net") });
+  else if (network.kind !== "host") list.push({ type: "network", path: state.netnsPath });
   return list;
 }
 
-function mounts(engine: Engine, container: Container, run: string): SpecMount[] {
+const namespaceOf = ({ state }: Container, name: string) => `/proc/${state.pid}/ns/${name}`;
+
+function runningContainer(engine: Engine, type: string, id: string): Container {
+  const other = engine.containers.get(id);
+  if (other.phase !== "running")
+    throw new UserError(
+      `cannot share the ${type} namespace of container ${id}: it is not running: container state improper`,
+    );
+  return other;
+}
+
+function mounts(engine: Engine, container: Container, run: string, user: UserIds): SpecMount[] {
   const { config } = container;
   const writable = config.privileged ? "rw" : "ro";
   const list: SpecMount[] = [
@@ -190,13 +190,19 @@ function mounts(engine: Engine, container: Container, run: string): SpecMount[] 
       source: "devpts",
       options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
     },
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
-    {
-      destination: "/dev/shm",
-      type: "bind",
-      source: existsSync(join(run, "shm")) ? join(run, "shm") : "/dev/shm",
-      options: ["bind", "rprivate", "nosuid", "noexec", "nodev"],
-    },
+    config.ipcMode === "host" && existsSync("/dev/mqueue")
+      ? {
+          destination: "/dev/mqueue",
+          type: "bind",
+          source: "/dev/mqueue",
+          options: ["bind", "nosuid", "noexec", "nodev"],
+        }
+      : {
+          destination: "/dev/mqueue",
+          type: "mqueue",
+          source: "mqueue",
+          options: ["nosuid", "noexec", "nodev"],
+        },
     {
       destination: "/sys/fs/cgroup",
       type: "cgroup",
@@ -206,17 +212,24 @@ function mounts(engine: Engine, container: Container, run: string): SpecMount[] 
   ];
   const bind = (destination: string, source: string, ...options: string[]) =>
     list.push({ destination, type: "bind", source, options: ["bind", "rprivate", ...options] });
-  const own: [string, string][] = [
-    ["/etc/resolv.conf", "resolv.conf"],
-    ["/etc/hosts", "hosts"],
-    ["/etc/hostname", "hostname"],
-    ["/run/.containerenv", ".containerenv"],
-  ];
+  const memory = sharedMemory(engine, config);
+  if (memory) bind("/dev/shm", memory, "nosuid", "noexec", "nodev");
   writeFileSync(join(run, "hostname"), `${config.hostname}\n`);
   writeFileSync(join(run, ".containerenv"), "");
+  // Whoever shares another container's network also shares what that one knows of it.
+  const net = config.network.kind === "container" ? engine.paths.containerRun(config.network.id) : run;
+  const own: [string, string][] = [
+    ["/etc/resolv.conf", join(net, "resolv.conf")],
+    ["/etc/hostname", join(run, "hostname")],
+    ["/run/.containerenv", join(run, ".containerenv")],
+  ];
+  if (!config.noHosts) own.push(["/etc/hosts", join(net, "hosts")]);
+  if (config.timezone) {
+    copyZone(config.timezone, join(run, "localtime"));
+    own.push(["/etc/localtime", join(run, "localtime")]);
+  }
   const taken = new Set(config.mounts.map(one => one.destination));
-  for (const [destination, name] of own)
-    if (!taken.has(destination) && !(name === "hosts" && config.noHosts)) bind(destination, join(run, name));
+  for (const [destination, source] of own) if (!taken.has(destination)) bind(destination, source);
   if (config.readOnly && config.readOnlyTmpfs)
     for (const destination of ["/run", "/tmp", "/var/tmp"])
       if (!taken.has(destination))
@@ -227,26 +240,35 @@ function mounts(engine: Engine, container: Container, run: string): SpecMount[] 
           options: ["rw", "nosuid", "nodev", "mode=1777"],
         });
   for (const mount of [...config.mounts].sort((a, b) => depth(a.destination) - depth(b.destination)))
-    list.push(userMount(engine, mount));
-  if (config.init) {
-    const init =
-      findProgram("catatonit", ["/usr/libexec/podman", "/usr/libexec/catatonit"]) ?? findProgram("tini");
-    if (!init) throw new UserError("container-init binary not found on the host: install catatonit");
-    bind("/dev/init", init, "ro");
-  }
+    list.push(userMount(engine, mount, user));
+  if (config.initPath) bind(INIT, config.initPath, "ro");
   return list;
+}
+
+/** The host directory behind the container's /dev/shm; undefined where it has none. */
+function sharedMemory(engine: Engine, { id, ipcMode }: ContainerConfig): string | undefined {
+  if (ipcMode === "none") return undefined;
+  if (ipcMode === "host") return "/dev/shm";
+  const owner = ipcMode.startsWith("container:") ? ipcMode.slice("container:".length) : id;
+  return join(engine.paths.containerRun(owner), "shm");
 }
 
 const depth = (path: string) => path.split("/").filter(Boolean).length;
 
-function userMount(engine: Engine, mount: VolumeMount): SpecMount {
+function userMount(engine: Engine, mount: VolumeMount, user: UserIds): SpecMount {
   const { destination, options } = mount;
   if (mount.kind === "tmpfs")
     return {
       destination,
       type: "tmpfs",
       source: "tmpfs",
-      options: ["rprivate", "nosuid", "nodev", "tmpcopyup", ...options.filter(one => one !== "U")],
+      options: [
+        "rprivate",
+        "nosuid",
+        "nodev",
+        "tmpcopyup",
+        ...options.flatMap(one => (one === "U" ? [`uid=${user.uid}`, `gid=${user.gid}`] : [one])),
+      ],
     };
   const source = mount.kind === "bind" ? mount.source : engine.volumes.directory(mount.source);
   // Labels (z, Z), copying and changing owners are no options of mount(2).
@@ -259,34 +281,9 @@ function userMount(engine: Engine, mount: VolumeMount): SpecMount {
     options: [
       ...(has(/^r?bind$/) ? [] : [mount.kind === "volume" ? "bind" : "rbind"]),
       ...(has(/^r?(private|shared|slave|unbindable)$/) ? [] : ["rprivate"]),
-      ...(mount.kind === "volume" && !has(/^(no)?(suid|dev|exec)$/) ? ["nosuid", "nodev"] : []),
+      ...(mount.kind === "volume" && !has(/^(no)?suid$/) ? ["nosuid"] : []),
+      ...(mount.kind === "volume" && !has(/^(no)?dev$/) ? ["nodev"] : []),
       ...passed,
     ],
   };
-}
-
-/** A device node as the specification wants it. */
-function device(one: { source: string; destination: string; permissions: string }): object {
-  const facts = statSync(one.source);
-  return {
-    path: one.destination,
-    type: facts.isBlockDevice() ? "b" : "c",
-    major: Number((BigInt(facts.rdev) >> 8n) & 0xfffn),
-    minor: Number((BigInt(facts.rdev) & 0xffn) | ((BigInt(facts.rdev) >> 12n) & 0xfff00n)),
-    fileMode: facts.mode & 0o777,
-    uid: facts.uid,
-    gid: facts.gid,
-  };
-}
-
-/** What `--privileged` gives: every device node of the host's /dev, terminals left out. */
-function hostDevices(): object[] {
-  return readdirSync("/dev").flatMap(name => {
-    const path = join("/dev", name);
-    const facts = statSync(path, { throwIfNoEntry: false });
-    const isDevice = facts?.isBlockDevice() || facts?.isCharacterDevice();
-    return isDevice && !/^(tty\d*|console|ptmx|pts|null|zero|full|random|urandom)$/.test(name)
-      ? [device({ source: path, destination: path, permissions: "rwm" })]
-      : [];
-  });
 }

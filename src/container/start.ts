@@ -12,7 +12,7 @@ import { MS, mount } from "../sys/mount.ts";
 import * as netns from "../sys/netns.ts";
 import { bootId } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
-import type { Container } from "./config.ts";
+import type { Container, ContainerConfig } from "./config.ts";
 import { createByConmon } from "./conmon.ts";
 import type { Engine } from "./engine.ts";
 import { hasCheck, startHealthTimer } from "./health.ts";
@@ -20,6 +20,8 @@ import { writeHosts } from "./hosts.ts";
 import { writeResolvConf } from "./resolv.ts";
 import { chooseRuntime, startInRuntime } from "./runtime.ts";
 import { buildSpec } from "./spec.ts";
+import { lookupUser } from "./user.ts";
+import { chownTree } from "./volume.ts";
 
 export interface StartOptions {
   /** Called between the container's making and its first instruction: the place to attach without losing output. */
@@ -116,14 +118,14 @@ async function putUp(engine: Engine, container: Container, sockets: readonly num
       engine.volumes.ensure(one.source);
       if (!one.options.includes("nocopy")) engine.volumes.copyUp(one.source, rootfs, one.destination);
     }
-  if (config.ipcMode === "" || config.ipcMode === "private" || config.ipcMode === "shareable") {
+  if (!/^(none|host|container:.*)$/.test(config.ipcMode)) {
     const shm = join(run, "shm");
     mkdirSync(shm, { recursive: true });
-    const size = config.limits.shmSize ?? 65_536_000;
-    mount("shm", shm, "tmpfs", MS.NOEXEC | MS.NOSUID | MS.NODEV, `mode=1777,size=${size}`);
+    mount("shm", shm, "tmpfs", MS.NOEXEC | MS.NOSUID | MS.NODEV, `mode=1777,size=${config.limits.shmSize}`);
   }
   // Bound into the container when it is made, filled when its addresses are known.
   for (const name of ["hosts", "resolv.conf"]) writeFileSync(join(run, name), "");
+  giveVolumes(engine, config, rootfs);
   writeFileSync(join(directory, "config.json"), JSON.stringify(buildSpec(engine, container, rootfs)));
 
   const [made, joined] = await Promise.allSettled([
@@ -136,6 +138,15 @@ async function putUp(engine: Engine, container: Container, sockets: readonly num
   state.conmonPid = made.value.conmonPid;
   writeHosts(engine, container);
   writeResolvConf(engine, container);
+}
+
+/** Volume option `U`: what is mounted becomes the property of the container's user, all of it. */
+function giveVolumes(engine: Engine, config: ContainerConfig, rootfs: string): void {
+  const given = config.mounts.filter(one => one.kind !== "tmpfs" && one.options.includes("U"));
+  if (given.length === 0) return;
+  const { uid, gid } = lookupUser(rootfs, config.user);
+  for (const one of given)
+    chownTree(one.kind === "bind" ? one.source : engine.volumes.directory(one.source), uid, gid);
 }
 
 async function joinNetworks(engine: Engine, container: Container): Promise<void> {

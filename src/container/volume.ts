@@ -114,3 +114,10 @@ export class VolumeStore {
       .run(JSON.stringify({ ...volume, needsCopyUp: false }), name);
   }
 }
+
+/** Gives a directory and all that is in it to `uid` and `gid`; links themselves, not what they point to. */
+export function chownTree(path: string, uid: number, gid: number): void {
+  lchown(path, uid, gid);
+  if (lstatSync(path).isDirectory())
+    for (const name of readdirSync(path)) chownTree(join(path, name), uid, gid);
+}

@@ -1,7 +1,7 @@
 /** Networks by name, and joining a container's namespace to them. Theory: this room's README. */
 import { statSync } from "node:fs";
 import { ErrorList, UserError } from "../base/errors.ts";
-import { DEFAULT_CONFLIST, DEFAULT_NETWORK, loadConfLists, parseConfList } from "../cni/conflist.ts";
+import { DEFAULT_NETWORK, defaultConfList, loadConfLists, parseConfList } from "../cni/conflist.ts";
 import { CniRuntime } from "../cni/runtime.ts";
 import type { NetConfList, PortMap, Result } from "../cni/types.ts";
 import { linkByName, setLink } from "../netlink/link.ts";
@@ -11,6 +11,9 @@ import * as netns from "../sys/netns.ts";
 export interface ServiceOptions {
   configDirectory?: string;
   pluginPath?: string[];
+  /** Of the network that containers join unless told otherwise; made in memory where no file has it. */
+  defaultNetwork?: string;
+  defaultSubnet?: string;
 }
 
 /** A network as `network inspect` shows it. */
@@ -66,18 +69,24 @@ export interface AttachRequest {
 export class NetworkService {
   readonly #directory: string;
   readonly #runtime: CniRuntime;
+  readonly #defaultSubnet: string | undefined;
+  readonly defaultNetwork: string;
   #lists: Map<string, { list: NetConfList; path: string }> | undefined;
 
   constructor(options: ServiceOptions = {}) {
     this.#directory = options.configDirectory ?? "/etc/cni/net.d";
     this.#runtime = new CniRuntime({ pluginPath: options.pluginPath });
+    this.defaultNetwork = options.defaultNetwork || DEFAULT_NETWORK;
+    this.#defaultSubnet = options.defaultSubnet;
   }
 
   #all(): Map<string, { list: NetConfList; path: string }> {
     if (!this.#lists) {
       this.#lists = loadConfLists(this.#directory);
-      if (!this.#lists.has(DEFAULT_NETWORK))
-        this.#lists.set(DEFAULT_NETWORK, { list: parseConfList(DEFAULT_CONFLIST), path: "" });
+      if (!this.#lists.has(this.defaultNetwork)) {
+        const text = defaultConfList(this.defaultNetwork, this.#defaultSubnet);
+        this.#lists.set(this.defaultNetwork, { list: parseConfList(text), path: "" });
+      }
     }
     return this.#lists;
   }

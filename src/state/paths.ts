@@ -39,6 +39,10 @@ export class Paths {
   containerRun(id: string): string {
     return join(this.runRoot, "containers", id);
   }
+  /** Where each command that runs in a container besides its first process has a directory. */
+  execs(id: string): string {
+    return join(this.containerRun(id), "exec");
+  }
   /** Where conmon writes `<id>` with the exit code. */
   get exits(): string {
     return join(this.runRoot, "exits");

@@ -1,0 +1,49 @@
+/** Deciding a new container's health check. */
+import { UserError } from "../base/errors.ts";
+import { parseDuration } from "../base/quantity.ts";
+import type { ImageRuntimeConfig } from "../image/types.ts";
+import type { CreateOptions, HealthCheck } from "./config.ts";
+
+/** The words of a JSON list; anything else is one word. */
+export function commandWords(text: string): string[] {
+  if (text === "") return [];
+  try {
+    const words: unknown = JSON.parse(text);
+    if (Array.isArray(words) && words.every(word => typeof word === "string")) return words;
+  } catch {
+    // Not a list: the name of a program.
+  }
+  return [text];
+}
+
+/** Go's notation (`1m30s`) in milliseconds. */
+function duration(flag: string, text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  const value = parseDuration(text);
+  if (value === undefined)
+    throw new UserError(`invalid healthcheck-${flag}: time: invalid duration ${JSON.stringify(text)}`);
+  return value;
+}
+
+/** The check that was asked for, else the image's; undefined for none. */
+export function health(options: CreateOptions, base: ImageRuntimeConfig): HealthCheck | undefined {
+  if (options.noHealthcheck || options.healthCmd === "none") return undefined;
+  const own = base.Healthcheck;
+  const test = options.healthCmd ? healthWords(options.healthCmd) : own?.Test;
+  if (!test?.length || test[0] === "NONE") return undefined;
+  const ms = (nanoseconds: number | undefined, fallback: number) =>
+    nanoseconds ? nanoseconds / 1e6 : fallback;
+  return {
+    test,
+    interval: duration("interval", options.healthInterval, ms(own?.Interval, 30_000)),
+    timeout: duration("timeout", options.healthTimeout, ms(own?.Timeout, 30_000)),
+    startPeriod: duration("start-period", options.healthStartPeriod, ms(own?.StartPeriod, 0)),
+    retries: options.healthRetries ?? (own?.Retries || 3),
+  };
+}
+
+function healthWords(text: string): string[] {
+  const words = commandWords(text);
+  if (words.length === 1 && words[0] === text) return ["CMD-SHELL", text];
+  return ["CMD", "CMD-SHELL", "NONE"].includes(words[0] ?? "") ? words : ["CMD", ...words];
+}

@@ -1,0 +1,60 @@
+/** Deciding what a new container may use, and what becomes of its output. */
+import { UserError } from "../base/errors.ts";
+import { log } from "../base/log.ts";
+import { parseSize } from "../base/quantity.ts";
+import type { ContainerConfig, CreateOptions, ResourceLimits } from "./config.ts";
+import { pairs } from "./create-environment.ts";
+import type { Engine } from "./engine.ts";
+import { decideUlimits } from "./ulimits.ts";
+
+function size(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new UserError(`invalid size: '${text}'`);
+  return bytes;
+}
+
+export function limits(engine: Engine, options: CreateOptions): ResourceLimits {
+  const conf = engine.conf.containers;
+  const { memory, memorySwap, memoryReservation, cpus, cpuShares, cpusetCpus, cpusetMems } = options;
+  return {
+    memory,
+    memorySwap: memorySwap ?? (memory ? 2 * memory : undefined),
+    memoryReservation,
+    cpus,
+    cpuShares,
+    cpusetCpus,
+    cpusetMems,
+    pidsLimit: options.pidsLimit ?? conf.pids_limit ?? 2048,
+    ulimits: decideUlimits(options.ulimits, conf.default_ulimits),
+    shmSize: options.shmSize ?? (conf.shm_size ? size(conf.shm_size) : 65_536_000),
+    oomScoreAdj: options.oomScoreAdj,
+  };
+}
+
+export type LogSettings = Pick<ContainerConfig, "logDriver" | "logMaxSize" | "logTag"> & { logPath?: string };
+
+const DRIVERS: readonly string[] = ["k8s-file", "json-file", "none"];
+
+/** `--log-driver` and `--log-opt`, else what containers.conf says, as far as that is known here. */
+export function logSettings(
+  engine: Engine,
+  options: Pick<CreateOptions, "logDriver" | "logOpt">,
+): LogSettings {
+  const conf = engine.conf.containers;
+  if (options.logDriver !== undefined && !DRIVERS.includes(options.logDriver))
+    throw new UserError("running container create option: invalid log driver: invalid argument");
+  if (conf.log_driver && !DRIVERS.includes(conf.log_driver))
+    log.debug(`log driver ${conf.log_driver} of containers.conf is not known here: k8s-file is used`);
+  const driver = options.logDriver ?? conf.log_driver ?? "";
+  const given = pairs(
+    options.logOpt ?? [],
+    text => `invalid log option ${JSON.stringify(text)}: must be formatted KEY=VALUE`,
+  );
+  const maxSize = given["max-size"] === undefined ? conf.log_size_max : size(given["max-size"]);
+  return {
+    logDriver: DRIVERS.includes(driver) ? (driver as LogSettings["logDriver"]) : "k8s-file",
+    logPath: given.path,
+    logMaxSize: maxSize && maxSize > 0 ? maxSize : undefined,
+    logTag: given.tag ?? conf.log_tag,
+  };
+}
