@@ -1,0 +1,14 @@
+/** Waiting for a condition, with an end and a reason. */
+
+/** Resolves when `condition` holds; throws `message()` when it still doesn't after `seconds`. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  message: () => string,
+  seconds = 10,
+): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(message());
+    await Bun.sleep(20);
+  }
+}
