@@ -8,6 +8,7 @@ import { errorText, hasCode, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { writeAll } from "../base/stdio.ts";
 import { SIGNALS } from "../sys/process.ts";
+import { makeRaw } from "../sys/terminal.ts";
 import { AttachSocket } from "./attach-socket.ts";
 import type { Container } from "./config.ts";
 import { DEFAULT_DETACH_KEYS, DetachFilter, parseDetachKeys } from "./detach-keys.ts";
@@ -69,7 +70,7 @@ async function runAttachment(
     resize();
     process.on("SIGWINCH", resize);
   }
-  if (raw) process.stdin.setRawMode(true);
+  const restore = raw ? makeRaw(0) : undefined;
   const stopInput = options.stdin
     ? forwardInput(socket, options.tty ? new DetachFilter(keys) : undefined, () => {
         end = "detached";
@@ -84,7 +85,7 @@ async function runAttachment(
     return end;
   } finally {
     stopInput();
-    if (raw) process.stdin.setRawMode(false);
+    restore?.();
     process.off("SIGWINCH", resize);
   }
 }
