@@ -125,6 +125,7 @@ const MARIADB: LayerRecipe = {
   files: [
     { path: "/var/lib/mysql", mode: 0o755, owner: 999 },
     { path: "/run/mysqld", mode: 0o755, owner: 999 },
+    { path: "/etc/mysql/my.cnf", link: "mariadb.cnf" },
     { path: "/docker-entrypoint-initdb.d", mode: 0o755 },
     {
       path: "/etc/mysql/conf.d/container.cnf",

@@ -199,7 +199,7 @@ export class TestHost implements AsyncDisposable {
       until: pattern =>
         until(
           () => pattern.test(printed),
-          () => `${pattern} was not printed; this was: ${printed}`,
+          () => `${pattern} was not printed; this was: ${JSON.stringify(printed)}`,
         ),
       exited: child.exited.finally(() => terminal.close()),
     };

@@ -46,6 +46,9 @@ initialise() {
     sleep 0.1
   done
   {
+    # Accounts without a password for this container's name of today.
+    echo "DELETE FROM mysql.global_priv WHERE Host <> 'localhost';"
+    echo "FLUSH PRIVILEGES;"
     [ -z "$database" ] || echo "CREATE DATABASE IF NOT EXISTS \`$database\`;"
     if [ -n "$user" ]; then
       echo "CREATE USER $(quoted "$user")@'%' IDENTIFIED BY $(quoted "$(value PASSWORD)");"
