@@ -79,6 +79,7 @@ export async function loadArchive(
     } finally {
       closeSync(fd);
     }
+    using _session = store.beginImport();
     if (files.has("/manifest.json")) return await loadDocker(store, files);
     if (files.has("/index.json")) return await loadOci(store, files);
     throw new UserError(

@@ -20,7 +20,7 @@ import { join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import type { Paths } from "../state/paths.ts";
-import { type Lock, lock, tryLock } from "../sys/flock.ts";
+import { type Lock, lock, tryLock, withLock } from "../sys/flock.ts";
 
 export interface LayerRecord {
   /** `sha256:…` of the uncompressed tar. */
@@ -77,7 +77,7 @@ export class LayerStore {
     try {
       mkdirSync(target, { mode: 0o755 });
       const record = await this.#stream(source, target, blob, options);
-      this.#settle(record, target, blob);
+      withLock(this.#paths.lock("images"), () => this.#settle(record, target, blob));
       return record;
     } catch (error) {
       if (hasCode(error, "ENOSPC"))

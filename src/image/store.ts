@@ -3,8 +3,9 @@ import type { Database } from "bun:sqlite";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
+import { recordEvent } from "../state/events.ts";
 import type { Paths } from "../state/paths.ts";
-import { withLock } from "../sys/flock.ts";
+import { type Lock, lock, tryLock, withLock } from "../sys/flock.ts";
 import { LayerStore } from "./layers.ts";
 import { formatReference, parseReference, repositoryName, splitReference } from "./reference.ts";
 import type { ImageConfig, ImageRecord } from "./types.ts";
@@ -33,6 +34,16 @@ export class ImageStore {
     this.#db = db;
     this.#paths = paths;
     this.layers = new LayerStore(db, paths);
+  }
+
+  /** Where archives are taken apart. */
+  get scratch(): string {
+    return join(this.#paths.root, "tmp");
+  }
+
+  /** Writes an image's event into the diary. */
+  recordEvent(status: string, id: string, name: string): void {
+    recordEvent(this.#db, { type: "image", status, id, name });
   }
 
   #names(id: string): string[] {
@@ -175,6 +186,33 @@ export class ImageStore {
     });
   }
 
+  /**
+   * To be held while layers come in that no image has yet. Nobody else being at it, what killed imports have left behind is
+   * removed first.
+   */
+  beginImport(): Lock {
+    const path = this.#paths.lock("imports");
+    const alone = tryLock(path);
+    if (alone) {
+      this.layers.sweep();
+      this.dropUnused();
+      alone.release();
+    }
+    return lock(path, { shared: true });
+  }
+
+  /** Removes layers, of those given or of all, that no image has. */
+  dropUnused(diffIds?: readonly string[]): void {
+    withLock(this.#paths.lock("images"), () => this.#dropUnused(diffIds));
+  }
+
+  #dropUnused(diffIds?: readonly string[]): void {
+    const unused = this.#db
+      .query("SELECT diff_id FROM layer WHERE diff_id NOT IN (SELECT diff_id FROM image_layer)")
+      .all() as { diff_id: string }[];
+    for (const { diff_id } of unused) if (!diffIds || diffIds.includes(diff_id)) this.layers.remove(diff_id);
+  }
+
   tag(image: ImageRecord, name: string): void {
     this.#db
       .query("INSERT OR REPLACE INTO image_name (name, image_id) VALUES (?, ?)")
@@ -188,16 +226,8 @@ export class ImageStore {
   /** Removes an image and the layers that no other image holds. */
   remove(image: ImageRecord): void {
     withLock(this.#paths.lock("images"), () => {
-      const orphans = this.#db
-        .transaction(() => {
-          this.#db.query("DELETE FROM image WHERE id = ?").run(image.id);
-          return this.#db
-            .query("SELECT diff_id FROM layer WHERE diff_id NOT IN (SELECT diff_id FROM image_layer)")
-            .all() as { diff_id: string }[];
-        })
-        .immediate();
-      for (const { diff_id } of orphans)
-        if (image.config.rootfs.diff_ids.includes(diff_id)) this.layers.remove(diff_id);
+      this.#db.query("DELETE FROM image WHERE id = ?").run(image.id);
+      this.#dropUnused(image.config.rootfs.diff_ids);
       rmSync(join(this.#paths.images, image.id), { recursive: true, force: true });
     });
   }

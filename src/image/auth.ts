@@ -1,0 +1,143 @@
+/**
+ * Credentials for registries: containers-auth.json(5), and Docker's config.json, which has the same form.
+ *
+ * Keys are registries or namespaces of them (`quay.io/team`); the most specific one speaks. The file named by
+ * `--authfile` or `$REGISTRY_AUTH_FILE` stands for all others.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { errorText, hasCode, UserError } from "../base/errors.ts";
+import { type Reference, repositoryName } from "./reference.ts";
+
+export interface Credentials {
+  username: string;
+  password: string;
+  /** A refresh token of OAuth 2 in place of the password. */
+  identityToken?: string;
+}
+
+interface AuthFile {
+  auths?: Record<string, { auth?: string; identitytoken?: string } | null>;
+  credHelpers?: Record<string, string>;
+  credsStore?: string;
+}
+
+/** What is known for the repository; undefined means: ask without a name. Throws UserError for a file that is wrong. */
+export function findCredentials(
+  reference: Pick<Reference, "registry" | "repository">,
+  authFile?: string,
+  env: Record<string, string | undefined> = process.env,
+): Credentials | undefined {
+  const keys = keysOf(reference);
+  const named = authFile ?? env.REGISTRY_AUTH_FILE;
+  for (const path of named ? [named] : usualFiles(env)) {
+    const file = readAuthFile(path, named !== undefined);
+    if (!file) continue;
+    for (const key of keys) {
+      const helper = file.credHelpers?.[key];
+      const found = helper ? askHelper(helper, key, env) : fromAuths(file, key, path);
+      if (found) return found;
+    }
+    const found = file.credsStore && askHelper(file.credsStore, reference.registry, env);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function usualFiles(env: Record<string, string | undefined>): string[] {
+  return [
+    env.XDG_RUNTIME_DIR && join(env.XDG_RUNTIME_DIR, "containers/auth.json"),
+    `/run/containers/${process.getuid?.() ?? 0}/auth.json`,
+    env.HOME && join(env.HOME, ".config/containers/auth.json"),
+    env.HOME && join(env.DOCKER_CONFIG ?? join(env.HOME, ".docker"), "config.json"),
+  ].filter(path => typeof path === "string" && path !== "") as string[];
+}
+
+/** `quay.io/a/b`, `quay.io/a`, `quay.io`. */
+function keysOf(reference: Pick<Reference, "registry" | "repository">): string[] {
+  const parts = repositoryName(reference as Reference).split("/");
+  return parts.map((_, index) => parts.slice(0, parts.length - index).join("/"));
+}
+
+function readAuthFile(path: string, mustExist: boolean): AuthFile | undefined {
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(path, "utf8"));
+    if (typeof parsed !== "object" || parsed === null) throw new Error("it holds no object");
+    return parsed as AuthFile;
+  } catch (error) {
+    const missing = hasCode(error, "ENOENT", "ENOTDIR");
+    if (missing && !mustExist) return undefined;
+    throw new UserError(
+      missing
+        ? `checking authfile: stat ${path}: no such file or directory`
+        : `reading JSON file ${JSON.stringify(path)}: ${errorText(error)}`,
+    );
+  }
+}
+
+function fromAuths(file: AuthFile, key: string, path: string): Credentials | undefined {
+  for (const [name, entry] of Object.entries(file.auths ?? {})) {
+    if (!entry || normalized(name) !== key) continue;
+    const text = atobOrThrow(entry.auth ?? "", key, path);
+    const colon = text.indexOf(":");
+    if (colon < 0 && !entry.identitytoken) continue;
+    return {
+      username: text.slice(0, Math.max(colon, 0)),
+      password: text.slice(colon + 1).replace(/\0+$/, ""),
+      identityToken: entry.identitytoken || undefined,
+    };
+  }
+  return undefined;
+}
+
+/** Docker's old keys are addresses: `https://index.docker.io/v1/` is docker.io. */
+function normalized(key: string): string {
+  const isAddress = /^https?:\/\//.test(key);
+  const plain = key.replace(/^https?:\/\//, "").replace(/\/+$/, "");
+  const host = plain.split("/")[0]!;
+  if (host === "index.docker.io" || host === "registry-1.docker.io") return "docker.io";
+  return isAddress ? host : plain;
+}
+
+function atobOrThrow(text: string, key: string, path: string): string {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)));
+  } catch {
+    throw new UserError(`the credentials for ${key} in ${path} are no base64`);
+  }
+}
+
+/** docker-credential-helpers' protocol: the server's name on standard input, JSON back. */
+function askHelper(
+  name: string,
+  server: string,
+  env: Record<string, string | undefined>,
+): Credentials | undefined {
+  const program = `docker-credential-${name}`;
+  let child: Bun.SyncSubprocess<"pipe", "pipe">;
+  try {
+    child = Bun.spawnSync([program, "get"], {
+      stdin: Buffer.from(server),
+      stdout: "pipe",
+      stderr: "pipe",
+      env,
+    });
+  } catch (error) {
+    throw new UserError(`the credential helper ${program} can't be run: ${errorText(error)}`);
+  }
+  const said = child.stdout.toString();
+  if (child.exitCode !== 0) {
+    if (/credentials not found/i.test(said)) return undefined;
+    throw new UserError(
+      `the credential helper ${program} failed: ${(said || child.stderr.toString()).trim()}`,
+    );
+  }
+  try {
+    const { Username, Secret } = JSON.parse(said) as { Username: string; Secret: string };
+    return Username === "<token>"
+      ? { username: "", password: "", identityToken: Secret }
+      : { username: Username, password: Secret };
+  } catch {
+    throw new UserError(`the credential helper ${program} gave an answer that is no JSON`);
+  }
+}
