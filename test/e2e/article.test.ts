@@ -1,21 +1,41 @@
 /** The rootful session of the article *Understand networking in Podman*, as printed, with real servers. */
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import { HOST_ADDRESS } from "../support/host.ts";
 import { difference, snapshot } from "../support/leaks.ts";
-import { ARTICLE_CONFLIST, askPostgres, converse, eventually, LEAP, openHost } from "./world.ts";
+import type { TestRegistry } from "../support/registry.ts";
+import {
+  ARTICLE_CONFLIST,
+  askPostgres,
+  converse,
+  eventually,
+  LEAP,
+  loadImages,
+  openHost,
+  openRegistry,
+} from "./world.ts";
 
 const CONFLIST = "/etc/cni/net.d/87-podman-bridge.conflist";
 const ADDRESS = ["portolan", "inspect", "-f", "{{.NetworkSettings.IPAddress}}"];
 const PAGE = "<title>Welcome to nginx!</title>";
 
-for (const variant of ["without a conflist", "with the article's conflist"])
-  test(`the article's session, ${variant}`, async () => {
-    await using host = await openHost("postgres", "nginx", "mariadb", "leap");
-    if (variant.startsWith("with the")) await host.write(CONFLIST, ARTICLE_CONFLIST);
+const IMAGES = ["postgres", "nginx", "mariadb", "leap"];
+
+let registry: TestRegistry;
+beforeAll(async () => {
+  registry = await openRegistry(...IMAGES);
+}, 90_000);
+afterAll(() => registry[Symbol.asyncDispose]());
+
+for (const pulled of [false, true])
+  test(`the article's session: ${pulled ? "images pulled by run, its conflist" : "images loaded, no conflist"}`, async () => {
+    await using host = await openHost("busybox");
+    if (pulled) await host.useRegistry(registry, ["docker.io", "registry.opensuse.org"]);
+    if (pulled) await host.write(CONFLIST, ARTICLE_CONFLIST);
     // The bridge and the firewall's tables stay for the next container, by design.
-    await host.must("portolan", "run", "--rm", LEAP, "true");
+    await host.must("portolan", "run", "--rm", "busybox", "true");
     const before = await snapshot(host);
+    if (!pulled) await loadImages(host, ...IMAGES);
 
     // A database with an address.
     const id = await host.must(
@@ -81,7 +101,7 @@ for (const variant of ["without a conflist", "with the article's conflist"])
     const names = await host.must("portolan", "ps", "--format", "{{.Names}}", "--sort", "names");
     expect(names.split("\n").sort()).toEqual(["db", "shop", "webserver"]);
     await host.must("portolan", "rm", "-f", "-a", "-v");
+    await host.must("portolan", "rmi", "postgres", "nginx", "mariadb", LEAP);
     expect(difference(before, await snapshot(host))).toEqual([]);
-    if (variant.startsWith("with the"))
-      expect(`${await host.must("cat", CONFLIST)}\n`).toBe(ARTICLE_CONFLIST);
+    if (pulled) expect((await host.run(["cat", CONFLIST])).stdout).toBe(ARTICLE_CONFLIST);
   }, 90_000);

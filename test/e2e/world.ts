@@ -1,8 +1,10 @@
 /** A host with images, and what the article's person would try there. */
 import { buildImage } from "../../scripts/images/build.ts";
+import { RECIPES } from "../../scripts/images/recipes.ts";
 import { run as inNetns } from "../../src/sys/netns.ts";
 import { until } from "../support/await.ts";
 import { TestHost } from "../support/host.ts";
+import { TestRegistry } from "../support/registry.ts";
 
 export const LEAP = "registry.opensuse.org/opensuse/leap";
 
@@ -34,16 +36,35 @@ export const ARTICLE_CONFLIST = `{
 }
 `;
 
+/** A registry with the images of these names, under the names that they have without their registry. */
+export async function openRegistry(...images: string[]): Promise<TestRegistry> {
+  const registry = await TestRegistry.start();
+  try {
+    for (const name of images) {
+      const target = RECIPES[name]?.reference.replace(/^[^/]+\//, "");
+      registry.push(`docker-archive:${await buildImage(name)}`, target ?? name);
+    }
+    return registry;
+  } catch (error) {
+    await registry[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
 /** A host with the images of these names (as in `scripts/images/recipes.ts`) loaded. */
 export async function openHost(...images: string[]): Promise<TestHost> {
   const host = await TestHost.create();
   try {
-    for (const name of images) await host.must("portolan", "load", "-q", "-i", await buildImage(name));
+    await loadImages(host, ...images);
     return host;
   } catch (error) {
     await host[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+export async function loadImages(host: TestHost, ...images: string[]): Promise<void> {
+  for (const name of images) await host.must("portolan", "load", "-q", "-i", await buildImage(name));
 }
 
 /** What `command` prints, once it succeeds: servers take a moment to listen. */

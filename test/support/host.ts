@@ -21,6 +21,8 @@ import { basename, join, resolve } from "node:path";
 import { isAlive } from "../../src/sys/process.ts";
 import { until } from "./await.ts";
 import { TestNetns } from "./netns.ts";
+import type { TestRegistry } from "./registry.ts";
+import { forwardTcp } from "./sockets.ts";
 
 const PROJECT = resolve(import.meta.dir, "../..");
 export const PORTOLAN = join(PROJECT, "dist/portolan");
@@ -101,7 +103,7 @@ export class TestHost implements AsyncDisposable {
     private readonly scratch: string,
   ) {}
 
-  private readonly helpers: Bun.Subprocess[] = [];
+  private readonly forwards: Disposable[] = [];
 
   /** Builds the host; throws when the executable has not been built. */
   static async create(): Promise<TestHost> {
@@ -217,24 +219,25 @@ export class TestHost implements AsyncDisposable {
   }
 
   /**
-   * A registry on the outside with what lies in `directory`, and the host's registries.conf with a mirror there for
-   * each of `registries`, so that `nginx` means docker.io's as anywhere.
+   * Lets the host reach `registry` on the outside, as a mirror of each of `registries` in its registries.conf: `nginx`
+   * means docker.io's, as anywhere.
    */
-  async serveRegistry(directory: string, registries: readonly string[]): Promise<void> {
-    const address = `${OUTSIDE_ADDRESS}:5000`;
-    this.helpers.push(await startRegistry(directory, address, this.outside));
+  async useRegistry(registry: TestRegistry, registries: readonly string[]): Promise<void> {
+    const port = Number(registry.address.split(":")[1]);
+    this.forwards.push(forwardTcp(this.outside, OUTSIDE_ADDRESS, 5000, port));
     const mirrors = registries.map(
       name =>
-        `[[registry]]\nprefix = "${name}"\n[[registry.mirror]]\nlocation = "${address}"\ninsecure = true\n`,
+        `[[registry]]\nprefix = "${name}"\nlocation = "${name}"\n` +
+        `[[registry.mirror]]\nlocation = "${OUTSIDE_ADDRESS}:5000"\ninsecure = true\n`,
     );
     const shortNames = 'unqualified-search-registries = ["docker.io"]\n';
     await this.write("/etc/containers/registries.conf", shortNames + mirrors.join(""));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const helper of this.helpers) helper.kill("SIGKILL");
+    for (const forward of this.forwards) forward[Symbol.dispose]();
     if (isAlive(this.pid)) process.kill(this.pid, "SIGKILL");
-    await Promise.all([this.init.exited, ...this.helpers.map(helper => helper.exited)]);
+    await this.init.exited;
     this.outside[Symbol.dispose]();
     await until(
       () => removeGroups(this.groups),
@@ -285,38 +288,4 @@ async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
     if (text.includes("\n")) break;
   }
   return text.split("\n")[0] ?? "";
-}
-
-/** A docker-registry over `directory`, answering in `place` once this resolves. */
-export async function startRegistry(
-  directory: string,
-  address: string,
-  place: TestNetns,
-): Promise<Bun.Subprocess> {
-  const config = join(mkdtempSync(join(tmpdir(), "portolan-registry-")), "config.yml");
-  writeFileSync(
-    config,
-    [
-      "version: 0.1",
-      "log: {level: error}",
-      `storage: {filesystem: {rootdirectory: ${JSON.stringify(directory)}}}`,
-      `http: {addr: "${address}"}`,
-      "",
-    ].join("\n"),
-  );
-  const registry = place.run(() =>
-    Bun.spawn(["docker-registry", "serve", config], { stdin: "ignore", stdout: "ignore", stderr: "ignore" }),
-  );
-  try {
-    await until(
-      () => place.run(() => Bun.spawnSync(["curl", "-sf", `http://${address}/v2/`]).exitCode === 0),
-      () => `the registry at ${address} does not answer`,
-    );
-  } catch (error) {
-    registry.kill("SIGKILL");
-    throw error;
-  } finally {
-    rmSync(resolve(config, ".."), { recursive: true, force: true });
-  }
-  return registry;
 }

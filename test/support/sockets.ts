@@ -107,3 +107,58 @@ export async function udpClient(place: TestNetns, hostname: string, port: number
     },
   };
 }
+
+/** Passes TCP connections to `hostname:port` in `place` on to `target`, a port of our own loopback address. */
+export function forwardTcp(place: TestNetns, hostname: string, port: number, target: number): Disposable {
+  type Side = { other?: Bun.Socket<Side>; waiting: Uint8Array[]; ended: boolean };
+  /** Sends what waits; the rest follows when the socket drains. */
+  const flush = (socket: Bun.Socket<Side>) => {
+    const { waiting } = socket.data;
+    for (let piece = waiting.shift(); piece; piece = waiting.shift()) {
+      const sent = socket.write(piece);
+      if (sent < piece.length) return void waiting.unshift(piece.subarray(Math.max(sent, 0)));
+    }
+    if (socket.data.ended) socket.end();
+  };
+  const handler: Bun.SocketHandler<Side> = {
+    data(socket, data) {
+      const { other } = socket.data;
+      if (!other) return;
+      other.data.waiting.push(new Uint8Array(data));
+      flush(other);
+    },
+    drain: flush,
+    close(socket) {
+      const { other } = socket.data;
+      if (!other) return;
+      other.data.ended = true;
+      flush(other);
+    },
+  };
+  const server = place.run(() =>
+    Bun.listen<Side>({
+      hostname,
+      port,
+      socket: {
+        ...handler,
+        async open(client) {
+          client.data = { waiting: [], ended: false };
+          client.pause();
+          const data: Side = { other: client, waiting: [], ended: false };
+          try {
+            client.data.other = await Bun.connect({
+              hostname: "127.0.0.1",
+              port: target,
+              data,
+              socket: handler,
+            });
+            client.resume();
+          } catch {
+            client.end();
+          }
+        },
+      },
+    }),
+  );
+  return { [Symbol.dispose]: () => server.stop(true) };
+}
