@@ -39,14 +39,14 @@ function must(...args: string[]): string {
 }
 
 /**
- * Pulls the image; false when that fails, or when no registry has said anything within `ANSWER_SECONDS`: until one does,
- * `pull` prints no more than the name it tries.
+ * Pulls the image; false when that fails, or when no registry has said anything within `ANSWER_SECONDS`: when one
+ * does, `pull` tells what it copies.
  */
 async function pull(): Promise<boolean> {
   const child = Bun.spawn([PORTOLAN, "pull", IMAGE], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   const giveUp = setTimeout(() => child.kill(), ANSWER_SECONDS * 1000);
   for await (const chunk of child.stderr)
-    if (!/^(Trying to pull|Resolved|Error)/.test(new TextDecoder().decode(chunk))) clearTimeout(giveUp);
+    if (/^(Getting image|Copying)/m.test(new TextDecoder().decode(chunk))) clearTimeout(giveUp);
   const code = await child.exited;
   clearTimeout(giveUp);
   return code === 0;

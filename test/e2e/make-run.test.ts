@@ -1,9 +1,10 @@
-/** What `make run` does once everything is built, on a machine that no registry is in reach of. */
+/** What `make run` does once everything is built. */
 import { expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildImage } from "../../scripts/images/build.ts";
 import { TestHost } from "../support/host.ts";
 import { difference, snapshot } from "../support/leaks.ts";
+import { openRegistry } from "./world.ts";
 
 const RUN = [process.execPath, "run", resolve(import.meta.dir, "../../scripts/run.ts")];
 
@@ -20,6 +21,27 @@ test("a web server runs, its page is fetched, a second run replaces it", async (
     );
   }
   expect(await host.must("portolan", "ps", "-a", "--format", "{{.Names}}")).toBe("webserver");
+}, 60_000);
+
+test("the image is pulled where a registry answers", async () => {
+  await using registry = await openRegistry("nginx");
+  await using host = await TestHost.create();
+  await host.useRegistry(registry, ["docker.io"]);
+  const { code, stdout } = await host.run(RUN);
+  expect(code).toBe(0);
+  expect(stdout).toContain("says: Welcome to nginx!");
+  expect(stdout).not.toContain("building");
+}, 60_000);
+
+test("a registry that keeps silent is not waited for", async () => {
+  await buildImage("nginx");
+  await using host = await TestHost.create();
+  // A socket that accepts and never says a word.
+  using silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  await host.useRegistry({ address: `127.0.0.1:${silent.port}` }, ["docker.io"]);
+  const { code, stdout } = await host.run(RUN);
+  expect(code).toBe(0);
+  expect(stdout).toContain("building nginx from Debian packages");
 }, 60_000);
 
 test("a port that is taken is told in one line, and nothing is begun", async () => {

@@ -222,7 +222,7 @@ export class TestHost implements AsyncDisposable {
    * Lets the host reach `registry` on the outside, as a mirror of each of `registries` in its registries.conf: `nginx`
    * means docker.io's, as anywhere.
    */
-  async useRegistry(registry: TestRegistry, registries: readonly string[]): Promise<void> {
+  async useRegistry(registry: Pick<TestRegistry, "address">, registries: readonly string[]): Promise<void> {
     const port = Number(registry.address.split(":")[1]);
     this.forwards.push(forwardTcp(this.outside, OUTSIDE_ADDRESS, 5000, port));
     const mirrors = registries.map(
