@@ -98,7 +98,7 @@ export function containerRow(
   show: { full: boolean; size: boolean },
 ): PsRow {
   const { config, state, phase } = container;
-  const command = config.args.join(" ");
+  const command = config.command.join(" ");
   const created = goTime(config.created);
   const human = ago(config.created);
   const spaces = () => namespaces(container);
@@ -106,7 +106,7 @@ export function containerRow(
     ID: show.full ? config.id : config.id.slice(0, 12),
     Image: config.imageName,
     ImageID: show.full ? config.imageId : config.imageId.slice(0, 12),
-    Command: show.full || command.length <= 20 ? command : `${command.slice(0, 17)}...`,
+    Command: show.full || command.length <= 17 ? command : `${command.slice(0, 17)}...`,
     Created: created,
     CreatedAt: created,
     CreatedHuman: human,
@@ -147,7 +147,7 @@ export function psJson(engine: Engine, container: Container, size: boolean): obj
   const sizes = size ? containerSize(engine, container) : undefined;
   return {
     AutoRemove: config.remove,
-    Command: config.args,
+    Command: config.command,
     CreatedAt: ago(config.created),
     Exited: phase === "exited",
     ExitedAt: state.finishedAt > 0 ? Math.floor(state.finishedAt / 1000) : NEVER,

@@ -30,11 +30,16 @@ export const formatFlag = (short?: string): Flag => ({
 export interface Selection {
   /** What to say when nothing is named. */
   missing: string;
+  /** Leave names that no container has for the verb to pass over. */
+  lenient?: boolean;
   /** Which containers `--all` means; all of them where nothing is said. */
   all?: (container: Container) => boolean;
 }
 
-/** The names given, or the ids of the containers that `--all`, `--latest` or `--cidfile` mean. */
+/**
+ * The names given, or the ids of the containers that `--all`, `--latest` or `--cidfile` mean. All are looked up before
+ * anything is done: one wrong name, and the others stay as they are.
+ */
 export function selectNames(invocation: Invocation, engine: Engine, selection: Selection): string[] {
   const { flags, args } = invocation;
   const files = flags.list("cidfile");
@@ -51,6 +56,7 @@ export function selectNames(invocation: Invocation, engine: Engine, selection: S
   }
   const names = [...args, ...files.map(readId)];
   if (names.length === 0) throw new UserError(selection.missing);
+  if (!selection.lenient) for (const name of names) engine.containers.get(name);
   return names;
 }
 

@@ -1,4 +1,5 @@
 /** Linux capabilities of a container (capabilities(7)): Podman's eleven, more or fewer as asked. */
+import { readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import type { CreateOptions } from "./config.ts";
 
@@ -13,6 +14,14 @@ export const DEFAULT_CAPABILITIES =
   "CHOWN DAC_OVERRIDE FOWNER FSETID KILL NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID SYS_CHROOT"
     .split(" ")
     .map(name => `CAP_${name}`);
+
+/** All that this machine lets anybody have: asking the runtime for more would fail. */
+function available(): string[] {
+  const bounding = BigInt(
+    `0x${/^CapBnd:\s*(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0"}`,
+  );
+  return ALL.filter((_, bit) => (bounding >> BigInt(bit)) & 1n);
+}
 
 function normalized(names: readonly string[]): string[] {
   return names.map(text => {
@@ -34,6 +43,10 @@ export function decideCapabilities(
   const both = add.find(name => drop.includes(name));
   if (both) throw new UserError(`capability ${JSON.stringify(both)} cannot be dropped and added`);
   const base =
-    options.privileged || add.includes("ALL") ? ALL : drop.includes("ALL") ? [] : normalized(defaults);
+    options.privileged || add.includes("ALL")
+      ? available()
+      : drop.includes("ALL")
+        ? []
+        : normalized(defaults);
   return [...new Set([...base, ...add])].filter(name => name !== "ALL" && !drop.includes(name)).sort();
 }

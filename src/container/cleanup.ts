@@ -3,7 +3,7 @@
  * command, a foreground `run`, `stop`, `rm` and `repair` all come here; under the container's lock the first does the
  * work and the others find nothing to do.
  */
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorList, hasCode } from "../base/errors.ts";
 import { log } from "../base/log.ts";
@@ -62,10 +62,18 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   errors.try(() => unmountRootfs(join(engine.paths.container(config.id), "merged")));
   errors.try(() => rmSync(run, { recursive: true, force: true }));
   errors.try(() => rmSync(join(engine.paths.exits, config.id), { force: true }));
+  if (thorough) errors.try(() => removeHalfWritten(engine.paths.exits, config.id));
   errors.throwIfAny(`can't clean up container ${config.id}`);
   state.mounted = false;
   state.pid = 0;
   state.conmonPid = 0;
+}
+
+/** A conmon that was killed while it wrote the exit code leaves its draft, `<id>.XXXXXX`. */
+function removeHalfWritten(exits: string, id: string): void {
+  if (!existsSync(exits)) return;
+  for (const name of readdirSync(exits))
+    if (name.startsWith(`${id}.`)) rmSync(join(exits, name), { force: true });
 }
 
 async function leaveNetwork(engine: Engine, container: Container): Promise<void> {

@@ -30,7 +30,7 @@ export type RestartPolicy = { name: "no" | "on-failure" | "always" | "unless-sto
 export interface HealthCheck {
   /** `["CMD", …]`, `["CMD-SHELL", text]` or `["NONE"]`. */
   test: string[];
-  /** Milliseconds. */
+  /** Milliseconds; no timer where it is 0. */
   interval: number;
   timeout: number;
   startPeriod: number;

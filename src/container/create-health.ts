@@ -19,6 +19,7 @@ export function commandWords(text: string): string[] {
 /** Go's notation (`1m30s`) in milliseconds. */
 function duration(flag: string, text: string | undefined, fallback: number): number {
   if (text === undefined) return fallback;
+  if (flag === "interval" && text === "disable") return 0;
   const value = parseDuration(text);
   if (value === undefined)
     throw new UserError(`invalid healthcheck-${flag}: time: invalid duration ${JSON.stringify(text)}`);

@@ -32,7 +32,7 @@ import { parseExpose, parsePublished } from "./parse-ports.ts";
 import { findProgram } from "./runtime.ts";
 import { zoneFile } from "./timezone.ts";
 
-const PULL_POLICIES: readonly string[] = ["always", "missing", "never", "newer"];
+const PULL_POLICIES = ["always", "missing", "never", "newer"] as const;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 export interface CreateContext {
@@ -133,17 +133,18 @@ async function resolveImage(
   options: CreateOptions,
   context: CreateContext,
 ): Promise<ImageRecord> {
-  const policy = options.pull ?? engine.conf.engine.pull_policy ?? "missing";
-  if (!PULL_POLICIES.includes(policy))
-    throw new UserError(`unsupported pull policy ${JSON.stringify(policy)}`);
+  const wanted = options.pull ?? engine.conf.engine.pull_policy ?? "missing";
+  const policy = PULL_POLICIES.find(one => one === wanted);
+  if (!policy) throw new UserError(`unsupported pull policy ${JSON.stringify(wanted)}`);
   const known = engine.images.find(options.image);
-  if (known && (policy === "missing" || policy === "never")) return known;
-  if (known?.id.startsWith(options.image.replace(/^sha256:/, "")))
+  const byId = known?.id.startsWith(options.image.replace(/^sha256:/, ""));
+  if (known && (policy === "never" || (policy === "missing" && (byId || !options.platform)))) return known;
+  if (byId)
     throw new UserError(`pull policy is ${policy} but image has been referred to by ID (${options.image})`);
   if (policy === "never" || !context.pull)
     throw new UserError(`${options.image}: image not known`, { status: 404 });
   try {
-    return await context.pull(options.image, options);
+    return await context.pull(options.image, { ...options, pull: policy });
   } catch (error) {
     if (policy !== "newer" || !known) throw error;
     log.debug(`no newer ${options.image}: ${errorText(error)}`);

@@ -16,9 +16,10 @@ const OUTPUT_BYTES = 500;
 /** How often the timer looks whether the container is still there, in milliseconds. */
 const LOOK = 1000;
 
-/** Starts the timer of a container that has just been started; nothing for one without a check. */
+/** Starts the timer of a container that has just been started; nothing for one without a check or an interval. */
 export function startHealthTimer(engine: Engine, container: Container): void {
-  if (!hasCheck(container.config.health)) return;
+  const { health } = container.config;
+  if (!hasCheck(health) || health.interval === 0) return;
   const words = [...selfCommand(), "__health", JSON.stringify(engine.global), container.config.id];
   Bun.spawn(words, { cwd: "/", stdio: ["ignore", "ignore", "ignore"], detached: true }).unref();
 }

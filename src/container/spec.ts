@@ -53,7 +53,8 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
       user: {
         uid: user.uid,
         gid: user.gid,
-        additionalGids: user.additionalGids,
+        // A user's primary group too: what it is denied, no set-group-id program gets around by shedding the group.
+        additionalGids: config.user ? [user.gid, ...user.additionalGids] : user.additionalGids,
         umask: Number.parseInt(config.umask, 8),
       },
       args: config.initPath ? [INIT, "--", ...config.args] : config.args,

@@ -40,7 +40,10 @@ export class ContainerWorld implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { config } of this.engine.containers.list())
-      await removeContainer(this.engine, config.id, { force: true, volumes: true, time: 0 });
+      await removeContainer(this.engine, config.id, { force: true, volumes: true, time: 0 }).catch(error => {
+        // One with --rm may have gone by itself.
+        if (error.status !== 404) throw error;
+      });
     this.engine.db.close();
     rmSync(this.directory, { recursive: true, force: true });
   }

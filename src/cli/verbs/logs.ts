@@ -40,7 +40,7 @@ export const logs: Command = {
       const isStart = atStart[line.stream];
       atStart[line.stream] = !line.partial;
       const name = flags.bool("names") || containers.length > 1 ? `${label} ` : "";
-      const time = flags.bool("timestamps") ? `${line.time} ` : "";
+      const time = flags.bool("timestamps") ? `${line.time.replace("+00:00", "Z")} ` : "";
       (line.stream === "stdout" ? writeOut : writeErr)(
         `${isStart ? name + time : ""}${line.text}${line.partial ? "" : "\n"}`,
       );

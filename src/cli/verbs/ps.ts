@@ -9,7 +9,7 @@ import { printListing } from "../format/output.ts";
 import { allFlag, FILTER, formatFlag, LATEST } from "../select.ts";
 
 const SORTS: Readonly<Record<string, (a: Container, b: Container) => number>> = {
-  command: (a, b) => compare(a.config.args.join(" "), b.config.args.join(" ")),
+  command: (a, b) => compare(a.config.command.join(" "), b.config.command.join(" ")),
   created: (a, b) => a.config.created - b.config.created,
   id: (a, b) => compare(a.config.id, b.config.id),
   image: (a, b) => compare(a.config.imageName, b.config.imageName),

@@ -26,15 +26,22 @@ export const rm: Command = {
     const force = flags.bool("force");
     if (flags.has("time") && !force)
       throw new UserError("--force option must be specified to use the --time option");
-    const names = selectNames(invocation, engine, { missing: "you must provide at least one name or id" });
+    const names = selectNames(invocation, engine, {
+      missing: "you must provide at least one name or id",
+      lenient: true,
+    });
+    const unknown =
+      force || flags.bool("ignore") ? undefined : names.find(name => !engine.containers.find(name));
+    if (unknown !== undefined)
+      throw new UserError(
+        `no container with name or ID ${JSON.stringify(unknown)} found: no such container`,
+        {
+          exitCode: 1,
+        },
+      );
     return forEach(names, async name => {
       const container = engine.containers.find(name);
-      if (!container) {
-        if (force || flags.bool("ignore")) return;
-        throw new UserError(`no container with name or ID ${JSON.stringify(name)} found: no such container`, {
-          exitCode: 1,
-        });
-      }
+      if (!container) return;
       await removeContainer(engine, container.config.id, {
         force,
         volumes: flags.bool("volumes") || container.config.remove,

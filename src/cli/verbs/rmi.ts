@@ -21,11 +21,15 @@ export const rmi: Command = {
     const force = flags.bool("force") || (all && flags.bool("force"));
     const names = all ? engine.images.list().map(one => one.id) : args;
     const ignore = flags.bool("ignore") || flags.bool("force");
-    return forEach(names, async name => {
+    const outcome = { untagged: [] as string[], deleted: [] as string[] };
+    const code = await forEach(names, async name => {
       if (ignore && !engine.images.find(name)) return;
       const { untagged, deleted } = await removeImage(engine, name, { force: force || all });
-      for (const one of untagged) print(`Untagged: ${one}`);
-      for (const one of deleted) print(`Deleted: ${one}`);
+      outcome.untagged.push(...untagged);
+      outcome.deleted.push(...deleted);
     });
+    for (const one of outcome.untagged) print(`Untagged: ${one}`);
+    for (const one of outcome.deleted) print(`Deleted: ${one}`);
+    return code;
   },
 };

@@ -16,7 +16,11 @@ export const stop: Command = {
     const { flags } = invocation;
     const engine = await invocation.engine();
     const missing = "you must provide at least one name or id";
-    const names = selectNames(invocation, engine, { missing, all: one => one.phase === "running" });
+    const names = selectNames(invocation, engine, {
+      missing,
+      lenient: flags.bool("ignore"),
+      all: one => one.phase === "running",
+    });
     return forEach(names, async name => {
       if (flags.bool("ignore") && !engine.containers.find(name)) return;
       await stopContainer(engine, engine.containers.get(name).config.id, { time: flags.number("time") });
