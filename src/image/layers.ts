@@ -14,6 +14,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -53,6 +54,11 @@ export class LayerStore {
     return join(this.#paths.layers, diffId.replace("sha256:", "").slice(0, 32));
   }
 
+  /** What a layer leaves to those below it, where it does. */
+  looseEndsPath(diffId: string): string {
+    return `${this.directory(diffId)}.loose`;
+  }
+
   blobPath(digest: string): string {
     return join(this.#paths.root, "blobs", digest.replace("sha256:", ""));
   }
@@ -73,12 +79,12 @@ export class LayerStore {
     const staging = join(this.#paths.layers, `.staging-${crypto.randomUUID()}`);
     const target = join(staging, "diff");
     const blob = join(staging, "blob");
+    mkdirSync(this.#paths.layers, { recursive: true, mode: 0o700 });
     const held: Lock = lock(join(staging, "lock"));
     try {
       mkdirSync(target, { mode: 0o755 });
-      const record = await this.#stream(source, target, blob, options);
-      withLock(this.#paths.lock("images"), () => this.#settle(record, target, blob));
-      return record;
+      const { record, looseEnds } = await this.#stream(source, target, blob, options);
+      return withLock(this.#paths.lock("images"), () => this.#settle(record, target, blob, looseEnds));
     } catch (error) {
       if (hasCode(error, "ENOSPC"))
         throw new UserError("no space left on device while unpacking a layer", {
@@ -97,12 +103,13 @@ export class LayerStore {
     target: string,
     blob: string,
     options: IngestOptions,
-  ): Promise<LayerRecord> {
+  ): Promise<{ record: LayerRecord; looseEnds: string }> {
     const child = Bun.spawn([...selfCommand(), "__untar", target], {
       stdin: "pipe",
-      stdout: "ignore",
+      stdout: "pipe",
       stderr: "pipe",
     });
+    const looseEnds = new Response(child.stdout).text();
     const said = new Response(child.stderr).text();
     const compressed = new Bun.CryptoHasher("sha256");
     const raw = new Bun.CryptoHasher("sha256");
@@ -152,14 +159,17 @@ export class LayerStore {
       throw new UserError(
         `a layer does not match the image's configuration: ${options.diffId} was expected, ${record.diffId} came`,
       );
-    return record;
+    return { record, looseEnds: await looseEnds };
   }
 
-  /** Puts a finished layer into its place; another process may have been faster. */
-  #settle(record: LayerRecord, target: string, blob: string): void {
+  /** Puts a finished layer into its place. Another process may have been faster: then its layer stands, and its blob. */
+  #settle(record: LayerRecord, target: string, blob: string, looseEnds: string): LayerRecord {
+    const known = this.find(record.diffId);
+    if (known && existsSync(this.blobPath(known.blobDigest))) return known;
     const place = this.directory(record.diffId);
+    if (looseEnds) writeFileSync(this.looseEndsPath(record.diffId), looseEnds);
     mkdirSync(join(this.#paths.root, "blobs"), { recursive: true, mode: 0o700 });
-    if (!existsSync(this.blobPath(record.blobDigest))) renameSync(blob, this.blobPath(record.blobDigest));
+    renameSync(blob, this.blobPath(record.blobDigest));
     try {
       renameSync(target, place);
     } catch (error) {
@@ -170,6 +180,7 @@ export class LayerStore {
         "INSERT INTO layer (diff_id, size, blob, created) VALUES (?, ?, ?, ?) ON CONFLICT(diff_id) DO UPDATE SET blob = excluded.blob",
       )
       .run(record.diffId, record.size, `${record.blobDigest} ${record.blobSize}`, Date.now());
+    return record;
   }
 
   /** Removes a layer that no image has any more. */
@@ -177,6 +188,7 @@ export class LayerStore {
     const record = this.find(diffId);
     this.#db.query("DELETE FROM layer WHERE diff_id = ?").run(diffId);
     rmSync(this.directory(diffId), { recursive: true, force: true });
+    rmSync(this.looseEndsPath(diffId), { force: true });
     if (record) rmSync(this.blobPath(record.blobDigest), { force: true });
   }
 

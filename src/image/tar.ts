@@ -34,6 +34,8 @@ export type ReadBytes = (buffer: Uint8Array) => number;
 const BLOCK = 512;
 const BUFFER = 1 << 20;
 const MAX_META = 1 << 20;
+/** Seconds: some thirty thousand years either way. */
+const MAX_TIME = 1e12;
 const TYPES: Record<string, EntryType> = {
   "0": "file",
   "\0": "file",
@@ -185,7 +187,10 @@ function parsePax(data: Uint8Array): Map<string, Uint8Array> {
     const record = data.subarray(space + 1, at + length - 1);
     const equals = record.indexOf(61);
     if (equals < 1) throw new TarError("a pax header with a record that has no name");
-    records.set(decoder.decode(record.subarray(0, equals)), record.slice(equals + 1));
+    const key = decoder.decode(record.subarray(0, equals));
+    if (key.includes("\0")) throw new TarError("a pax header with a NUL in a record's name");
+    if (key.startsWith("GNU.sparse.")) throw new TarError("a sparse file, which a layer can't hold");
+    records.set(key, record.slice(equals + 1));
     at += length;
   }
   return records;
@@ -201,6 +206,7 @@ function fields(
 ): TarEntry {
   const paxText = (key: string) => {
     const value = pax.get(key);
+    if (value?.includes(0)) throw new TarError(`a pax header with a NUL in ${key}`);
     return value && decoder.decode(value);
   };
   const paxNumber = (key: string) => {
@@ -212,6 +218,7 @@ function fields(
   const magic = decoder.decode(header.subarray(257, 263));
   const prefix = magic === "ustar\0" ? text(header.subarray(345, 500)) : "";
   const name = text(header.subarray(0, 100));
+  const isDevice = type === "char" || type === "block";
   const xattrs = new Map<string, Uint8Array>();
   for (const [key, value] of pax)
     if (key.startsWith("SCHILY.xattr.")) xattrs.set(key.slice("SCHILY.xattr.".length), value);
@@ -226,15 +233,19 @@ function fields(
     uid: paxNumber("uid") ?? number(header, 108, 8),
     gid: paxNumber("gid") ?? number(header, 116, 8),
     mtime: time(paxText("mtime"), number(header, 136, 12)),
-    major: number(header, 329, 8),
-    minor: number(header, 337, 8),
+    // Headers of before POSIX have anything there.
+    major: isDevice ? number(header, 329, 8) : 0,
+    minor: isDevice ? number(header, 337, 8) : 0,
     xattrs,
   };
 }
 
 function time(pax: string | undefined, plain: number): TarEntry["mtime"] {
-  if (pax === undefined) return { seconds: plain, nanoseconds: 0 };
-  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(pax);
+  if (pax === undefined) {
+    if (Math.abs(plain) > MAX_TIME) throw new TarError("an entry with an impossible time");
+    return { seconds: plain, nanoseconds: 0 };
+  }
+  const match = /^(-?)(\d{1,12})(?:\.(\d+))?$/.exec(pax);
   if (!match) throw new TarError(`a pax header with mtime=${JSON.stringify(pax)}`);
   const nanoseconds = Number((match[3] ?? "").slice(0, 9).padEnd(9, "0"));
   if (!match[1]) return { seconds: Number(match[2]), nanoseconds };

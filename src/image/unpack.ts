@@ -7,6 +7,10 @@
  * Whiteouts become what overlayfs understands: a character device 0:0 hides a name, `trusted.overlay.opaque` a
  * directory's older contents. Overlay attributes that a layer brings itself are dropped. Owners are set before modes
  * (chown clears set-user-id), capabilities after owners, times of directories last.
+ *
+ * Two things can't be settled here, since a layer is unpacked once for all the images that have it: hard links to files
+ * of the layers below, and the owners and modes of directories that are named only in passing. They are reported as
+ * loose ends (patch.ts).
  */
 import {
   chmodSync,
@@ -18,6 +22,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readlinkSync,
   readSync,
   rmSync,
   type Stats,
@@ -25,7 +30,7 @@ import {
   writeSync,
 } from "node:fs";
 import { errorText, hasCode } from "../base/errors.ts";
-import { writeErr } from "../base/stdio.ts";
+import { writeErr, writeOut } from "../base/stdio.ts";
 import { lchown, mknod, S_IFBLK, S_IFCHR, S_IFIFO, setMtime, setXattr } from "../sys/file.ts";
 import { enterRoot } from "../sys/process.ts";
 import { type TarEntry, TarError, TarReader } from "./tar.ts";
@@ -34,6 +39,18 @@ const OPAQUE_MARK = ".wh..wh..opq";
 const WHITEOUT = ".wh.";
 const YES = new TextEncoder().encode("y");
 const MAX_ID = 0xfffffffe;
+/** Of Linux (`MKDEV`). */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xfffff;
+const MAX_SYMLINKS = 40;
+
+/** What only the layers below can settle. */
+export interface LooseEnds {
+  /** Directories that the layer names only in passing. */
+  parents: string[];
+  /** Hard links, each with its target that is not in the layer. */
+  links: [path: string, target: string][];
+}
 
 /** `a//./b/../c` → `/a/c`; what climbs above the root stays at the root. */
 export function cleanPath(path: string): string {
@@ -55,29 +72,42 @@ function stat(path: string): Stats | undefined {
   }
 }
 
-const isWhiteout = (one: Stats) => one.isCharacterDevice() && one.rdev === 0;
+/** What hides a name of the layers below (overlayfs). */
+export const isWhiteout = (one: Stats) => one.isCharacterDevice() && one.rdev === 0;
+
+function checkDevice(path: string, { major, minor }: TarEntry): void {
+  if (!(major >= 0 && major <= MAX_MAJOR && minor >= 0 && minor <= MAX_MINOR))
+    throw new TarError(`${path} is the device ${major}:${minor}, which can't be`);
+}
 
 class Unpacker {
   /** Directories whose times can be set only when nothing more is put into them. */
   readonly #directories = new Map<string, TarEntry>();
+  readonly #parents = new Set<string>();
+  readonly #links = new Map<string, string>();
 
-  unpack(reader: TarReader): void {
+  unpack(reader: TarReader): LooseEnds {
     for (let entry = reader.next(); entry; entry = reader.next()) this.#entry(reader, entry);
     for (const [path, entry] of [...this.#directories].reverse()) {
       if (!stat(path)?.isDirectory()) continue;
       chmodSync(path, entry.mode);
       setMtime(path, entry.mtime.seconds, entry.mtime.nanoseconds);
     }
+    return {
+      parents: [...this.#parents].filter(path => stat(path)?.isDirectory()),
+      links: [...this.#links].filter(([path]) => !stat(path)),
+    };
   }
 
   #entry(reader: TarReader, entry: TarEntry): void {
     const path = cleanPath(entry.path);
-    if (entry.uid > MAX_ID || entry.gid > MAX_ID)
+    if (!(entry.uid >= 0 && entry.uid <= MAX_ID && entry.gid >= 0 && entry.gid <= MAX_ID))
       throw new TarError(`${path} belongs to ${entry.uid}:${entry.gid}, which is no user or group`);
     const slash = path.lastIndexOf("/");
     const [parent, name] = [path.slice(0, slash) || "/", path.slice(slash + 1)];
     if (name === "") {
-      if (entry.type === "directory") this.#directories.set("/", entry);
+      if (entry.type !== "directory") throw new TarError(`a ${entry.type} in place of the root directory`);
+      this.#directories.set("/", entry);
       return;
     }
     if (name.startsWith(WHITEOUT)) {
@@ -85,6 +115,7 @@ class Unpacker {
       return;
     }
     this.#ensureParent(parent);
+    this.#links.delete(path);
     const existing = stat(path);
     if (entry.type === "directory") this.#directory(path, entry, existing);
     else {
@@ -110,13 +141,23 @@ class Unpacker {
   }
 
   /** Directories that the layer names only in passing. */
-  #ensureParent(path: string): void {
+  #ensureParent(path: string, symlinks = 0): void {
     if (path === "/") return;
     const existing = stat(path);
-    if (existing?.isDirectory() || existing?.isSymbolicLink()) return;
-    this.#ensureParent(path.slice(0, path.lastIndexOf("/")) || "/");
+    if (existing?.isDirectory()) return;
+    const above = path.slice(0, path.lastIndexOf("/")) || "/";
+    this.#ensureParent(above, symlinks);
+    if (existing?.isSymbolicLink()) {
+      // The directory it means may be of a lower layer, and nothing of it be here yet.
+      if (symlinks === MAX_SYMLINKS) throw new TarError(`${path}: too many levels of symbolic links`);
+      const target = readlinkSync(path);
+      this.#ensureParent(cleanPath(target.startsWith("/") ? target : `${above}/${target}`), symlinks + 1);
+      return;
+    }
+    if (existing && !isWhiteout(existing)) throw new TarError(`${path}: not a directory`);
     if (existing) rmSync(path, { force: true });
     mkdirSync(path, { mode: 0o755 });
+    this.#parents.add(path);
     if (existing && isWhiteout(existing)) setXattr(path, "trusted.overlay.opaque", YES);
   }
 
@@ -126,6 +167,7 @@ class Unpacker {
       mkdirSync(path, { mode: 0o700 });
       if (existing && isWhiteout(existing)) setXattr(path, "trusted.overlay.opaque", YES);
     }
+    this.#parents.delete(path);
     lchown(path, entry.uid, entry.gid);
     this.#xattrs(path, entry);
     this.#directories.delete(path);
@@ -138,8 +180,7 @@ class Unpacker {
         this.#file(reader, path, entry);
         return;
       case "link":
-        // The target keeps its own owner and mode, whatever this entry says of them.
-        linkSync(cleanPath(entry.linkPath), path);
+        this.#link(path, cleanPath(entry.linkPath));
         return;
       case "symlink":
         symlinkSync(entry.linkPath, path);
@@ -148,9 +189,11 @@ class Unpacker {
         mknod(path, S_IFIFO | 0o600, 0, 0);
         break;
       case "char":
+        checkDevice(path, entry);
         mknod(path, S_IFCHR | 0o600, entry.major, entry.minor);
         break;
       case "block":
+        checkDevice(path, entry);
         mknod(path, S_IFBLK | 0o600, entry.major, entry.minor);
         break;
       case "directory":
@@ -160,6 +203,16 @@ class Unpacker {
     if (entry.type !== "symlink") chmodSync(path, entry.mode);
     this.#xattrs(path, entry);
     setMtime(path, entry.mtime.seconds, entry.mtime.nanoseconds);
+  }
+
+  /** The target keeps its own owner and mode, whatever the entry says of them. */
+  #link(path: string, target: string): void {
+    const existing = stat(target);
+    if (!existing || isWhiteout(existing)) {
+      if (target === path) throw new TarError(`${path} is a hard link to itself`);
+      this.#links.set(path, this.#links.get(target) ?? target);
+    } else if (existing.isDirectory()) throw new TarError(`${path} is a hard link to a directory`);
+    else linkSync(target, path);
   }
 
   #file(reader: TarReader, path: string, entry: TarEntry): void {
@@ -193,16 +246,17 @@ class Unpacker {
   }
 }
 
-/** The child: `__untar DIRECTORY`, with the tar on standard input. */
+/** The child: `__untar DIRECTORY`, with the tar on standard input; the loose ends, if any, on standard output. */
 export function untarMain(args: readonly string[]): number {
   try {
     process.umask(0);
     enterRoot(args[0]!);
     const reader = new TarReader(buffer => readSync(0, buffer));
-    new Unpacker().unpack(reader);
+    const loose = new Unpacker().unpack(reader);
     // What follows the end mark is read to its end, so that the writer is not cut off.
     const rest = new Uint8Array(65536);
     while (readSync(0, rest) > 0);
+    if (loose.parents.length + loose.links.length > 0) writeOut(JSON.stringify(loose));
     return 0;
   } catch (error) {
     writeErr(errorText(error));

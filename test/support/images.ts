@@ -1,0 +1,65 @@
+/** An image store of a test's own, and images made of layers that the test writes. */
+import type { Database } from "bun:sqlite";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ImageStore, sha256 } from "../../src/image/store.ts";
+import { openDatabase } from "../../src/state/database.ts";
+import { Paths } from "../../src/state/paths.ts";
+import { stream } from "./tar.ts";
+
+export class TestStore implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), "portolan-images-"));
+  readonly paths = new Paths({ root: join(this.directory, "root"), runRoot: join(this.directory, "run") });
+  readonly db: Database = openDatabase(this.paths.database);
+  readonly images = new ImageStore(this.db, this.paths);
+
+  /** Unpacks one layer and gives the directory that holds it. */
+  async unpack(layer: Uint8Array): Promise<string> {
+    const { diffId } = await this.images.layers.ingest(stream(layer));
+    return this.images.layers.directory(diffId);
+  }
+
+  /** What the store has on disk and in its tables besides images: empty after a refusal. */
+  leftovers(): string[] {
+    const list = (path: string) => (existsSync(path) ? readdirSync(path).map(name => join(path, name)) : []);
+    const rows = this.db.query("SELECT diff_id FROM layer").all() as { diff_id: string }[];
+    return [
+      ...list(this.paths.layers),
+      ...list(join(this.paths.root, "blobs")),
+      ...list(this.paths.images),
+      ...list(this.scratch),
+      ...rows.map(row => row.diff_id),
+    ];
+  }
+
+  get scratch(): string {
+    return join(this.directory, "scratch");
+  }
+
+  /** A directory of this test, made. */
+  make(name: string): string {
+    const path = join(this.directory, name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  [Symbol.dispose](): void {
+    this.db.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** An image's configuration for layers given as plain tars, bottom first. */
+export function configOf(layers: readonly Uint8Array[], more: Record<string, unknown> = {}): Uint8Array {
+  return new TextEncoder().encode(
+    JSON.stringify({
+      created: "2024-01-02T03:04:05Z",
+      architecture: "amd64",
+      os: "linux",
+      config: { Cmd: ["/bin/sh"] },
+      rootfs: { type: "layers", diff_ids: layers.map(layer => `sha256:${sha256(layer)}`) },
+      ...more,
+    }),
+  );
+}
