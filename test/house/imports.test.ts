@@ -6,12 +6,14 @@ import { Glob } from "bun";
 
 /** Rooms from the top down; rooms in one row may not import each other. */
 const FLOORS = [
-  ["cli"],
+  ["cli", "slirp4netns"],
   ["container"],
   ["image"],
   ["state"],
   ["network"],
   ["cni"],
+  ["netd"],
+  ["stack"],
   ["firewall"],
   ["netlink"],
   ["wire"],
@@ -21,6 +23,8 @@ const FLOORS = [
 /** The engine's rooms know the network from above; state and image stand beside it. */
 const MAY_NOT: Record<string, string[]> = {
   wire: ["sys"],
+  stack: ["sys", "netlink", "firewall"],
+  slirp4netns: ["container", "image", "state", "network", "cni"],
   image: ["network", "cni", "firewall", "netlink"],
   state: ["network", "cni", "firewall", "netlink"],
 };
@@ -55,4 +59,15 @@ test("only sys/ imports bun:ffi, only sys/mem.ts takes addresses, only image/ fe
   expect(containing(/"bun:ffi"/).filter(file => !file.startsWith("src/sys/"))).toEqual([]);
   expect(containing(/(?<![\w.])ptr\(/).filter(file => file !== "src/sys/mem.ts")).toEqual([]);
   expect(containing(/(?<![\w.])fetch\(/).filter(file => !file.startsWith("src/image/"))).toEqual([]);
+});
+
+test("the stack has no clock and no dice of its own", () => {
+  const impure = files.filter(
+    file =>
+      file.startsWith("src/stack/") &&
+      /Date\.now|new Date|performance\.|Math\.random|getRandomValues|randomUUID|setTimeout|setInterval|from "node:|Bun\./.test(
+        readFileSync(file, "utf8"),
+      ),
+  );
+  expect(impure).toEqual([]);
 });
