@@ -10,7 +10,9 @@ import {
   setBridgePort,
   setLink,
 } from "../../src/netlink/link.ts";
+import { deleteNeighbour, neighbours, setNeighbour } from "../../src/netlink/neighbour.ts";
 import { addRoute, deleteRoute, routes, routeTo } from "../../src/netlink/route.ts";
+import { addRule, deleteRule, rules } from "../../src/netlink/rule.ts";
 import { NetlinkSocket } from "../../src/netlink/socket.ts";
 import { closeFd } from "../../src/sys/fd.ts";
 import { openCurrent } from "../../src/sys/netns.ts";
@@ -178,6 +180,104 @@ test("addresses and routes, both ways", () => {
     deleteAddress(nl, index, "10.88.3.4/16");
     expect(addresses(nl, { index, family: 4 })).toEqual([]);
   });
+});
+
+test("neighbours, both ways", () => {
+  using ns = new TestNetns();
+  ns.sh("ip", "link", "add", "br0", "type", "bridge");
+  ns.sh("ip", "link", "set", "br0", "up");
+  ns.sh("ip", "neigh", "add", "10.1.0.9", "lladdr", "02:00:00:00:00:09", "dev", "br0", "nud", "noarp");
+  ns.run(() => {
+    using nl = new NetlinkSocket();
+    const { index } = linkByName(nl, "br0")!;
+    setNeighbour(nl, { index, ip: "10.1.0.2", mac: "02:00:00:00:00:01" });
+    setNeighbour(nl, { index, ip: "10.1.0.2", mac: "02:00:00:00:00:02" });
+    setNeighbour(nl, { index, ip: "fd00::2", mac: "02:00:00:00:00:03", state: "stale" });
+    type IpNeighbour = { dst: string; lladdr: string; state: string[] };
+    const shown = ns.json<IpNeighbour[]>("ip", "-j", "neigh", "show", "dev", "br0", "nud", "all");
+    const theirs = shown
+      .filter(one => !one.dst.startsWith("ff02::"))
+      .map(one => [one.dst, one.lladdr, one.state[0]!.toLowerCase()])
+      .sort();
+    const ours = neighbours(nl, { index }).filter(one => !one.ip.startsWith("ff02::"));
+    expect(ours.map(one => [one.ip, one.mac, one.state]).sort()).toEqual(theirs);
+    expect(theirs).toContainEqual(["10.1.0.2", "02:00:00:00:00:02", "permanent"]);
+    expect(theirs.length).toBe(3);
+    deleteNeighbour(nl, index, "10.1.0.2");
+    expect(() => deleteNeighbour(nl, index, "10.1.0.2")).toThrow("delete neighbour 10.1.0.2: no such file");
+    expect(() => setNeighbour(nl, { index, ip: "10.1.0.2", mac: "02:00" })).toThrow(
+      "invalid hardware address",
+    );
+  });
+});
+
+test("rules, both ways", () => {
+  using ns = new TestNetns();
+  ns.sh("ip", "rule", "add", "priority", "50", "to", "10.9.0.0/16", "iif", "lo", "table", "7");
+  ns.run(() => {
+    using nl = new NetlinkSocket();
+    expect(rules(nl).find(rule => rule.priority === 50)).toMatchObject({
+      to: "10.9.0.0/16",
+      iif: "lo",
+      table: 7,
+    });
+    const six = { priority: 60, table: 1000, from: "fd00:1::/48" };
+    const four = { priority: 70, table: 1001, mark: 0x2000, mask: 0x2000 };
+    addRule(nl, six);
+    addRule(nl, four);
+    type IpRule = { priority: number; src: string; srclen?: number; table: string; fwmark?: string };
+    const theirs = (...words: string[]) => ns.json<IpRule[]>("ip", ...words, "-j", "rule");
+    expect(theirs("-6").find(rule => rule.priority === 60)).toMatchObject({
+      src: "fd00:1::",
+      srclen: 48,
+      table: "1000",
+    });
+    expect(theirs().find(rule => rule.priority === 70)).toMatchObject({ fwmark: "0x2000", table: "1001" });
+    expect(rules(nl).map(rule => rule.priority)).toEqual(theirs().map(rule => rule.priority));
+    expect(() => addRule(nl, four)).toThrow("add rule 70: file exists");
+    deleteRule(nl, six);
+    deleteRule(nl, four);
+    expect(theirs("-6").some(rule => rule.priority === 60)).toBe(false);
+    expect(() => deleteRule(nl, four)).toThrow("no such file");
+    expect(() => addRule(nl, { priority: 1, table: 1, from: "10.0.0.0" })).toThrow("invalid network");
+  });
+});
+
+test("what we know nothing of is kept as it came", () => {
+  using ns = new TestNetns();
+  ns.sh("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1");
+  ns.sh("ip", "addr", "add", "10.1.0.1/24", "dev", "v0");
+  ns.sh("ip", "link", "set", "v0", "up");
+  ns.run(() => {
+    using nl = new NetlinkSocket();
+    const { index } = linkByName(nl, "v0")!;
+    const IFA_CACHEINFO = 6;
+    expect(addresses(nl, { index })[0]!.unknown.find(one => one.type === IFA_CACHEINFO)!.value.length).toBe(
+      16,
+    );
+  });
+});
+
+test("a dump that links come and go under is still whole", async () => {
+  using ns = new TestNetns();
+  for (let number = 0; number < 120; number++) ns.sh("ip", "link", "add", `keep${number}`, "type", "bridge");
+  const churn = Bun.spawn([
+    ...["nsenter", `--net=${ns.path}`, "sh", "-c"],
+    "while :; do ip link add churn type bridge; ip link del churn; done",
+  ]);
+  try {
+    for (let reading = 0; reading < 200; reading++) {
+      const kept = ns.run(() => {
+        using nl = new NetlinkSocket();
+        return links(nl).filter(link => link.name.startsWith("keep")).length;
+      });
+      expect(kept).toBe(120);
+    }
+    expect(churn.exitCode).toBeNull();
+  } finally {
+    churn.kill();
+    await churn.exited;
+  }
 });
 
 test("the kernel's own words reach the person", () => {
