@@ -48,6 +48,12 @@ test("an IPv6 range of 2^64 addresses is walked, not listed", () => {
   expect(formatIP(candidates(set!, undefined).next().value!.ip)).toBe("fd00::2");
 });
 
+test("a subnet that is an object with a toString of its own is refused like any other", () => {
+  expect(() => readRangeSets({ subnet: { toString: {} } }, undefined)).toThrow(
+    'invalid CIDR address: {"toString":{}}',
+  );
+});
+
 test("whatever the configuration says, the answer is range sets or a CniError", () => {
   const text = fc.oneof(fc.constantFrom("10.1.0.0/24", "fd00::/64", "10.1.0.5", "::1", ""), fc.jsonValue());
   const range = fc.record(

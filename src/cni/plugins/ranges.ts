@@ -30,17 +30,20 @@ const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, mess
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** What a configuration said, as it said it: text plain, anything else as JSON. */
+const said = (value: unknown) => (typeof value === "string" ? value : (JSON.stringify(value) ?? ""));
+
 /** An address in a configuration or an argument. */
 export function readAddress(text: unknown): IpAddress {
   const ip = typeof text === "string" ? parseIP(text) : undefined;
-  if (!ip) throw invalid(`invalid IP address: ${text}`);
+  if (!ip) throw invalid(`invalid IP address: ${said(text)}`);
   return ip;
 }
 
 function readCidr(conf: unknown): Range["cidr"] {
   if (!isObject(conf)) throw invalid("a range is no JSON object");
   const cidr = typeof conf.subnet === "string" ? parseCidr(conf.subnet) : undefined;
-  if (!cidr) throw invalid(`invalid CIDR address: ${conf.subnet ?? ""}`);
+  if (!cidr) throw invalid(`invalid CIDR address: ${said(conf.subnet)}`);
   return cidr;
 }
 
@@ -63,7 +66,7 @@ function readRange(conf: Record<string, unknown>): Range {
   };
   const first = inside("rangeStart", base + 1n);
   const last = inside("rangeEnd", ipToBigInt(lastOf(cidr)) - (family === 4 ? 1n : 0n));
-  if (first > last) throw invalid(`RangeStart ${conf.rangeStart} not in network ${conf.subnet}`);
+  if (first > last) throw invalid(`RangeStart ${formatIP(bigIntToIp(first, family))} not in network ${conf.subnet}`);
   const gateway = conf.gateway ? ipToBigInt(readAddress(conf.gateway)) : base + 1n;
   return { family, prefix: cidr.prefix, first, last, gateway, cidr };
 }
