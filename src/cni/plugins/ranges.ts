@@ -66,7 +66,8 @@ function readRange(conf: Record<string, unknown>): Range {
   };
   const first = inside("rangeStart", base + 1n);
   const last = inside("rangeEnd", ipToBigInt(lastOf(cidr)) - (family === 4 ? 1n : 0n));
-  if (first > last) throw invalid(`RangeStart ${formatIP(bigIntToIp(first, family))} not in network ${conf.subnet}`);
+  if (first > last)
+    throw invalid(`RangeStart ${formatIP(bigIntToIp(first, family))} not in network ${conf.subnet}`);
   const gateway = conf.gateway ? ipToBigInt(readAddress(conf.gateway)) : base + 1n;
   return { family, prefix: cidr.prefix, first, last, gateway, cidr };
 }
