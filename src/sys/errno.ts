@@ -45,6 +45,7 @@ export const ERRNO = {
   ELOOP: 40,
   ENODATA: 61,
   EOVERFLOW: 75,
+  EBADFD: 77,
   EUSERS: 87,
   ENOTSOCK: 88,
   EMSGSIZE: 90,

@@ -21,6 +21,8 @@ export const O = {
 
 const F_GETFD = 1;
 const F_SETFD = 2;
+const F_GETFL = 3;
+const F_SETFL = 4;
 const FD_CLOEXEC = 1;
 
 /** open(2) with O_CLOEXEC. */
@@ -63,6 +65,12 @@ export function pipe(): [number, number] {
 export function setCloseOnExec(fd: number, on: boolean): void {
   const flags = check(libc.fcntl(fd, F_GETFD, 0), "fcntl", String(fd));
   check(libc.fcntl(fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC), "fcntl", String(fd));
+}
+
+/** Sets or clears O_NONBLOCK, which belongs to the open file: all descriptors of it see the change. */
+export function setNonBlocking(fd: number, on: boolean): void {
+  const flags = check(libc.fcntl(fd, F_GETFL, 0), "fcntl", String(fd));
+  check(libc.fcntl(fd, F_SETFL, on ? flags | O.NONBLOCK : flags & ~O.NONBLOCK), "fcntl", String(fd));
 }
 
 /** Waits up to `timeoutMs` (-1: for ever) for `fd` to become readable or to hang up. */

@@ -20,6 +20,13 @@ export function socket(family: number, type: number, protocol = 0): number {
   return check(libc.socket(family, type | SOCK.CLOEXEC, protocol), "socket");
 }
 
+/** socketpair(2) of Unix sockets: two ends, close-on-exec. `type` is SOCK.STREAM or SOCK.SEQPACKET. */
+export function socketPair(type: number = SOCK.SEQPACKET): [number, number] {
+  const pair = new Int32Array(new ArrayBuffer(8));
+  check(libc.socketpair(AF.UNIX, type | SOCK.CLOEXEC, 0, pair), "socketpair");
+  return [pair[0]!, pair[1]!];
+}
+
 /** bind(2) to an encoded `sockaddr`. */
 export function bind(fd: number, address: Uint8Array, subject = ""): void {
   check(libc.bind(fd, address, address.byteLength), "bind", subject);
