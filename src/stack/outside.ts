@@ -48,11 +48,12 @@ export class OutFrame {
   /** 0: the header is all. */
   payloadLength = 0;
   /**
-   * With offload: where the transport's header begins and its checksum field lies, in bytes from `headerStart`. The field
-   * then holds the sum over the pseudo-header, and the guest's kernel takes the packet as sound
-   * (`VIRTIO_NET_HDR_F_NEEDS_CSUM`). 0 where all checksums are complete.
+   * With offload: where the transport's header begins, in bytes from `headerStart`. Its checksum field then holds the sum
+   * over the pseudo-header, and the guest's kernel takes the packet as sound (`VIRTIO_NET_HDR_F_NEEDS_CSUM`, `csum_start`).
+   * 0 where all checksums are complete.
    */
   checksumStart = 0;
+  /** Where the checksum field lies, in bytes from `checksumStart` (virtio's `csum_offset`): 16 in TCP, 6 in UDP. */
   checksumOffset = 0;
   /** With offload: the bytes of TCP payload to a segment, when the frame stands for several (TSO); 0 for one segment. */
   segmentSize = 0;

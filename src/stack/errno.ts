@@ -1,0 +1,15 @@
+/** The errors of Linux that `Outside` answers with and the stack tells apart (errno(3); the numbers of x86 and ARM). */
+export const ERRNO = {
+  EAGAIN: 11,
+  EACCES: 13,
+  EMFILE: 24,
+  EMSGSIZE: 90,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EHOSTDOWN: 112,
+  EHOSTUNREACH: 113,
+} as const;
