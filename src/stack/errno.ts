@@ -1,9 +1,11 @@
 /** The errors of Linux that `Outside` answers with and the stack tells apart (errno(3); the numbers of x86 and ARM). */
 export const ERRNO = {
+  EPERM: 1,
   EAGAIN: 11,
   EACCES: 13,
   EMFILE: 24,
   EMSGSIZE: 90,
+  EPROTONOSUPPORT: 93,
   ENETDOWN: 100,
   ENETUNREACH: 101,
   ECONNRESET: 104,
