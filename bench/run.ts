@@ -2,7 +2,7 @@
  * `run --rm busybox true` on the bridge network, against Debian's podman, in turns on one throw-away machine.
  * `bun run bench/run.ts [rounds]`. Goal: 0.35 of the time.
  */
-import { ENGINES, must, onSharedHost } from "./support/host.ts";
+import { ENGINES, must, onSharedHost, quiet } from "./support/host.ts";
 import { inTurns, median, printTimes, printVerdict } from "./support/measure.ts";
 
 const GOAL = 0.35;
@@ -10,7 +10,7 @@ const DEFAULT_ROUNDS = "20";
 
 async function measure(rounds: number): Promise<void> {
   const times = await inTurns(
-    ENGINES.map(name => ({ name, act: () => must(name, "run", "--rm", "busybox", "true") })),
+    ENGINES.map(name => ({ name, act: () => must(name, "run", "--rm", "busybox", "true"), restore: quiet })),
     rounds,
   );
   for (const [index, name] of ENGINES.entries()) printTimes(name, "run --rm busybox true", times[index]!);

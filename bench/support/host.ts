@@ -2,8 +2,9 @@
  * A throw-away machine where Debian's podman and Portolan run side by side: the same OCI runtime (runc), each with its
  * default seccomp profile, the same CNI configuration (the one that Debian's podman ships), both stores in memory.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { buildImage } from "../../scripts/images/build.ts";
+import { until } from "../../test/support/await.ts";
 import { TestHost } from "../../test/support/host.ts";
 
 /** What podman needs in a machine without systemd and without CAP_SYS_RESOURCE; Portolan takes its runtime from it. */
@@ -41,4 +42,25 @@ export async function onSharedHost(script: string, ...args: string[]): Promise<n
 export function must(...command: string[]): void {
   const child = Bun.spawnSync(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   if (child.exitCode !== 0) throw new Error(`${command.join(" ")}: ${child.stderr.toString()}`);
+}
+
+/** Processes that an engine's command may leave to end by themselves: cleaning up after it would slow the other one. */
+const HELPERS = /^(podman|portolan|conmon|runc|cat)$/;
+
+/** Waits until no process of either engine is left, but for this machine's first one. For benches without running containers. */
+export async function quiet(): Promise<void> {
+  const helpers = () =>
+    readdirSync("/proc").filter(name => /^\d+$/.test(name) && name !== "1" && HELPERS.test(commandOf(name)));
+  await until(
+    () => helpers().length === 0,
+    () => `still there: ${helpers().map(commandOf).join(", ")}`,
+  );
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "";
+  }
 }

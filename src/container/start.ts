@@ -102,7 +102,6 @@ async function putUp(engine: Engine, container: Container, sockets: readonly num
   mkdirSync(run, { recursive: true, mode: 0o700 });
   if (state.netnsPath !== "") {
     netns.create(state.netnsPath);
-    engine.networks.prepare(state.netnsPath);
   }
   const rootfs = join(directory, "merged");
   mountRootfs({
@@ -136,8 +135,6 @@ async function putUp(engine: Engine, container: Container, sockets: readonly num
   if (made.status === "rejected") throw made.reason;
   state.pid = made.value.pid;
   state.conmonPid = made.value.conmonPid;
-  writeHosts(engine, container);
-  writeResolvConf(engine, container);
 }
 
 /** Volume option `U`: what is mounted becomes the property of the container's user, all of it. */
@@ -149,8 +146,10 @@ function giveVolumes(engine: Engine, config: ContainerConfig, rootfs: string): v
     chownTree(one.kind === "bind" ? one.source : engine.volumes.directory(one.source), uid, gid);
 }
 
+/** Everything about the network that the runtime need not wait for. */
 async function joinNetworks(engine: Engine, container: Container): Promise<void> {
   const { config, state } = container;
+  if (state.netnsPath !== "") engine.networks.prepare(state.netnsPath);
   for (const [index, { network, ifName }] of state.networksBegun.entries()) {
     const attachment = await engine.networks.attach({
       containerId: config.id,
@@ -166,4 +165,6 @@ async function joinNetworks(engine: Engine, container: Container): Promise<void>
     });
     state.attachments.push({ ...attachment, aliases: [...config.aliases] });
   }
+  writeHosts(engine, container);
+  writeResolvConf(engine, container);
 }
