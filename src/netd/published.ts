@@ -2,36 +2,21 @@
  * Published ports: sockets of the host whose callers are passed on to the guest through the stack. A range of ports is one
  * publication: it is there as a whole or not at all.
  */
-import { hasCode, type SysError, UserError } from "../base/errors.ts";
+import { UserError } from "../base/errors.ts";
 import type { Endpoint } from "../stack/endpoint.ts";
 import type { Destination } from "../stack/outside.ts";
 import type { Policy } from "../stack/policy.ts";
-import { ERRNO, sysError } from "../sys/errno.ts";
-import {
-  bindSocket,
-  closeSocket,
-  IPPROTO,
-  IPV6_OPTION,
-  LEVEL,
-  openSocket,
-  SO,
-  SocketAddress,
-  setInt,
-} from "../sys/inet.ts";
-import { listen, SOCK } from "../sys/socket.ts";
+import { ERRNO } from "../sys/errno.ts";
+import { closeSocket } from "../sys/inet.ts";
 import { formatIP, type IpAddress } from "../wire/addr.ts";
 import { endpoint, GatewayPorts } from "./callers.ts";
 import { TcpListener } from "./listener.ts";
 import type { Loop } from "./loop.ts";
+import { bindPorts, type HostPorts } from "./port-sockets.ts";
 import { PublishedUdp } from "./published-udp.ts";
 
-export interface Publication {
-  protocol: "tcp" | "udp";
-  /** An address of the host's, or 0.0.0.0 or `::` for all of one family. */
-  hostAddress: IpAddress;
-  hostPort: number;
-  /** Ports from `hostPort` on, passed on to as many from `guestPort` on. */
-  count: number;
+export interface Publication extends HostPorts {
+  /** The host's ports are passed on to as many from `guestPort` on. */
   guestAddress: IpAddress;
   guestPort: number;
 }
@@ -76,9 +61,28 @@ export class PublishedPorts {
 
   constructor(private readonly guest: Guest) {}
 
-  /** Binds and listens before it returns; gives the publication's number. Throws a UserError that names the port. */
-  publish(publication: Publication): number {
-    const { guestAddress, hostPort, guestPort, count } = publication;
+  /**
+   * Gives the publication's number once its sockets are bound and listen. Throws a UserError that names the port.
+   * `fds`: sockets that somebody has bound already (`bindPorts`), one to a port; they are ours from now on.
+   */
+  publish(publication: Publication, fds?: readonly number[]): number {
+    this.check(publication);
+    const waiting = [...(fds ?? bindPorts(publication))];
+    const sockets: Socket[] = [];
+    try {
+      for (let fd = waiting.shift(); fd !== undefined; fd = waiting.shift())
+        sockets.push(this.open(publication, fd, sockets.length));
+    } catch (error) {
+      for (const socket of sockets) socket.close();
+      for (const fd of waiting) closeSocket(fd);
+      throw error;
+    }
+    const id = this.nextId++;
+    this.publications.set(id, { port: { ...publication, id }, sockets });
+    return id;
+  }
+
+  private check({ guestAddress, hostPort, guestPort, count }: Publication): void {
     if (!this.guest.hasFamily(guestAddress.family))
       throw new UserError(
         `can't publish to ${formatIP(guestAddress)}: the network has no IPv${guestAddress.family}`,
@@ -87,16 +91,6 @@ export class PublishedPorts {
       throw new UserError(
         `can't publish ${count} ports from ${hostPort} to ${guestPort}: ports end at 65535`,
       );
-    const sockets: Socket[] = [];
-    try {
-      for (let index = 0; index < count; index++) sockets.push(this.open(publication, index));
-    } catch (error) {
-      for (const socket of sockets) socket.close();
-      throw error;
-    }
-    const id = this.nextId++;
-    this.publications.set(id, { port: { ...publication, id }, sockets });
-    return id;
   }
 
   /** Closes the sockets; connections that came by them go on. False when there is no such publication. */
@@ -116,11 +110,10 @@ export class PublishedPorts {
     for (const id of [...this.publications.keys()]) this.unpublish(id);
   }
 
-  private open(publication: Publication, index: number): Socket {
+  /** Takes `fd`, the socket of the publication's port `index`; closes it when that fails. */
+  private open(publication: Publication, fd: number, index: number): Socket {
     const { protocol, hostAddress, guestAddress } = publication;
-    const hostPort = publication.hostPort === 0 ? 0 : publication.hostPort + index;
     const to = endpoint(guestAddress.bytes, publication.guestPort + index);
-    const fd = bound(protocol, hostAddress, hostPort);
     if (protocol === "tcp") {
       const listener = new TcpListener(this.guest, fd, to, this.gatewayPorts, this.disguised);
       return { fd, close: () => listener.close() };
@@ -154,36 +147,4 @@ export class PublishedPorts {
     this.disguised.delete(fd);
     this.gatewayPorts.release(key);
   }
-}
-
-/** A socket bound to the host's port, and listening if it is TCP. */
-function bound(protocol: "tcp" | "udp", host: IpAddress, port: number): number {
-  const tcp = protocol === "tcp";
-  const fd = openSocket(host.family, tcp ? SOCK.STREAM : SOCK.DGRAM, tcp ? IPPROTO.TCP : IPPROTO.UDP);
-  if (fd < 0) throw refusal(protocol, host, port, sysError("socket", -fd));
-  try {
-    if (tcp) setInt(fd, LEVEL.SOCKET, SO.REUSEADDR, 1);
-    if (host.family === 6) setInt(fd, LEVEL.IPV6, IPV6_OPTION.V6ONLY, 1);
-    const result = bindSocket(fd, new SocketAddress().set(host.family, host.bytes, port));
-    if (result < 0) throw sysError("bind", -result);
-    if (tcp) listen(fd, BACKLOG);
-    return fd;
-  } catch (error) {
-    closeSocket(fd);
-    throw refusal(protocol, host, port, error as SysError);
-  }
-}
-
-/** The kernel cuts it to net.core.somaxconn. */
-const BACKLOG = 4096;
-
-function refusal(protocol: string, host: IpAddress, port: number, cause: SysError): UserError {
-  const shown = host.family === 6 ? `[${formatIP(host)}]:${port}` : `${formatIP(host)}:${port}`;
-  const why = cause.message.replace(/^\w+: /, "");
-  return new UserError(`can't listen on ${protocol} ${shown}: ${why}`, {
-    cause,
-    hint: hasCode(cause, "EACCES")
-      ? "ports below the sysctl net.ipv4.ip_unprivileged_port_start are for root"
-      : undefined,
-  });
 }
