@@ -24,6 +24,8 @@ import { lookupUser } from "./user.ts";
 import { chownTree } from "./volume.ts";
 
 export interface StartOptions {
+  /** The caller will await the end and clean up: the exit command is then for the case that the caller dies. */
+  attended?: boolean;
   /** Called between the container's making and its first instruction: the place to attach without losing output. */
   created?: (container: Container) => Promise<void> | void;
 }
@@ -72,7 +74,7 @@ export async function startLocked(
         : [];
     engine.containers.save(container, "starting");
     try {
-      await putUp(engine, container, sockets);
+      await putUp(engine, container, sockets, options.attended);
       await options.created?.(container);
       recordContainerEvent(engine, container, "init");
       await startInRuntime(state.runtime, config.id);
@@ -95,7 +97,12 @@ export async function startLocked(
 }
 
 /** Namespace, mounts, network, and the container itself, up to the point where its process waits for the word. */
-async function putUp(engine: Engine, container: Container, sockets: readonly number[]): Promise<void> {
+async function putUp(
+  engine: Engine,
+  container: Container,
+  sockets: readonly number[],
+  attended?: boolean,
+): Promise<void> {
   const { config, state } = container;
   const directory = engine.paths.container(config.id);
   const run = engine.paths.containerRun(config.id);
@@ -128,7 +135,7 @@ async function putUp(engine: Engine, container: Container, sockets: readonly num
   writeFileSync(join(directory, "config.json"), JSON.stringify(buildSpec(engine, container, rootfs)));
 
   const [made, joined] = await Promise.allSettled([
-    createByConmon(engine, container, sockets),
+    createByConmon(engine, container, sockets, attended),
     joinNetworks(engine, container),
   ]);
   if (joined.status === "rejected") throw joined.reason;

@@ -67,8 +67,8 @@ export class NetlinkSocket implements Disposable {
       writeFd(write, this.#message(type, flags | NLM_F.REQUEST, body));
       closeFd(write);
       // cat(1) reads the request whole and writes it to the socket, in one piece each.
-      const stdio = [read, this.#fd, "ignore"] as const;
-      Bun.spawn(["cat"], { argv0: ASIDE, stdio: [...stdio] }).unref();
+      const env = { PATH: process.env.PATH ?? "/usr/bin:/bin" };
+      Bun.spawn(["cat"], { argv0: ASIDE, stdio: [read, this.#fd, "ignore"], env }).unref();
     } finally {
       closeFd(read);
     }
