@@ -1,4 +1,5 @@
 /** Deciding what a container is: options, image and defaults come together; whatever is wrong is said before anything is made. */
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorText, UserError } from "../base/errors.ts";
@@ -26,7 +27,7 @@ import { checkAddresses, networkMode } from "./create-network.ts";
 import { apparmorProfile, checkSecurityOption, securityValue } from "./create-security.ts";
 import { parseDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
-import { randomId, randomName } from "./names.ts";
+import { randomName } from "./names.ts";
 import { parseExpose, parsePublished } from "./parse-ports.ts";
 import { findProgram } from "./runtime.ts";
 import { zoneFile } from "./timezone.ts";
@@ -259,7 +260,7 @@ function complete(
 ): ContainerConfig {
   const conf = engine.conf.containers;
   const base: ImageRuntimeConfig = image.config.config ?? {};
-  const id = randomId();
+  const id = randomBytes(32).toString("hex");
   const name = options.name ?? randomName(one => engine.containers.nameTaken(one));
   const entrypoint =
     options.entrypoint === undefined ? (base.Entrypoint ?? []) : commandWords(options.entrypoint);

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { UserError } from "../../base/errors.ts";
 import { recordImageEvent } from "../../container/images.ts";
 import { loadArchive } from "../../image/archive.ts";
@@ -19,7 +20,7 @@ export const load: Command = {
     if (path === undefined && process.stdin.isTTY)
       throw new UserError("cannot read from terminal, use command-line redirection or the --input flag");
     const engine = await invocation.engine();
-    for (const name of await loadArchive(engine.images, path)) {
+    for (const name of await loadArchive(engine.images, path, join(engine.paths.root, "tmp"))) {
       recordImageEvent(engine, "loadfromarchive", engine.images.find(name)?.id ?? "", path ?? "/dev/stdin");
       print(`Loaded image: ${name}`);
     }
