@@ -1,14 +1,24 @@
-/** Every bench of this directory, one after the other. `bun run bench/all.ts`. */
+/** Every bench of this directory, one after the other, and at the end all figures with their goals. `bun run bench/all.ts`. */
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 
-let failed = 0;
+const verdicts: string[] = [];
+const broken: string[] = [];
 for (const file of readdirSync(import.meta.dir).sort()) {
   if (!file.endsWith(".ts") || file === basename(import.meta.path)) continue;
-  console.log(`── ${basename(file, ".ts")}`);
-  const child = Bun.spawnSync([process.execPath, "run", join(import.meta.dir, file)], {
-    stdio: ["ignore", "inherit", "inherit"],
+  const name = basename(file, ".ts");
+  console.log(`── ${name}`);
+  const child = Bun.spawn([process.execPath, "run", join(import.meta.dir, file)], {
+    stdio: ["ignore", "pipe", "inherit"],
   });
-  if (child.exitCode !== 0) failed++;
+  let text = "";
+  for await (const chunk of child.stdout) {
+    process.stdout.write(chunk);
+    text += Buffer.from(chunk).toString();
+  }
+  verdicts.push(...text.split("\n").filter(line => /\bratio .*\bgoal\b/.test(line)));
+  if ((await child.exited) !== 0) broken.push(name);
 }
-process.exit(failed > 0 ? 1 : 0);
+console.log(`── all\n${verdicts.join("\n")}`);
+if (broken.length > 0) console.log(`could not be measured: ${broken.join(", ")}`);
+process.exit(broken.length > 0 ? 1 : 0);

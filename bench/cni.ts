@@ -8,10 +8,9 @@ import { join } from "node:path";
 import { parseConfList } from "../src/cni/conflist.ts";
 import { type Attachment, CniRuntime } from "../src/cni/runtime.ts";
 import { TestNetns } from "../test/support/netns.ts";
+import { median, printVerdict } from "./support/measure.ts";
 
 const GOAL = 0.1;
-
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 function conflist(name: string, directory: string, subnet: string) {
   const ipam = {
@@ -81,10 +80,7 @@ async function measure(container: string, directory: string, rounds: number): Pr
     );
     return median(both);
   });
-  const ratio = ours! / go!;
-  console.log(
-    `cni ADD+DEL             ratio ${ratio.toFixed(3)}, goal at most ${GOAL}: ${ratio <= GOAL ? "met" : "missed"}`,
-  );
+  printVerdict("CNI ADD+DEL", ours! / go!, GOAL);
 }
 
 const [first, ...rest] = process.argv.slice(2);

@@ -8,13 +8,12 @@ import { closeFd } from "../src/sys/fd.ts";
 import { AF, connect, inetAddress, SOCK, socket } from "../src/sys/socket.ts";
 import { parseIP } from "../src/wire/addr.ts";
 import { World } from "../test/cni/world.ts";
+import { median, printVerdict } from "./support/measure.ts";
 
 const MANY = 5000;
 const FIRST_PORT = 20000;
 const ROUNDS = 10;
 const GOAL = 1.1;
-
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** Time from SYN to SYN-ACK of each connection, in microseconds. */
 function connections(count: number, target: Uint8Array): number[] {
@@ -81,10 +80,7 @@ try {
     );
     return median(all);
   });
-  const ratio = many! / one!;
-  console.log(
-    `published ports         ratio ${ratio.toFixed(3)}, goal at most ${GOAL}: ${ratio <= GOAL ? "met" : "missed"}`,
-  );
+  printVerdict(`new connection, ${MANY} published ports`, many! / one!, GOAL);
 } finally {
   server.kill();
   await server.exited;

@@ -59,6 +59,18 @@ export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/**
+ * Words of others as one line of a message: spaces for line ends, escapes for what a terminal would obey, and an end to
+ * what is too long.
+ */
+export function oneLine(text: string, limit = 500): string {
+  const line = text
+    .trim()
+    .replace(/\s*[\r\n]\s*/g, " ")
+    .replace(/[\x00-\x1f\x7f-\x9f]/g, byte => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return line.length > limit ? `${line.slice(0, limit)}…` : line;
+}
+
 /** True for a SysError or a Node-style file error with one of the given names (`"ENOENT"`). */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
   const code = (error as { code?: unknown } | null | undefined)?.code;

@@ -41,14 +41,18 @@ function logArgument({ config }: Container): string[] {
   ];
 }
 
+/** Seconds that conmon leaves to somebody who awaits the end before it calls the exit command. */
+const EXIT_DELAY = "1";
+
 /**
  * Starts conmon, which has the runtime create the container (its process waits for `startInRuntime`). `sockets` are
- * handed to conmon to hold. Gives both pids. Throws what the runtime complained of.
+ * handed to conmon to hold. `attended`: somebody will await the end and clean up then. Gives both pids. Throws what the runtime complained of.
  */
 export async function createByConmon(
   engine: Engine,
   container: Container,
   sockets: readonly number[] = [],
+  attended = false,
 ): Promise<{ pid: number; conmonPid: number }> {
   const { config, state } = container;
   const bundle = engine.paths.container(config.id);
@@ -67,6 +71,9 @@ export async function createByConmon(
     ...["--log-level", "warning", "--runtime-arg", "--log-format=json", "--runtime-arg", "--log"],
     ...["--runtime-arg", ociLog, "--conmon-pidfile", pidFile],
     ...(config.tty ? ["-t"] : config.interactive ? ["-i"] : []),
+    // A log that goes with its container need not reach the disk first.
+    ...(config.remove ? ["--no-sync-log"] : []),
+    ...(attended ? ["--exit-delay", EXIT_DELAY] : []),
     ...["--exit-command", exitCommand[0]!],
     ...exitCommand.slice(1).flatMap(word => ["--exit-command-arg", word]),
   ];

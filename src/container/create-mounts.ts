@@ -1,9 +1,9 @@
 /** Deciding what is mounted into a new container. */
-import { randomBytes } from "node:crypto";
 import { UserError } from "../base/errors.ts";
 import type { ImageRuntimeConfig } from "../image/types.ts";
 import type { CreateOptions, VolumeMount } from "./config.ts";
 import type { Engine } from "./engine.ts";
+import { randomId } from "./names.ts";
 import { parseMounts } from "./parse-volumes.ts";
 
 /** Other containers', what was asked for, and containers.conf's where nothing else is mounted. */
@@ -35,9 +35,8 @@ export function completeMounts(
     throw new UserError(
       `invalid image volume mode ${JSON.stringify(mode)} required value: bind, tmpfs, ignore`,
     );
-  const anonymous = () => randomBytes(32).toString("hex");
   const all = mounts.map(one =>
-    one.kind === "volume" && one.source === "" ? { ...one, source: anonymous() } : one,
+    one.kind === "volume" && one.source === "" ? { ...one, source: randomId() } : one,
   );
   if (mode === "ignore") return all;
   for (const destination of Object.keys(base.Volumes ?? {})) {
@@ -46,7 +45,7 @@ export function completeMounts(
     all.push(
       mode === "tmpfs"
         ? { kind: "tmpfs", source: "", destination: place, options: ["exec"], fromImage: true }
-        : { kind: "volume", source: anonymous(), destination: place, options: ["exec"], fromImage: true },
+        : { kind: "volume", source: randomId(), destination: place, options: ["exec"], fromImage: true },
     );
   }
   return all;

@@ -1,5 +1,4 @@
 /** Deciding what a container is: options, image and defaults come together; whatever is wrong is said before anything is made. */
-import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorText, UserError } from "../base/errors.ts";
@@ -27,7 +26,7 @@ import { checkAddresses, networkMode } from "./create-network.ts";
 import { apparmorProfile, checkSecurityOption, securityValue } from "./create-security.ts";
 import { parseDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
-import { randomName } from "./names.ts";
+import { randomId, randomName } from "./names.ts";
 import { parseExpose, parsePublished } from "./parse-ports.ts";
 import { findProgram } from "./runtime.ts";
 import { zoneFile } from "./timezone.ts";
@@ -260,7 +259,7 @@ function complete(
 ): ContainerConfig {
   const conf = engine.conf.containers;
   const base: ImageRuntimeConfig = image.config.config ?? {};
-  const id = randomBytes(32).toString("hex");
+  const id = randomId();
   const name = options.name ?? randomName(one => engine.containers.nameTaken(one));
   const entrypoint =
     options.entrypoint === undefined ? (base.Entrypoint ?? []) : commandWords(options.entrypoint);

@@ -13,6 +13,7 @@ import type { Container } from "./config.ts";
 import { conmonPath } from "./conmon.ts";
 import { ConmonAnswers } from "./conmon-answers.ts";
 import type { Engine } from "./engine.ts";
+import { randomId } from "./names.ts";
 import { runtimeError } from "./runtime.ts";
 import { specUlimits } from "./ulimits.ts";
 import { lookupUser } from "./user.ts";
@@ -54,7 +55,7 @@ export async function execInContainer(
     });
   if (options.command.length === 0)
     throw new UserError("must provide a non-empty command to start an exec session: invalid argument");
-  const id = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+  const id = randomId();
   const directory = join(engine.paths.execs(container.config.id), id);
   mkdirSync(join(directory, "exit"), { recursive: true, mode: 0o700 });
   try {

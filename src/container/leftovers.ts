@@ -73,9 +73,25 @@ export async function endHelpers(id: string): Promise<void> {
   }
 }
 
-/** Ends the container's conmon; it has told all it knows once its exit file is written. */
+/**
+ * Ends the container's conmon; it has told all it knows once its exit file is written. First goes its child, if that still
+ * waits to become the exit command; as the exit command it is left alone (and may be ourselves).
+ */
 export function endConmon(container: Container): void {
-  if (isConmonOf(container.state.conmonPid, container.config.id)) kill(container.state.conmonPid);
+  const { conmonPid } = container.state;
+  const { id } = container.config;
+  if (!isConmonOf(conmonPid, id)) return;
+  for (const child of childrenOf(conmonPid)) if (isConmonOf(child, id)) kill(child);
+  kill(conmonPid);
+}
+
+/** proc_pid_task_children(5); none where the kernel was built without it. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 /** Where the runtime keeps its record of the container. */

@@ -10,10 +10,13 @@ const SURNAMES =
     " ",
   );
 
-/** A random name that `taken` says no to; a number is added when the plain ones run out. */
+/** An id of 64 hexadecimal digits. (Web crypto: to load node:crypto takes longer than all else before the first query.) */
+export const randomId = () => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+
 /** Uniform enough for names. */
 const randomInt = (limit: number) => crypto.getRandomValues(new Uint32Array(1))[0]! % limit;
 
+/** A random name that `taken` says no to; a number is added when the plain ones run out. */
 export function randomName(taken: (name: string) => boolean): string {
   for (let attempt = 0; ; attempt++) {
     const pair = `${ADJECTIVES[randomInt(ADJECTIVES.length)]}_${SURNAMES[randomInt(SURNAMES.length)]}`;

@@ -24,6 +24,8 @@ import { lookupUser } from "./user.ts";
 import { chownTree } from "./volume.ts";
 
 export interface StartOptions {
+  /** The caller will await the end and clean up: the exit command is then for the case that the caller dies. */
+  attended?: boolean;
   /** Called between the container's making and its first instruction: the place to attach without losing output. */
   created?: (container: Container) => Promise<void> | void;
 }
@@ -72,7 +74,7 @@ export async function startLocked(
         : [];
     engine.containers.save(container, "starting");
     try {
-      await putUp(engine, container, sockets);
+      await putUp(engine, container, sockets, options.attended);
       await options.created?.(container);
       recordContainerEvent(engine, container, "init");
       await startInRuntime(state.runtime, config.id);
@@ -95,14 +97,18 @@ export async function startLocked(
 }
 
 /** Namespace, mounts, network, and the container itself, up to the point where its process waits for the word. */
-async function putUp(engine: Engine, container: Container, sockets: readonly number[]): Promise<void> {
+async function putUp(
+  engine: Engine,
+  container: Container,
+  sockets: readonly number[],
+  attended?: boolean,
+): Promise<void> {
   const { config, state } = container;
   const directory = engine.paths.container(config.id);
   const run = engine.paths.containerRun(config.id);
   mkdirSync(run, { recursive: true, mode: 0o700 });
   if (state.netnsPath !== "") {
     netns.create(state.netnsPath);
-    engine.networks.prepare(state.netnsPath);
   }
   const rootfs = join(directory, "merged");
   mountRootfs({
@@ -129,15 +135,13 @@ async function putUp(engine: Engine, container: Container, sockets: readonly num
   writeFileSync(join(directory, "config.json"), JSON.stringify(buildSpec(engine, container, rootfs)));
 
   const [made, joined] = await Promise.allSettled([
-    createByConmon(engine, container, sockets),
+    createByConmon(engine, container, sockets, attended),
     joinNetworks(engine, container),
   ]);
   if (joined.status === "rejected") throw joined.reason;
   if (made.status === "rejected") throw made.reason;
   state.pid = made.value.pid;
   state.conmonPid = made.value.conmonPid;
-  writeHosts(engine, container);
-  writeResolvConf(engine, container);
 }
 
 /** Volume option `U`: what is mounted becomes the property of the container's user, all of it. */
@@ -149,8 +153,10 @@ function giveVolumes(engine: Engine, config: ContainerConfig, rootfs: string): v
     chownTree(one.kind === "bind" ? one.source : engine.volumes.directory(one.source), uid, gid);
 }
 
+/** Everything about the network that the runtime need not wait for. */
 async function joinNetworks(engine: Engine, container: Container): Promise<void> {
   const { config, state } = container;
+  if (state.netnsPath !== "") engine.networks.prepare(state.netnsPath);
   for (const [index, { network, ifName }] of state.networksBegun.entries()) {
     const attachment = await engine.networks.attach({
       containerId: config.id,
@@ -166,4 +172,6 @@ async function joinNetworks(engine: Engine, container: Container): Promise<void>
     });
     state.attachments.push({ ...attachment, aliases: [...config.aliases] });
   }
+  writeHosts(engine, container);
+  writeResolvConf(engine, container);
 }

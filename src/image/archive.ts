@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../base/errors.ts";
-import { decompress } from "./layers.ts";
+import { decompress } from "./decompress.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import { type ImageStore, sha256 } from "./store.ts";
 import { END, fileHeader, padding, TarError, TarReader } from "./tar.ts";
@@ -58,13 +58,10 @@ function extract(fd: number, directory: string): Map<string, string> {
 }
 
 /** Loads every image of an archive; gives the names (or ids of nameless ones). `path` undefined is standard input. */
-export async function loadArchive(
-  store: ImageStore,
-  path: string | undefined,
-  scratch: string,
-): Promise<string[]> {
-  mkdirSync(scratch, { recursive: true, mode: 0o700 });
-  const directory = mkdtempSync(join(scratch, "load-"));
+export async function loadArchive(store: ImageStore, path: string | undefined): Promise<string[]> {
+  using _session = store.beginImport();
+  mkdirSync(store.scratch, { recursive: true, mode: 0o700 });
+  const directory = mkdtempSync(join(store.scratch, "load-"));
   try {
     const plain = join(directory, "archive.tar");
     await inflate(path, plain);
@@ -79,7 +76,6 @@ export async function loadArchive(
     } finally {
       closeSync(fd);
     }
-    using _session = store.beginImport();
     if (files.has("/manifest.json")) return await loadDocker(store, files);
     if (files.has("/index.json")) return await loadOci(store, files);
     throw new UserError(

@@ -17,11 +17,16 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
-import { selfCommand } from "../base/self.ts";
 import type { Paths } from "../state/paths.ts";
 import { type Lock, lock, tryLock, withLock } from "../sys/flock.ts";
+import { decompress } from "./decompress.ts";
+import { Untar } from "./untar.ts";
+
+/** How names begin of what is being made, and of what is being removed. */
+const STAGING = ".staging-";
+const TRASH = ".trash-";
 
 export interface LayerRecord {
   /** `sha256:…` of the uncompressed tar. */
@@ -60,7 +65,11 @@ export class LayerStore {
   }
 
   blobPath(digest: string): string {
-    return join(this.#paths.root, "blobs", digest.replace("sha256:", ""));
+    return join(this.#blobs, digest.replace("sha256:", ""));
+  }
+
+  get #blobs(): string {
+    return join(this.#paths.root, "blobs");
   }
 
   find(diffId: string): LayerRecord | undefined {
@@ -76,7 +85,7 @@ export class LayerStore {
 
   /** Unpacks a blob (gzip, zstd or plain tar, told by its first bytes). What fails leaves nothing. */
   async ingest(source: AsyncIterable<Uint8Array>, options: IngestOptions = {}): Promise<LayerRecord> {
-    const staging = join(this.#paths.layers, `.staging-${crypto.randomUUID()}`);
+    const staging = join(this.#paths.layers, `${STAGING}${crypto.randomUUID()}`);
     const target = join(staging, "diff");
     const blob = join(staging, "blob");
     mkdirSync(this.#paths.layers, { recursive: true, mode: 0o700 });
@@ -104,13 +113,7 @@ export class LayerStore {
     blob: string,
     options: IngestOptions,
   ): Promise<{ record: LayerRecord; looseEnds: string }> {
-    const child = Bun.spawn([...selfCommand(), "__untar", target], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const looseEnds = new Response(child.stdout).text();
-    const said = new Response(child.stderr).text();
+    const child = new Untar(target);
     const compressed = new Bun.CryptoHasher("sha256");
     const raw = new Bun.CryptoHasher("sha256");
     let [blobSize, size] = [0, 0];
@@ -129,22 +132,14 @@ export class LayerStore {
       for await (const chunk of decompress(tee())) {
         raw.update(chunk);
         size += chunk.length;
-        child.stdin.write(chunk);
-        await child.stdin.flush();
+        await child.write(chunk);
       }
     } catch (error) {
       failure = error;
-      child.kill();
     } finally {
       closeSync(fd);
     }
-    // The child is gone when it refused the layer: its own words matter more than our broken pipe.
-    await Promise.resolve(child.stdin.end()).catch(() => {});
-    const code = await child.exited;
-    const text = (await said).trim();
-    if (text) throw new UserError(`unpacking a layer: ${text}`);
-    if (failure) throw failure;
-    if (code !== 0) throw new UserError(`unpacking a layer: the unpacker ended with code ${code}`);
+    const looseEnds = await child.end(failure);
     const record = {
       diffId: `sha256:${raw.digest("hex")}`,
       size,
@@ -159,7 +154,7 @@ export class LayerStore {
       throw new UserError(
         `a layer does not match the image's configuration: ${options.diffId} was expected, ${record.diffId} came`,
       );
-    return { record, looseEnds: await looseEnds };
+    return { record, looseEnds };
   }
 
   /** Puts a finished layer into its place. Another process may have been faster: then its layer stands, and its blob. */
@@ -167,14 +162,14 @@ export class LayerStore {
     const known = this.find(record.diffId);
     if (known && existsSync(this.blobPath(known.blobDigest))) return known;
     const place = this.directory(record.diffId);
-    if (looseEnds) writeFileSync(this.looseEndsPath(record.diffId), looseEnds);
-    mkdirSync(join(this.#paths.root, "blobs"), { recursive: true, mode: 0o700 });
-    renameSync(blob, this.blobPath(record.blobDigest));
-    try {
+    if (!known) {
+      // What lies there without a record is what a killed removal has left of it.
+      this.discard(place);
+      if (looseEnds) writeFileSync(this.looseEndsPath(record.diffId), looseEnds);
       renameSync(target, place);
-    } catch (error) {
-      if (!hasCode(error, "EEXIST", "ENOTEMPTY")) throw error;
     }
+    mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
+    renameSync(blob, this.blobPath(record.blobDigest));
     this.#db
       .query(
         "INSERT INTO layer (diff_id, size, blob, created) VALUES (?, ?, ?, ?) ON CONFLICT(diff_id) DO UPDATE SET blob = excluded.blob",
@@ -187,62 +182,67 @@ export class LayerStore {
   remove(diffId: string): void {
     const record = this.find(diffId);
     this.#db.query("DELETE FROM layer WHERE diff_id = ?").run(diffId);
-    rmSync(this.directory(diffId), { recursive: true, force: true });
+    this.discard(this.directory(diffId));
     rmSync(this.looseEndsPath(diffId), { force: true });
     if (record) rmSync(this.blobPath(record.blobDigest), { force: true });
   }
 
-  /** Removes what killed pulls left behind. */
-  sweep(): void {
-    if (!existsSync(this.#paths.layers)) return;
-    for (const name of readdirSync(this.#paths.layers)) {
-      if (!name.startsWith(".staging-")) continue;
-      const staging = join(this.#paths.layers, name);
-      const held = tryLock(join(staging, "lock"));
-      if (!held) continue;
+  /** Removes a directory of layers at once for all who look, and its files then. The lock of the images is held. */
+  discard(directory: string): void {
+    const trash = join(this.#paths.layers, `${TRASH}${crypto.randomUUID()}`);
+    try {
+      renameSync(directory, trash);
+    } catch (error) {
+      if (hasCode(error, "ENOENT")) return;
+      throw error;
+    }
+    rmSync(trash, { recursive: true, force: true });
+  }
+
+  /** Makes a directory by `make` and gives it its place by one rename, unless `make` says that it is not needed. */
+  place(directory: string, make: (staging: string) => boolean): void {
+    const staging = join(this.#paths.layers, `${STAGING}${crypto.randomUUID()}`);
+    using _held = lock(join(staging, "lock"));
+    try {
+      if (make(join(staging, "diff"))) renameSync(join(staging, "diff"), directory);
+    } finally {
       rmSync(staging, { recursive: true, force: true });
-      held.release();
+    }
+  }
+
+  /**
+   * Removes what commands that were killed have left behind: layers half made or half removed, and blobs and directories
+   * without a record but for those in `keep`. The lock of the images is held.
+   */
+  sweep(keep: ReadonlySet<string>): void {
+    const rows = this.#db.query("SELECT diff_id, blob FROM layer").all() as {
+      diff_id: string;
+      blob: string;
+    }[];
+    const known = new Set(
+      rows.flatMap(({ diff_id, blob }) => [
+        this.directory(diff_id),
+        this.looseEndsPath(diff_id),
+        this.blobPath(blob.split(" ")[0]!),
+      ]),
+    );
+    for (const path of [...entries(this.#paths.layers), ...entries(this.#blobs)]) {
+      if (known.has(path) || keep.has(path)) continue;
+      if (!basename(path).startsWith(STAGING)) {
+        rmSync(path, { recursive: true, force: true });
+        continue;
+      }
+      using held = tryLock(join(path, "lock"));
+      if (held) rmSync(path, { recursive: true, force: true });
     }
   }
 }
 
-/** The tar inside a blob, by the blob's first bytes. */
-export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const iterator = source[Symbol.asyncIterator]();
-  let head = new Uint8Array(0);
-  while (head.length < 4) {
-    const { value, done } = await iterator.next();
-    if (done) break;
-    head = Buffer.concat([head, value]);
-  }
-  const all = async function* () {
-    if (head.length) yield head;
-    for (let step = await iterator.next(); !step.done; step = await iterator.next()) yield step.value;
-  };
-  const starts = (...bytes: number[]) => bytes.every((byte, index) => head[index] === byte);
-  // Loaded here: it brings all of Node's streams with it.
-  const { createGunzip, createZstdDecompress } = await import("node:zlib");
-  const filter = starts(0x1f, 0x8b)
-    ? createGunzip()
-    : starts(0x28, 0xb5, 0x2f, 0xfd)
-      ? createZstdDecompress()
-      : undefined;
-  if (!filter) return yield* all();
-  const feed = (async () => {
-    try {
-      for await (const chunk of all())
-        if (!filter.write(chunk)) await new Promise(resolve => filter.once("drain", resolve));
-      filter.end();
-    } catch (error) {
-      filter.destroy(error as Error);
-    }
-  })();
+function entries(directory: string): string[] {
   try {
-    yield* filter as AsyncIterable<Uint8Array>;
+    return readdirSync(directory).map(name => join(directory, name));
   } catch (error) {
-    throw hasCode(error, "ENOSPC") || error instanceof UserError
-      ? error
-      : new UserError(`a layer can't be decompressed: ${(error as Error).message}`, { cause: error });
+    if (hasCode(error, "ENOENT")) return [];
+    throw error;
   }
-  await feed;
 }

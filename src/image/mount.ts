@@ -1,5 +1,5 @@
 /** A container's root file system: the image's layers below, its own changes above (overlayfs). */
-import { mkdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import { MNT_DETACH, mount, umount } from "../sys/mount.ts";
@@ -22,7 +22,14 @@ const PAGE = 4096;
  * directory for the length of the call: so some hundred layers fit into the page of options.
  */
 export function mountRootfs(rootfs: Rootfs): void {
-  for (const directory of [rootfs.upper, rootfs.work, rootfs.merged])
+  if (!existsSync(rootfs.upper)) {
+    mkdirSync(rootfs.upper, { recursive: true });
+    // The topmost directory speaks for the root directory's owner and mode.
+    const { uid, gid, mode } = statSync(rootfs.lower[0]!);
+    chownSync(rootfs.upper, uid, gid);
+    chmodSync(rootfs.upper, mode & 0o7777);
+  }
+  for (const directory of [rootfs.work, rootfs.merged])
     mkdirSync(directory, { recursive: true, mode: 0o755 });
   // overlayfs refuses an upper directory that was mounted so before, since after a crash it may be incomplete.
   if (rootfs.volatile) rmSync(join(rootfs.work, "work", "incompat"), { recursive: true, force: true });

@@ -20,7 +20,7 @@ import {
   symlinkSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { hasCode, UserError } from "../base/errors.ts";
+import { hasCode, oneLine, UserError } from "../base/errors.ts";
 import { getXattr, lchown, listXattrs, setMtime, setXattr } from "../sys/file.ts";
 import { isWhiteout, type LooseEnds } from "./unpack.ts";
 
@@ -64,6 +64,15 @@ export function makePatch(
   return patch.isMade;
 }
 
+interface Entry {
+  path: string;
+  stats: Stats;
+  /** It lies in a directory that shows nothing of those below it. */
+  isAlone: boolean;
+}
+/** A name as one directory of a stack has it; "hidden" when it hides what is below. */
+type Found = Entry | "hidden" | undefined;
+
 class Patch {
   isMade = false;
   constructor(
@@ -74,23 +83,23 @@ class Patch {
   ) {}
 
   parent(path: string): void {
-    const lower = this.#below(path);
-    if (lower && !sameAttributes(lower, join(this.layer, path))) this.#directory(path);
+    const [own, lower] = [find(this.layer, path), this.#below(path)];
+    if (isDirectory(own) && isDirectory(lower) && !sameAttributes(lower.path, own.path))
+      this.#directory(path);
   }
 
   link(path: string, linked: string): void {
     const source = this.#below(linked);
-    const stats = source === undefined ? undefined : lstatSync(source);
-    if (source === undefined || !(stats?.isFile() || stats?.isSymbolicLink()))
+    if (!source || !(source.stats.isFile() || source.stats.isSymbolicLink()))
       throw new UserError(
-        `unpacking a layer: ${path} is a hard link to ${linked}, which is no file of this layer or of those below it`,
+        `unpacking a layer: ${oneLine(path)} is a hard link to ${oneLine(linked)}, which is no file of this layer or of those below it`,
       );
-    const copy = join(this.target, linked);
     this.#directory(dirname(linked));
+    const copy = join(this.target, linked);
     if (!exists(copy)) {
-      if (stats.isSymbolicLink()) symlinkSync(readlinkSync(source), copy);
-      else copyFileSync(source, copy);
-      copyAttributes(source, copy);
+      if (source.stats.isSymbolicLink()) symlinkSync(readlinkSync(source.path), copy);
+      else copyFileSync(source.path, copy);
+      copyAttributes(source.path, copy);
     }
     this.#directory(dirname(path));
     linkSync(copy, join(this.target, path));
@@ -98,39 +107,55 @@ class Patch {
 
   /** The directory in the patch, with what it has in the layer, or below where the layer says nothing of it. */
   #directory(path: string): void {
+    if (path !== "/") this.#directory(dirname(path));
     const copy = join(this.target, path);
-    if (exists(copy)) return;
-    if (path === "/") mkdirSync(copy, { mode: 0o755 });
-    else {
-      this.#directory(dirname(path));
-      const own = join(this.layer, path);
-      const isOwn = exists(own)?.isDirectory() && !this.implicit.has(path);
-      const source = isOwn ? own : (this.#below(path) ?? own);
-      mkdirSync(copy);
-      copyAttributes(source, copy);
-    }
+    const made = exists(copy);
+    // A link that was made here must not be walked through: it may lead anywhere.
+    if (made && !made.isDirectory())
+      throw new UserError(`unpacking a layer: ${oneLine(path)} is a directory and a hard link`);
+    if (made) return;
+    const own = find(this.layer, path);
+    const isOwn = isDirectory(own) && !this.implicit.has(path);
+    const lower = isOwn ? undefined : this.#below(path);
+    mkdirSync(copy, { mode: 0o755 });
+    if (isOwn) copyAttributes(own.path, copy);
+    else if (isDirectory(lower)) copyAttributes(lower.path, copy);
     this.isMade = true;
   }
 
   /** Where the layers below show `path`; undefined when they don't, or this layer hides it. */
-  #below(path: string): string | undefined {
-    for (const [index, directory] of [this.layer, ...this.below].entries()) {
-      let at = directory;
-      let isOpaque = false;
-      const parts = path.split("/").slice(1);
-      for (const [depth, part] of parts.entries()) {
-        at = join(at, part);
-        const stats = exists(at);
-        if (!stats) break;
-        if (isWhiteout(stats)) return undefined;
-        if (index > 0 && depth === parts.length - 1) return at;
-        if (!stats.isDirectory()) return undefined;
-        isOpaque ||= getXattr(at, "trusted.overlay.opaque") !== undefined;
-      }
-      if (isOpaque) return undefined;
+  #below(path: string): Entry | undefined {
+    const own = find(this.layer, path);
+    if (own === "hidden" || own?.isAlone) return undefined;
+    for (const directory of this.below) {
+      const found = find(directory, path);
+      if (found) return found === "hidden" ? undefined : found;
     }
     return undefined;
   }
+}
+
+const isDirectory = (found: Found): found is Entry => typeof found === "object" && found.stats.isDirectory();
+
+/** Does the directory show nothing of those below it? */
+export const isOpaque = (path: string) => getXattr(path, "trusted.overlay.opaque") !== undefined;
+
+/** Looks a name up part by part: nothing in a layer leads out of it. */
+function find(directory: string, path: string): Found {
+  const parts = path.split("/").filter(Boolean);
+  let at = directory;
+  let isAlone = isOpaque(directory);
+  for (const [depth, part] of parts.entries()) {
+    at = join(at, part);
+    const stats = exists(at);
+    if (!stats) return isAlone ? "hidden" : undefined;
+    if (isWhiteout(stats)) return "hidden";
+    if (depth === parts.length - 1) return { path: at, stats, isAlone };
+    // A file, or a link, where those below may have a directory.
+    if (!stats.isDirectory()) return "hidden";
+    isAlone ||= isOpaque(at);
+  }
+  return { path: directory, stats: lstatSync(directory), isAlone: false };
 }
 
 function exists(path: string): Stats | undefined {

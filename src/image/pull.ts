@@ -83,7 +83,7 @@ const isFor = (config: ImageConfig, platform: Platform) =>
 
 async function fromArchive(store: ImageStore, path: string): Promise<ImageRecord> {
   const { loadArchive } = await import("./archive.ts");
-  const [name] = await loadArchive(store, path, store.scratch);
+  const [name] = await loadArchive(store, path);
   if (name === undefined) throw new UserError(`${path} has no image`);
   return store.get(name);
 }

@@ -1,12 +1,13 @@
 /** Images in the store: records, names, and the layers that they hold in common. */
 import type { Database } from "bun:sqlite";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { recordEvent } from "../state/events.ts";
 import type { Paths } from "../state/paths.ts";
 import { type Lock, lock, tryLock, withLock } from "../sys/flock.ts";
 import { LayerStore } from "./layers.ts";
+import { PatchStore } from "./patches.ts";
 import { formatReference, parseReference, repositoryName, splitReference } from "./reference.ts";
 import type { ImageConfig, ImageRecord } from "./types.ts";
 
@@ -29,11 +30,13 @@ export class ImageStore {
   readonly #db: Database;
   readonly #paths: Paths;
   readonly layers: LayerStore;
+  readonly #patches: PatchStore;
 
   constructor(db: Database, paths: Paths) {
     this.#db = db;
     this.#paths = paths;
     this.layers = new LayerStore(db, paths);
+    this.#patches = new PatchStore(paths, this.layers);
   }
 
   /** Where archives are taken apart. */
@@ -129,9 +132,9 @@ export class ImageStore {
     return image;
   }
 
-  /** Layer directories, topmost first. */
+  /** Directories to stack, topmost first: layers, and what settles their loose ends. */
   layerDirectories(image: ImageRecord): string[] {
-    return image.config.rootfs.diff_ids.map(diffId => this.layers.directory(diffId)).reverse();
+    return this.#patches.stack(image.config.rootfs.diff_ids);
   }
 
   config(id: string): Uint8Array {
@@ -152,6 +155,7 @@ export class ImageStore {
         if (!layer) throw new UserError(`layer ${diffId} of image ${id.slice(0, 12)} is not in the store`);
         return layer;
       });
+      this.#patches.make(config.rootfs.diff_ids);
       const known = this.byId(id);
       const record: Omit<ImageRecord, "names"> = {
         id,
@@ -191,17 +195,36 @@ export class ImageStore {
    * removed first.
    */
   beginImport(): Lock {
-    const path = this.#paths.lock("imports");
-    const alone = tryLock(path);
-    if (alone) {
-      this.layers.sweep();
-      this.dropUnused();
-      alone.release();
-    }
-    return lock(path, { shared: true });
+    this.sweep();
+    return lock(this.#paths.lock("imports"), { shared: true });
   }
 
-  /** Removes layers, of those given or of all, that no image has. */
+  /** Removes what killed commands have left behind, unless an import is going on. */
+  sweep(): void {
+    using alone = tryLock(this.#paths.lock("imports"));
+    if (!alone) return;
+    withLock(this.#paths.lock("images"), () => {
+      this.#dropUnused();
+      const images = this.#allLayers();
+      this.layers.sweep(new Set([...images.values()].flatMap(diffIds => this.#patches.directories(diffIds))));
+      if (existsSync(this.#paths.images))
+        for (const id of readdirSync(this.#paths.images))
+          if (!images.has(id)) rmSync(join(this.#paths.images, id), { recursive: true, force: true });
+      rmSync(this.scratch, { recursive: true, force: true });
+    });
+  }
+
+  /** The diff ids of each image, bottom first. */
+  #allLayers(): Map<string, string[]> {
+    const layers = new Map<string, string[]>();
+    for (const { id } of this.#db.query("SELECT id FROM image").all() as { id: string }[]) layers.set(id, []);
+    const rows = this.#db.query("SELECT image_id, diff_id FROM image_layer ORDER BY position").all();
+    for (const { image_id, diff_id } of rows as { image_id: string; diff_id: string }[])
+      layers.get(image_id)!.push(diff_id);
+    return layers;
+  }
+
+  /** Removes layers, of those given or of all, that no image has; and patches. */
   dropUnused(diffIds?: readonly string[]): void {
     withLock(this.#paths.lock("images"), () => this.#dropUnused(diffIds));
   }
@@ -211,6 +234,7 @@ export class ImageStore {
       .query("SELECT diff_id FROM layer WHERE diff_id NOT IN (SELECT diff_id FROM image_layer)")
       .all() as { diff_id: string }[];
     for (const { diff_id } of unused) if (!diffIds || diffIds.includes(diff_id)) this.layers.remove(diff_id);
+    this.#patches.drop(() => this.#allLayers().values());
   }
 
   tag(image: ImageRecord, name: string): void {

@@ -83,7 +83,7 @@ function checkDevice(path: string, { major, minor }: TarEntry): void {
 class Unpacker {
   /** Directories whose times can be set only when nothing more is put into them. */
   readonly #directories = new Map<string, TarEntry>();
-  readonly #parents = new Set<string>();
+  readonly #parents = new Set<string>(["/"]);
   readonly #links = new Map<string, string>();
 
   unpack(reader: TarReader): LooseEnds {
@@ -95,7 +95,8 @@ class Unpacker {
     }
     return {
       parents: [...this.#parents].filter(path => stat(path)?.isDirectory()),
-      links: [...this.#links].filter(([path]) => !stat(path)),
+      // A directory on the way may have become a link since.
+      links: [...this.#links].filter(([path]) => !stat(path) && this.#resolve(path) === path),
     };
   }
 
@@ -107,7 +108,7 @@ class Unpacker {
     const [parent, name] = [path.slice(0, slash) || "/", path.slice(slash + 1)];
     if (name === "") {
       if (entry.type !== "directory") throw new TarError(`a ${entry.type} in place of the root directory`);
-      this.#directories.set("/", entry);
+      this.#directory("/", entry, stat("/"));
       return;
     }
     if (name.startsWith(WHITEOUT)) {
@@ -115,7 +116,7 @@ class Unpacker {
       return;
     }
     this.#ensureParent(parent);
-    this.#links.delete(path);
+    if (this.#links.size > 0) this.#links.delete(this.#resolve(path));
     const existing = stat(path);
     if (entry.type === "directory") this.#directory(path, entry, existing);
     else {
@@ -136,11 +137,11 @@ class Unpacker {
       throw new TarError(`${parent}/${name} is no whiteout that makes sense`);
     const path = `${parent === "/" ? "" : parent}/${hidden}`;
     const existing = stat(path);
-    if (!existing) mknod(path, S_IFCHR, 0, 0);
-    else if (existing.isDirectory()) setXattr(path, "trusted.overlay.opaque", YES);
+    if (existing?.isDirectory()) this.#makeOpaque(path);
+    else if (!existing && !this.#links.has(this.#resolve(path))) mknod(path, S_IFCHR, 0, 0);
   }
 
-  /** Directories that the layer names only in passing. */
+  /** Makes the directories that the layer names only in passing. */
   #ensureParent(path: string, symlinks = 0): void {
     if (path === "/") return;
     const existing = stat(path);
@@ -157,15 +158,39 @@ class Unpacker {
     if (existing && !isWhiteout(existing)) throw new TarError(`${path}: not a directory`);
     if (existing) rmSync(path, { force: true });
     mkdirSync(path, { mode: 0o755 });
-    this.#parents.add(path);
-    if (existing && isWhiteout(existing)) setXattr(path, "trusted.overlay.opaque", YES);
+    if (existing) this.#makeOpaque(path);
+    else this.#parents.add(path);
+  }
+
+  /** A directory that was removed and made anew has nothing of the one below. */
+  #makeOpaque(path: string): void {
+    setXattr(path, "trusted.overlay.opaque", YES);
+    this.#parents.delete(path);
+  }
+
+  /** `path` with the links of this layer on its way followed; its last part is left as it is. */
+  #resolve(path: string): string {
+    let at = "/";
+    const rest = path.split("/").filter(Boolean);
+    for (let symlinks = 0; rest.length > 0; ) {
+      const part = rest.shift()!;
+      const next = cleanPath(`${at}/${part}`);
+      if (rest.length === 0 || !stat(next)?.isSymbolicLink()) at = next;
+      else {
+        if (++symlinks > MAX_SYMLINKS) throw new TarError(`${path}: too many levels of symbolic links`);
+        const target = readlinkSync(next);
+        if (target.startsWith("/")) at = "/";
+        rest.unshift(...target.split("/").filter(Boolean));
+      }
+    }
+    return at;
   }
 
   #directory(path: string, entry: TarEntry, existing: Stats | undefined): void {
     if (!existing?.isDirectory()) {
       if (existing) rmSync(path, { force: true });
       mkdirSync(path, { mode: 0o700 });
-      if (existing && isWhiteout(existing)) setXattr(path, "trusted.overlay.opaque", YES);
+      if (existing && isWhiteout(existing)) this.#makeOpaque(path);
     }
     this.#parents.delete(path);
     lchown(path, entry.uid, entry.gid);
@@ -209,8 +234,9 @@ class Unpacker {
   #link(path: string, target: string): void {
     const existing = stat(target);
     if (!existing || isWhiteout(existing)) {
-      if (target === path) throw new TarError(`${path} is a hard link to itself`);
-      this.#links.set(path, this.#links.get(target) ?? target);
+      const [from, to] = [this.#resolve(path), this.#resolve(target)];
+      if (from === to) throw new TarError(`${path} is a hard link to itself`);
+      this.#links.set(from, this.#links.get(to) ?? to);
     } else if (existing.isDirectory()) throw new TarError(`${path} is a hard link to a directory`);
     else linkSync(target, path);
   }

@@ -284,6 +284,11 @@ export function deleteLink(nl: NetlinkSocket, index: number): void {
   nl.request(`delete link ${index}`, RTM.DELLINK, 0, header(index));
 }
 
+/** Asks for the same without waiting for it (`drop-link.ts`). */
+export function deleteLinkAside(nl: NetlinkSocket, index: number): void {
+  nl.requestAside(RTM.DELLINK, 0, header(index));
+}
+
 /** Options of a port of a bridge (IFLA_BRPORT_*). */
 export function setBridgePort(
   nl: NetlinkSocket,

@@ -1,7 +1,7 @@
 /** A netlink socket: requests with acknowledgement, and dumps. */
 import { BugError, SysError } from "../base/errors.ts";
 import { errnoName, sysError } from "../sys/errno.ts";
-import { closeFd } from "../sys/fd.ts";
+import { closeFd, pipe, writeFd } from "../sys/fd.ts";
 import { bytes } from "../sys/mem.ts";
 import { AF, MSG, recv, SOCK, SOL_SOCKET, send, setOption, socket } from "../sys/socket.ts";
 import {
@@ -25,6 +25,9 @@ const MAX_DUMP_ATTEMPTS = 10;
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
+
+/** What ps(1) shows of a process that sends a request aside. */
+export const ASIDE = "portolan-netlink";
 
 export class NetlinkSocket implements Disposable {
   #fd: number;
@@ -51,6 +54,23 @@ export class NetlinkSocket implements Disposable {
         }
         answers.push(message);
       }
+    }
+  }
+
+  /**
+   * Has a process of its own send a request that the kernel is long about. Nobody waits for the answer: whoever asked
+   * looks whether it was done. Throws where no such process can be started.
+   */
+  requestAside(type: number, flags: number, body: Uint8Array): void {
+    const [read, write] = pipe();
+    try {
+      writeFd(write, this.#message(type, flags | NLM_F.REQUEST, body));
+      closeFd(write);
+      // cat(1) reads the request whole and writes it to the socket, in one piece each.
+      const env = { PATH: process.env.PATH ?? "/usr/bin:/bin" };
+      Bun.spawn(["cat"], { argv0: ASIDE, stdio: [read, this.#fd, "ignore"], env }).unref();
+    } finally {
+      closeFd(read);
     }
   }
 
@@ -83,10 +103,15 @@ export class NetlinkSocket implements Disposable {
   }
 
   #send(type: number, flags: number, body: Uint8Array): number {
+    send(this.#fd, this.#message(type, flags, body));
+    return this.#seq;
+  }
+
+  /** A message with the next sequence number. */
+  #message(type: number, flags: number, body: Uint8Array): Uint8Array {
     if (this.#fd < 0) throw new BugError("a netlink socket was used after it was closed");
     this.#seq = (this.#seq + 1) >>> 0;
-    send(this.#fd, emitMessage({ type, flags, seq: this.#seq, pid: 0, body }));
-    return this.#seq;
+    return emitMessage({ type, flags, seq: this.#seq, pid: 0, body });
   }
 
   /** One datagram's messages that answer `seq`; late answers to an earlier request are dropped. */

@@ -38,8 +38,6 @@ const DECLARATIONS = {
   inotify_add_watch: { args: [I, P, U], returns: I },
   inotify_rm_watch: { args: [I, I], returns: I },
   eventfd: { args: [U, I], returns: I },
-  signalfd: { args: [I, P, I], returns: I },
-  sigprocmask: { args: [I, P, P], returns: I },
   getrlimit: { args: [I, P], returns: I },
   setrlimit: { args: [I, P], returns: I },
   if_nametoindex: { args: [P], returns: U },

@@ -24,7 +24,7 @@ export class ContainerWorld implements AsyncDisposable {
     const world = new ContainerWorld();
     const archive = join(world.directory, "busybox.tar");
     buildArchive(world.directory, archive);
-    await loadArchive(world.engine.images, archive, join(world.directory, "scratch"));
+    await loadArchive(world.engine.images, archive);
     return world;
   }
 

@@ -1,6 +1,7 @@
 /** What we read and write by netlink is what ip(8) writes and reads. */
 import { expect, test } from "bun:test";
 import { addAddress, addresses, deleteAddress } from "../../src/netlink/address.ts";
+import { dropLink } from "../../src/netlink/drop-link.ts";
 import {
   addLink,
   addTap,
@@ -33,6 +34,32 @@ type IpAddr = {
   addr_info: { local: string; prefixlen: number; scope: string; broadcast?: string }[];
 };
 type IpRoute = { dst: string; gateway?: string; dev: string; metric?: number; prefsrc?: string };
+
+test("a dropped link is gone with its other end, address and routes when that returns, helper or none", () => {
+  using ns = new TestNetns();
+  using other = new TestNetns("other");
+  const { PATH } = process.env;
+  for (const path of [PATH, "/nowhere"]) {
+    ns.sh("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", other.path);
+    ns.sh("ip", "address", "add", "10.1.2.3/24", "dev", "v0");
+    ns.sh("ip", "link", "set", "v0", "up");
+    other.sh("ip", "link", "set", "v1", "up");
+    try {
+      process.env.PATH = path;
+      ns.run(() => {
+        using nl = new NetlinkSocket();
+        const { index } = linkByName(nl, "v0")!;
+        dropLink(nl, index);
+        dropLink(nl, index);
+      });
+    } finally {
+      process.env.PATH = PATH;
+    }
+    expect(ns.sh("ip", "-o", "link")).not.toContain("v0");
+    expect(other.sh("ip", "-o", "link")).not.toContain("v1");
+    expect(ns.sh("ip", "route", "show", "table", "all")).not.toContain("10.1.2");
+  }
+});
 
 test("links that ip makes are read as ip shows them", () => {
   using ns = new TestNetns();

@@ -3,7 +3,9 @@ import type { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mountRootfs, unmountRootfs } from "../../src/image/mount.ts";
 import { ImageStore, sha256 } from "../../src/image/store.ts";
+import type { ImageRecord } from "../../src/image/types.ts";
 import { openDatabase } from "../../src/state/database.ts";
 import { Paths } from "../../src/state/paths.ts";
 import { stream } from "./tar.ts";
@@ -20,6 +22,27 @@ export class TestStore implements Disposable {
     return this.images.layers.directory(diffId);
   }
 
+  /** Records an image of these layers, plain tars, bottom first. */
+  async image(...layers: Uint8Array[]): Promise<ImageRecord> {
+    for (const layer of layers) await this.images.layers.ingest(stream(layer));
+    const add = (config: Uint8Array, name: string) =>
+      this.images.add({ config, manifest: config, manifestType: "test", names: [name], repoDigests: [] });
+    return add(configOf(layers), `localhost/image-${this.images.list().length}:latest`);
+  }
+
+  /** Mounts an image's root file system; gives where, until `use` is done. */
+  mounted<T>(image: ImageRecord, use: (root: string) => T): T {
+    const at = mkdtempSync(join(this.directory, "container-"));
+    const merged = join(at, "merged");
+    const lower = this.images.layerDirectories(image);
+    mountRootfs({ lower, upper: join(at, "upper"), work: join(at, "work"), merged });
+    try {
+      return use(merged);
+    } finally {
+      unmountRootfs(merged);
+    }
+  }
+
   /** What the store has on disk and in its tables besides images: empty after a refusal. */
   leftovers(): string[] {
     const list = (path: string) => (existsSync(path) ? readdirSync(path).map(name => join(path, name)) : []);
@@ -28,13 +51,9 @@ export class TestStore implements Disposable {
       ...list(this.paths.layers),
       ...list(join(this.paths.root, "blobs")),
       ...list(this.paths.images),
-      ...list(this.scratch),
+      ...list(this.images.scratch),
       ...rows.map(row => row.diff_id),
     ];
-  }
-
-  get scratch(): string {
-    return join(this.directory, "scratch");
   }
 
   /** A directory of this test, made. */

@@ -1,4 +1,5 @@
 /** What is on a `TestHost`, and what one moment has that another had not. */
+import { ASIDE } from "../../src/netlink/socket.ts";
 import type { TestHost } from "./host.ts";
 
 /** Lines per kind of thing; each line names one thing and nothing that changes by itself. */
@@ -87,12 +88,14 @@ export async function snapshot(host: TestHost): Promise<Snapshot> {
   return found;
 }
 
-/** Command lines of the host's processes but for the first and those that look. */
+/** Command lines of the host's processes but for the first, those that look, and what only waits for the kernel (`dropLink`). */
 async function processes(host: TestHost): Promise<string[]> {
   const all = await lines(host, "ps -e -o pid=,args= | grep -v ' ps -e ' || true");
   return all
     .map(line => line.trim().replace(/^(\d+) +/, "$1 "))
-    .filter(line => !/^1 /.test(line) && !/ (sh -c )?(ps -e|grep -v) /.test(line))
+    .filter(
+      line => !/^1 /.test(line) && !line.endsWith(` ${ASIDE}`) && !/ (sh -c )?(ps -e|grep -v) /.test(line),
+    )
     .map(line => line.replace(/^\d+ /, ""));
 }
 

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { UserError } from "../../base/errors.ts";
 import { recordImageEvent } from "../../container/images.ts";
 import { loadArchive } from "../../image/archive.ts";
@@ -20,7 +19,7 @@ export const load: Command = {
     if (path === undefined && process.stdin.isTTY)
       throw new UserError("cannot read from terminal, use command-line redirection or the --input flag");
     const engine = await invocation.engine();
-    for (const name of await loadArchive(engine.images, path, join(engine.paths.root, "tmp"))) {
+    for (const name of await loadArchive(engine.images, path)) {
       recordImageEvent(engine, "loadfromarchive", engine.images.find(name)?.id ?? "", path ?? "/dev/stdin");
       print(`Loaded image: ${name}`);
     }

@@ -48,6 +48,7 @@ export const run: Command = {
       commandLine: invocation.commandLine,
       start: one =>
         startLocked(engine, one, {
+          attended: !detach && one.config.remove,
           created: async made => {
             if (detach) return;
             const { attachContainer } = await import("../../container/attach.ts");

@@ -171,7 +171,7 @@ export const systemPrune: Command = {
       pruneImages(engine, { all }).map(one => one.id),
     );
     if (flags.bool("volumes")) section("Deleted Volumes", pruneVolumes(engine, []));
-    engine.images.layers.sweep();
+    engine.images.sweep();
     print(
       `Total reclaimed space: ${humanSize(Math.max(0, before - usage(engine).reduce((sum, one) => sum + one.RawSize, 0)))}`,
     );

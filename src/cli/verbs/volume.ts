@@ -1,5 +1,6 @@
 import { UserError } from "../../base/errors.ts";
 import type { Engine } from "../../container/engine.ts";
+import { randomId } from "../../container/names.ts";
 import { removeContainer } from "../../container/remove.ts";
 import { containersOfVolume } from "../../container/usage.ts";
 import type { Volume } from "../../container/volume.ts";
@@ -59,7 +60,7 @@ export const volumeCreate: Command = {
     if (unknown !== undefined)
       throw new UserError(`invalid mount option ${unknown} for driver 'local': not supported`);
     const engine = await invocation.engine();
-    const name = args[0] ?? Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+    const name = args[0] ?? randomId();
     if (!(flags.bool("ignore") && engine.volumes.find(name))) {
       engine.volumes.create(name, { labels: pairs(flags.list("label")), options });
       recordEvent(engine.db, { type: "volume", status: "create", id: name, name });

@@ -9,15 +9,8 @@ import { hasCode } from "../../base/errors.ts";
 import { owner } from "../../firewall/element.ts";
 import { masqueraded } from "../../firewall/masquerade.ts";
 import { addAddress, addresses, deleteAddress, IFA_F } from "../../netlink/address.ts";
-import {
-  addLink,
-  deleteLink,
-  type Link,
-  linkByIndex,
-  linkByName,
-  setBridgePort,
-  setLink,
-} from "../../netlink/link.ts";
+import { dropLink } from "../../netlink/drop-link.ts";
+import { addLink, type Link, linkByIndex, linkByName, setBridgePort, setLink } from "../../netlink/link.ts";
 import { addRoute } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { closeFd } from "../../sys/fd.ts";
@@ -189,7 +182,7 @@ function deleteHostEnd(result: Result | undefined): void {
   using nl = new NetlinkSocket();
   for (const { name, mac, sandbox } of result?.interfaces ?? []) {
     const link = sandbox ? undefined : linkByName(nl, name);
-    if (link?.kind === "veth" && link.mac === mac) deleteLink(nl, link.index);
+    if (link?.kind === "veth" && link.mac === mac) dropLink(nl, link.index);
   }
 }
 
@@ -248,13 +241,11 @@ export const bridge: Plugin = {
 
   async del(context) {
     // The address goes last: while the link lives, nobody else may be given it.
-    if (context.netns && netns.isNetns(context.netns))
-      netns.run(context.netns, () => {
-        using nl = new NetlinkSocket();
-        const link = linkByName(nl, context.ifName);
-        if (link) deleteLink(nl, link.index);
-      });
-    else deleteHostEnd(context.prevResult);
+    if (context.netns && netns.isNetns(context.netns)) {
+      using nl = netns.run(context.netns, () => new NetlinkSocket());
+      const link = linkByName(nl, context.ifName);
+      if (link) dropLink(nl, link.index);
+    } else deleteHostEnd(context.prevResult);
     context.firewall.remove(owner(context.containerId, context.ifName));
     if (context.conf.ipam?.type) await context.ipam.del();
   },

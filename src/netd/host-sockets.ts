@@ -1,0 +1,224 @@
+/**
+ * The world beyond one tap: the stack's requests as sockets of the host. A handle is the socket's descriptor.
+ *
+ * Every socket is registered once, edge-triggered, for both directions, and costs no epoll_ctl(2) afterwards; the stack
+ * reads and writes until -EAGAIN, so no edge is missed.
+ */
+import { log } from "../base/log.ts";
+import type { Destination, Handle, OutFrame, Outside } from "../stack/outside.ts";
+import { takeQueuedError, wantErrors } from "../sys/datagram.ts";
+import { ERRNO, errnoName } from "../sys/errno.ts";
+import {
+  closeSocket,
+  connectSocket,
+  getInt,
+  IP_OPTION,
+  IPPROTO,
+  IPV6_OPTION,
+  LEVEL,
+  openSocket,
+  receivePart,
+  resetOnClose,
+  SO,
+  SocketAddress,
+  sendPart,
+  setInt,
+  shutdownSending,
+  TCP_OPTION,
+} from "../sys/inet.ts";
+import { SOCK } from "../sys/socket.ts";
+import type { DnsForwarder } from "./dns.ts";
+import { connectToResolver } from "./dns-connect.ts";
+import type { Frames } from "./frames.ts";
+import type { Loop, Ready } from "./loop.ts";
+import { isForbidden, type Outbound } from "./outbound.ts";
+import type { PublishedPorts } from "./published.ts";
+import { ALL_EDGES } from "./readiness.ts";
+import type { ResolvConf } from "./resolv-conf.ts";
+import { UdpPorts } from "./udp-ports.ts";
+
+const LOOPBACK4 = Uint8Array.of(127, 0, 0, 1);
+const LOOPBACK6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+const STREAM = 0;
+const DATAGRAM = 1;
+
+/** What one tap's sockets share. */
+export interface HostSocketsContext {
+  loop: Loop;
+  frames: Frames;
+  outbound: Outbound;
+  resolvConf: ResolvConf;
+  /** Hears of the stack's sockets. */
+  sink: Ready;
+}
+
+export class HostSockets implements Outside {
+  /** Set by the tap that makes all three. */
+  dns!: DnsForwarder;
+  published!: PublishedPorts;
+  private readonly udpPorts: UdpPorts;
+  /** By descriptor: STREAM or DATAGRAM. */
+  private readonly kinds = new Map<number, number>();
+  private readonly address = new SocketAddress();
+  private pingRefused = false;
+  private exhaustedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly context: HostSocketsContext) {
+    this.udpPorts = new UdpPorts(context.outbound);
+  }
+
+  emit(frame: OutFrame): void {
+    this.context.frames.write(frame);
+  }
+
+  connectTcp(to: Destination): Handle {
+    if (to.kind === "dns") return this.connectToDns(to.port);
+    const address = this.addressOf(to);
+    if (typeof address === "number") return address;
+    const fd = this.open(to.family, SOCK.STREAM, IPPROTO.TCP);
+    if (fd < 0) return fd;
+    setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
+    let result = this.context.outbound.bind(fd, to.family, address);
+    if (result === 0) result = connectSocket(fd, this.address.set(to.family, address, to.port));
+    if (result === -ERRNO.EINPROGRESS) result = 0;
+    return this.register(fd, result, STREAM);
+  }
+
+  private connectToDns(port: number): Handle {
+    const { loop, outbound, resolvConf, sink } = this.context;
+    const fd = connectToResolver({ loop, outbound, resolvers: resolvConf.nameservers, port, sink });
+    if (fd >= 0) this.kinds.set(fd, STREAM);
+    return fd;
+  }
+
+  openUdp(to: Destination, guestKey: string): Handle {
+    const address = this.addressOf(to);
+    if (typeof address === "number") return address;
+    const fd = this.open(to.family, SOCK.DGRAM, IPPROTO.UDP);
+    if (fd < 0) return fd;
+    wantErrors(fd, to.family);
+    let result = this.udpPorts.bind(fd, to.family, address, guestKey);
+    if (result === 0) result = connectSocket(fd, this.address.set(to.family, address, to.port));
+    if (result === 0) this.udpPorts.purge(fd);
+    return this.register(fd, result, DATAGRAM);
+  }
+
+  openPing(to: Destination): Handle {
+    const address = this.addressOf(to);
+    if (typeof address === "number") return address;
+    const fd = this.open(to.family, SOCK.DGRAM, to.family === 6 ? IPPROTO.ICMPV6 : IPPROTO.ICMP);
+    if (fd === -ERRNO.EACCES && !this.pingRefused) {
+      this.pingRefused = true;
+      log.warn("no ping: this user's group is not in the sysctl net.ipv4.ping_group_range");
+    }
+    if (fd < 0) return fd;
+    wantErrors(fd, to.family);
+    let result = this.context.outbound.bind(fd, to.family, address);
+    if (result === 0) result = connectSocket(fd, this.address.set(to.family, address, 0));
+    return this.register(fd, result, DATAGRAM);
+  }
+
+  /** The address to connect to, or a negative errno for one that no guest may reach. */
+  private addressOf(to: Destination): Uint8Array | number {
+    if (to.kind === "loopback") return to.family === 6 ? LOOPBACK6 : LOOPBACK4;
+    return isForbidden(to.address) ? -ERRNO.ENETUNREACH : to.address;
+  }
+
+  /** socket(2); says so once in a while when descriptors have run out. */
+  private open(family: 4 | 6, type: number, protocol: number): number {
+    const fd = openSocket(family, type, protocol);
+    if (fd === -ERRNO.EMFILE || fd === -ERRNO.ENFILE) {
+      const now = performance.now();
+      if (now - this.exhaustedAt > 10_000) {
+        this.exhaustedAt = now;
+        log.warn(`new connections are refused: ${errnoName(-fd)} (raise the limit of open files, ulimit -n)`);
+      }
+    }
+    return fd;
+  }
+
+  /** Registers a socket whose connect(2) gave `result`, or closes it. */
+  private register(fd: number, result: number, kind: number): Handle {
+    const { loop, sink } = this.context;
+    const outcome = result < 0 ? result : loop.add(fd, ALL_EDGES, sink);
+    if (outcome < 0) {
+      this.udpPorts.release(fd);
+      closeSocket(fd);
+      return outcome;
+    }
+    this.kinds.set(fd, kind);
+    return fd;
+  }
+
+  /** Takes in a connection that a published port has accepted. */
+  adopt(fd: number): number {
+    setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
+    return this.register(fd, 0, STREAM);
+  }
+
+  send(handle: Handle, buffer: Uint8Array<ArrayBuffer>, start: number, length: number): number {
+    const sent = sendPart(handle, buffer, start, length);
+    // An earlier datagram's error is told by whatever call comes next: it is on the queue too, and this one was not sent.
+    return sent < 0 && this.isEarlierError(handle, sent) ? sendPart(handle, buffer, start, length) : sent;
+  }
+
+  receive(handle: Handle, buffer: Uint8Array<ArrayBuffer>, start: number, length: number): number {
+    const count = receivePart(handle, buffer, start, length);
+    return count < 0 && this.isEarlierError(handle, count)
+      ? receivePart(handle, buffer, start, length)
+      : count;
+  }
+
+  private isEarlierError(handle: Handle, result: number): boolean {
+    if (result === -ERRNO.EAGAIN || result === -ERRNO.EMSGSIZE || result === -ERRNO.ENOBUFS) return false;
+    return this.kinds.get(handle) === DATAGRAM;
+  }
+
+  sendTo(
+    handle: Handle,
+    to: Destination,
+    buffer: Uint8Array<ArrayBuffer>,
+    start: number,
+    length: number,
+  ): number {
+    return this.published.sendTo(handle, to, buffer, start, length);
+  }
+
+  takeError(handle: Handle): number {
+    let errno = getInt(handle, LEVEL.SOCKET, SO.ERROR);
+    if (this.kinds.get(handle) === STREAM) return Math.max(errno, 0);
+    for (let next = takeQueuedError(handle); next > 0; next = takeQueuedError(handle)) errno = next;
+    return Math.max(errno, 0);
+  }
+
+  pathMtu(handle: Handle): number {
+    const four = getInt(handle, LEVEL.IP, IP_OPTION.MTU);
+    return Math.max(four >= 0 ? four : getInt(handle, LEVEL.IPV6, IPV6_OPTION.MTU), 0);
+  }
+
+  shutdownWrite(handle: Handle): void {
+    shutdownSending(handle);
+  }
+
+  close(handle: Handle): void {
+    this.context.loop.forget(handle);
+    this.udpPorts.release(handle);
+    this.published.released(handle);
+    this.kinds.delete(handle);
+    closeSocket(handle);
+  }
+
+  reset(handle: Handle): void {
+    resetOnClose(handle);
+    this.close(handle);
+  }
+
+  dnsQuery(token: number, message: Uint8Array): void {
+    this.dns.query(token, message);
+  }
+
+  /** How many sockets the stack holds. */
+  get count(): number {
+    return this.kinds.size;
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Published ports: sockets of the host whose callers are passed on to the guest through the stack. A range of ports is one
+ * publication: it is there as a whole or not at all.
+ */
+import { UserError } from "../base/errors.ts";
+import type { Endpoint } from "../stack/endpoint.ts";
+import type { Destination } from "../stack/outside.ts";
+import type { Policy } from "../stack/policy.ts";
+import { ERRNO } from "../sys/errno.ts";
+import { closeSocket } from "../sys/inet.ts";
+import { formatIP, type IpAddress } from "../wire/addr.ts";
+import { endpoint, GatewayPorts } from "./callers.ts";
+import { TcpListener } from "./listener.ts";
+import type { Loop } from "./loop.ts";
+import { bindPorts, type HostPorts } from "./port-sockets.ts";
+import { PublishedUdp } from "./published-udp.ts";
+
+export interface Publication extends HostPorts {
+  /** The host's ports are passed on to as many from `guestPort` on. */
+  guestAddress: IpAddress;
+  guestPort: number;
+}
+
+export interface PublishedPort extends Publication {
+  id: number;
+}
+
+/** What the sockets of published ports need of their tap. */
+export interface Guest {
+  loop: Loop;
+  policy: Policy;
+  /** True when the guest has addresses of that family. */
+  hasFamily(family: 4 | 6): boolean;
+  /** Takes in a socket that was accepted; 0 or a negative errno, and then the socket is closed. */
+  adopt(fd: number): number;
+  tcpAccepted(now: number, fd: number, from: Endpoint, to: Endpoint): void;
+  datagramArrived(
+    now: number,
+    fd: number,
+    from: Endpoint,
+    to: Endpoint,
+    buffer: Uint8Array<ArrayBuffer>,
+    start: number,
+    length: number,
+  ): void;
+  datagramsClosed(now: number, fd: number): void;
+}
+
+interface Socket {
+  fd: number;
+  close(): void;
+}
+
+export class PublishedPorts {
+  private readonly publications = new Map<number, { port: PublishedPort; sockets: Socket[] }>();
+  private readonly udp = new Map<number, PublishedUdp>();
+  private readonly gatewayPorts = new GatewayPorts();
+  /** By accepted socket: its key in `gatewayPorts`. */
+  private readonly disguised = new Map<number, number>();
+  private nextId = 1;
+
+  constructor(private readonly guest: Guest) {}
+
+  /**
+   * Gives the publication's number once its sockets are bound and listen. Throws a UserError that names the port.
+   * `fds`: sockets that somebody has bound already (`bindPorts`), one to a port; they are ours from now on.
+   */
+  publish(publication: Publication, fds?: readonly number[]): number {
+    this.check(publication);
+    const waiting = [...(fds ?? bindPorts(publication))];
+    const sockets: Socket[] = [];
+    try {
+      for (let fd = waiting.shift(); fd !== undefined; fd = waiting.shift())
+        sockets.push(this.open(publication, fd, sockets.length));
+    } catch (error) {
+      for (const socket of sockets) socket.close();
+      for (const fd of waiting) closeSocket(fd);
+      throw error;
+    }
+    const id = this.nextId++;
+    this.publications.set(id, { port: { ...publication, id }, sockets });
+    return id;
+  }
+
+  private check({ guestAddress, hostPort, guestPort, count }: Publication): void {
+    if (!this.guest.hasFamily(guestAddress.family))
+      throw new UserError(
+        `can't publish to ${formatIP(guestAddress)}: the network has no IPv${guestAddress.family}`,
+      );
+    if (hostPort < 0 || count < 1 || hostPort + count > 65_536 || guestPort < 1 || guestPort + count > 65_536)
+      throw new UserError(
+        `can't publish ${count} ports from ${hostPort} to ${guestPort}: ports end at 65535`,
+      );
+  }
+
+  /** Closes the sockets; connections that came by them go on. False when there is no such publication. */
+  unpublish(id: number): boolean {
+    const publication = this.publications.get(id);
+    if (!publication) return false;
+    this.publications.delete(id);
+    for (const socket of publication.sockets) socket.close();
+    return true;
+  }
+
+  list(): PublishedPort[] {
+    return [...this.publications.values()].map(one => one.port);
+  }
+
+  close(): void {
+    for (const id of [...this.publications.keys()]) this.unpublish(id);
+  }
+
+  /** Takes `fd`, the socket of the publication's port `index`; closes it when that fails. */
+  private open(publication: Publication, fd: number, index: number): Socket {
+    const { protocol, hostAddress, guestAddress } = publication;
+    const to = endpoint(guestAddress.bytes, publication.guestPort + index);
+    if (protocol === "tcp") {
+      const listener = new TcpListener(this.guest, fd, to, this.gatewayPorts, this.disguised);
+      return { fd, close: () => listener.close() };
+    }
+    const socket = new PublishedUdp(this.guest, fd, hostAddress, to);
+    this.udp.set(fd, socket);
+    return {
+      fd,
+      close: () => {
+        this.udp.delete(fd);
+        socket.close();
+      },
+    };
+  }
+
+  /** A datagram from the guest to a caller of a published port. */
+  sendTo(
+    handle: number,
+    to: Destination,
+    buffer: Uint8Array<ArrayBuffer>,
+    start: number,
+    length: number,
+  ): number {
+    return this.udp.get(handle)?.send(to, buffer, start, length) ?? -ERRNO.EBADF;
+  }
+
+  /** A socket of the stack's is closed. */
+  released(fd: number): void {
+    const key = this.disguised.get(fd);
+    if (key === undefined) return;
+    this.disguised.delete(fd);
+    this.gatewayPorts.release(key);
+  }
+}
