@@ -173,6 +173,8 @@ function codeFor(errno: number, family: 4 | 6): number {
       return family === 4 ? UNREACHABLE.HOST : UNREACHABLE6.ADDRESS;
     case ERRNO.ENETUNREACH:
     case ERRNO.ENETDOWN:
+    case ERRNO.EADDRNOTAVAIL:
+    case ERRNO.EAFNOSUPPORT:
       return family === 4 ? UNREACHABLE.NET : UNREACHABLE6.NO_ROUTE;
     case ERRNO.EACCES:
     case ERRNO.EPERM:

@@ -53,6 +53,12 @@ export class Neighbours {
     return entry < 0 ? -1 : entry * MAC;
   }
 
+  /** True when this very address has been heard. */
+  has(buffer: Uint8Array, family: 4 | 6, address: number): boolean {
+    this.#load(buffer, family, address);
+    return this.#entry(this.#set()) >= 0;
+  }
+
   #hear(buffer: Uint8Array, mac: number): void {
     if (this.#heard === "many" || (this.#heard === "one" && this.#sameMac(this.#sole, buffer, mac))) return;
     for (let index = 0; index < MAC; index++) this.macs[this.#sole + index] = buffer[mac + index]!;
