@@ -127,6 +127,13 @@ test("32 processes at once, Go's and ours mixed, get 32 different addresses", as
   for (const address of taken) expect(address).toMatch(/^10\.9\.1\.\d+\/26$/);
 });
 
+test("a file that a crash left empty goes with the next DEL", () => {
+  ours.add({ id: "one", ipam: SMALL });
+  writeFileSync(join(directory, "net/10.9.0.3"), "");
+  ours.del({ id: "killed", ipam: SMALL });
+  expect(files()).toEqual(["10.9.0.2", "last_reserved_ip.0", "lock"]);
+});
+
 test("a file that a crash left empty counts as free", () => {
   ours.add({ id: "a", ipam: SMALL });
   writeFileSync(join(directory, "net", "10.9.0.3"), "");

@@ -26,6 +26,9 @@ function requestedAddresses(context: PluginContext): string[] {
   return texts.map(text => formatIP(readAddress(text.split("/")[0])));
 }
 
+const isOwner = (owner: string, containerId: string, ifName: string) =>
+  owner === `${containerId}\r\n${ifName}` || owner === containerId;
+
 class Store {
   readonly #directory: string;
 
@@ -78,7 +81,7 @@ class Store {
 
   ownedBy(containerId: string, ifName: string): string[] {
     return this.reserved()
-      .filter(({ owner }) => owner === `${containerId}\r\n${ifName}` || owner === containerId)
+      .filter(({ owner }) => isOwner(owner, containerId, ifName))
       .map(({ ip }) => ip);
   }
 
@@ -129,7 +132,9 @@ export const hostLocal: Plugin = {
     const store = new Store(context);
     if (!store.exists) return;
     store.locked(() => {
-      for (const ip of store.ownedBy(context.containerId, context.ifName)) store.release(ip);
+      // Whoever holds the lock has none half written: an empty file is that of a killed ADD, perhaps of this container's.
+      for (const { ip, owner } of store.reserved())
+        if (owner === "" || isOwner(owner, context.containerId, context.ifName)) store.release(ip);
     });
   },
 
