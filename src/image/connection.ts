@@ -7,7 +7,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { errorText, hasCode, UserError } from "../base/errors.ts";
+import { errorText, hasCode, oneLine, UserError } from "../base/errors.ts";
 import type { Credentials } from "./auth.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { Endpoint } from "./registries.ts";
@@ -113,6 +113,8 @@ export class Connection {
         headers: { "User-Agent": "portolan", "Accept-Encoding": "identity", ...init.headers },
         signal: init.signal ?? AbortSignal.timeout(STALL_SECONDS * 1000),
         redirect: "manual",
+        // What has a digest has it as it comes.
+        decompress: false,
         tls: this.tls,
       });
     } catch (error) {
@@ -206,7 +208,7 @@ async function refusal(response: Response): Promise<string> {
       const plain = code.toLowerCase().replaceAll("_", " ");
       return message && message.toLowerCase() !== plain ? `${plain}: ${message}` : plain;
     });
-    if (words.length > 0) return words.join("; ");
+    if (words.length > 0) return oneLine(words.join("; "));
   } catch {
     // A proxy's page, or nothing: the status says it.
   }

@@ -1,6 +1,6 @@
 /** The tar inside a blob: gzip, zstd or plain, told by its first bytes (OCI image-spec, layer.md). */
 import type { Transform } from "node:stream";
-import { errorText, hasCode, UserError } from "../base/errors.ts";
+import { errorText, UserError } from "../base/errors.ts";
 
 /** Bytes that are inflated at a time: each piece costs a turn of the event loop and a call of everybody behind it. */
 const PIECE = 1 << 18;
@@ -26,13 +26,20 @@ export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGener
   }
 }
 
-async function filterFor(head: Uint8Array): Promise<Transform | undefined> {
+/** How a blob is packed that begins with these bytes; undefined when it is not. */
+export function compressionOf(head: Uint8Array): "gzip" | "zstd" | undefined {
   const starts = (...bytes: number[]) => bytes.every((byte, index) => head[index] === byte);
-  const isGzip = starts(0x1f, 0x8b);
-  if (!isGzip && !starts(0x28, 0xb5, 0x2f, 0xfd)) return undefined;
+  if (starts(0x1f, 0x8b)) return "gzip";
+  return starts(0x28, 0xb5, 0x2f, 0xfd) ? "zstd" : undefined;
+}
+
+async function filterFor(head: Uint8Array): Promise<Transform | undefined> {
+  const compression = compressionOf(head);
+  if (!compression) return undefined;
   // Loaded here: it brings all of Node's streams with it.
   const { createGunzip, createZstdDecompress } = await import("node:zlib");
-  return isGzip ? createGunzip({ chunkSize: PIECE }) : createZstdDecompress({ chunkSize: PIECE });
+  const options = { chunkSize: PIECE };
+  return compression === "gzip" ? createGunzip(options) : createZstdDecompress(options);
 }
 
 async function* through(filter: Transform, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -53,7 +60,6 @@ async function* through(filter: Transform, source: AsyncIterable<Uint8Array>): A
     yield* filter as AsyncIterable<Uint8Array>;
   } catch (error) {
     if (failure !== undefined) throw failure;
-    if (hasCode(error, "ENOSPC") || error instanceof UserError) throw error;
     throw new UserError(`a layer can't be decompressed: ${errorText(error)}`, { cause: error });
   } finally {
     filter.destroy();

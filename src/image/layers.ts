@@ -28,6 +28,9 @@ import { Untar } from "./untar.ts";
 const STAGING = ".staging-";
 const TRASH = ".trash-";
 
+/** What the kernel and the database say of a full disk. */
+export const FULL = ["ENOSPC", "EDQUOT", "SQLITE_FULL"];
+
 export interface LayerRecord {
   /** `sha256:…` of the uncompressed tar. */
   diffId: string;
@@ -93,13 +96,11 @@ export class LayerStore {
     try {
       mkdirSync(target, { mode: 0o755 });
       const { record, looseEnds } = await this.#stream(source, target, blob, options);
-      return withLock(this.#paths.lock("images"), () => this.#settle(record, target, blob, looseEnds));
+      const noted = looseEnds ? join(staging, "loose") : undefined;
+      if (noted) writeFileSync(noted, looseEnds);
+      return withLock(this.#paths.lock("images"), () => this.#settle(record, target, blob, noted));
     } catch (error) {
-      if (hasCode(error, "ENOSPC"))
-        throw new UserError("no space left on device while unpacking a layer", {
-          hint: `free some space below ${this.#paths.root}`,
-          cause: error,
-        });
+      if (hasCode(error, "ENOSPC")) throw noSpace("while unpacking a layer", this.#paths.root, error);
       throw error;
     } finally {
       rmSync(staging, { recursive: true, force: true });
@@ -158,23 +159,27 @@ export class LayerStore {
   }
 
   /** Puts a finished layer into its place. Another process may have been faster: then its layer stands, and its blob. */
-  #settle(record: LayerRecord, target: string, blob: string, looseEnds: string): LayerRecord {
+  #settle(record: LayerRecord, target: string, blob: string, looseEnds: string | undefined): LayerRecord {
     const known = this.find(record.diffId);
     if (known && existsSync(this.blobPath(known.blobDigest))) return known;
-    const place = this.directory(record.diffId);
-    if (!known) {
-      // What lies there without a record is what a killed removal has left of it.
-      this.discard(place);
-      if (looseEnds) writeFileSync(this.looseEndsPath(record.diffId), looseEnds);
-      renameSync(target, place);
+    try {
+      mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
+      renameSync(blob, this.blobPath(record.blobDigest));
+      if (!known) {
+        // What lies there without a record is what a killed removal has left of it.
+        this.discard(this.directory(record.diffId));
+        if (looseEnds) renameSync(looseEnds, this.looseEndsPath(record.diffId));
+        renameSync(target, this.directory(record.diffId));
+      }
+      this.#db
+        .query(
+          "INSERT INTO layer (diff_id, size, blob, created) VALUES (?, ?, ?, ?) ON CONFLICT(diff_id) DO UPDATE SET blob = excluded.blob",
+        )
+        .run(record.diffId, record.size, `${record.blobDigest} ${record.blobSize}`, Date.now());
+    } catch (error) {
+      if (!known) this.#erase(record);
+      throw error;
     }
-    mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
-    renameSync(blob, this.blobPath(record.blobDigest));
-    this.#db
-      .query(
-        "INSERT INTO layer (diff_id, size, blob, created) VALUES (?, ?, ?, ?) ON CONFLICT(diff_id) DO UPDATE SET blob = excluded.blob",
-      )
-      .run(record.diffId, record.size, `${record.blobDigest} ${record.blobSize}`, Date.now());
     return record;
   }
 
@@ -182,9 +187,13 @@ export class LayerStore {
   remove(diffId: string): void {
     const record = this.find(diffId);
     this.#db.query("DELETE FROM layer WHERE diff_id = ?").run(diffId);
+    this.#erase({ diffId, ...record });
+  }
+
+  #erase({ diffId, blobDigest }: Pick<LayerRecord, "diffId"> & Partial<LayerRecord>): void {
     this.discard(this.directory(diffId));
     rmSync(this.looseEndsPath(diffId), { force: true });
-    if (record) rmSync(this.blobPath(record.blobDigest), { force: true });
+    if (blobDigest) rmSync(this.blobPath(blobDigest), { force: true });
   }
 
   /** Removes a directory of layers at once for all who look, and its files then. The lock of the images is held. */
@@ -194,7 +203,9 @@ export class LayerStore {
       renameSync(directory, trash);
     } catch (error) {
       if (hasCode(error, "ENOENT")) return;
-      throw error;
+      // A full disk may have no room for another name.
+      if (!hasCode(error, ...FULL)) throw error;
+      rmSync(directory, { recursive: true, force: true });
     }
     rmSync(trash, { recursive: true, force: true });
   }
@@ -236,6 +247,14 @@ export class LayerStore {
       if (held) rmSync(path, { recursive: true, force: true });
     }
   }
+}
+
+/** What to say of a full disk. */
+export function noSpace(when: string, directory: string, cause: unknown): UserError {
+  return new UserError(`no space left on device ${when}`, {
+    hint: `free some space below ${directory}`,
+    cause,
+  });
 }
 
 function entries(directory: string): string[] {

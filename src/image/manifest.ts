@@ -1,9 +1,10 @@
 /** Manifests and indexes: OCI image-spec v1.1, and Docker's image manifest version 2 schema 2, which are alike. */
-import { UserError } from "../base/errors.ts";
+import { oneLine, UserError } from "../base/errors.ts";
+import { isObject } from "./parse-config.ts";
 
 export const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
-const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
+export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /** What we ask a registry for. */
@@ -20,6 +21,7 @@ export interface Descriptor {
   digest: string;
   size: number;
   platform?: Platform;
+  annotations?: Record<string, string>;
 }
 
 /** An image's manifest, or an index of several. */
@@ -52,11 +54,11 @@ export function parseManifest(data: Uint8Array, contentType: string): Manifest {
   if (parsed.schemaVersion === 1)
     throw new UserError("the image has a manifest of schema 1, which is no longer supported");
   if (parsed.schemaVersion !== 2)
-    throw new UserError(`the manifest has the unknown schemaVersion ${JSON.stringify(parsed.schemaVersion)}`);
+    throw new UserError(`the manifest has the unknown schemaVersion ${shown(parsed.schemaVersion)}`);
   if (Array.isArray(parsed.manifests))
     return { kind: "index", mediaType: said || OCI_INDEX, manifests: parsed.manifests.map(descriptor) };
   if (!Array.isArray(parsed.layers) || parsed.config === undefined)
-    throw new UserError(`the manifest, of type ${JSON.stringify(said)}, is neither an image nor an index`);
+    throw new UserError(`the manifest, of type ${shown(said)}, is neither an image nor an index`);
   const config = descriptor(parsed.config);
   return {
     kind: "image",
@@ -66,27 +68,34 @@ export function parseManifest(data: Uint8Array, contentType: string): Manifest {
   };
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 function descriptor(value: unknown): Descriptor {
   if (!isObject(value)) throw new UserError("the manifest has a descriptor that is no object");
   const { mediaType = "", digest, size, platform } = value;
   if (typeof digest !== "string" || !/^sha256:[0-9a-f]{64}$/.test(digest))
-    throw new UserError(`the manifest has a digest that is not understood: ${JSON.stringify(digest)}`);
+    throw new UserError(`the manifest has a digest that is not understood: ${shown(digest)}`);
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0)
     throw new UserError(`the manifest has an impossible size of ${digest}`);
   if (typeof mediaType !== "string")
     throw new UserError(`the manifest has an impossible media type of ${digest}`);
-  if (!isObject(platform)) return { mediaType, digest, size };
+  const annotations = texts(value.annotations);
+  const found: Descriptor = { mediaType, digest, size, ...(annotations && { annotations }) };
+  if (!isObject(platform)) return found;
   const text = (key: string) => (typeof platform[key] === "string" ? (platform[key] as string) : "");
   return {
-    mediaType,
-    digest,
-    size,
+    ...found,
     platform: { os: text("os"), architecture: text("architecture"), variant: text("variant") || undefined },
   };
 }
+
+/** What is text of a table. */
+function texts(value: unknown): Record<string, string> | undefined {
+  if (!isObject(value)) return undefined;
+  return Object.fromEntries(
+    Object.entries(value).filter((one): one is [string, string] => typeof one[1] === "string"),
+  );
+}
+
+const shown = (value: unknown) => oneLine(JSON.stringify(value) ?? "nothing", 100);
 
 /**
  * The image of an index for a platform: the variant that was asked for, else one without a variant, else the first.

@@ -4,6 +4,7 @@ import { log } from "../base/log.ts";
 import { findCredentials } from "./auth.ts";
 import { Connection } from "./connection.ts";
 import { type Descriptor, type Platform, parsePlatform } from "./manifest.ts";
+import { parseConfig } from "./parse-config.ts";
 import { type PullProgress, pullProgress } from "./progress.ts";
 import { formatReference, type Reference, repositoryName } from "./reference.ts";
 import { type Endpoint, Registries } from "./registries.ts";
@@ -52,7 +53,7 @@ export async function pullImage(
   const registries = Registries.load();
   const { references, explanation } = registries.resolve(text);
   if (explanation) progress.say(explanation);
-  const failures: string[] = [];
+  const failures: UserError[] = [];
   for (const reference of references) {
     const full = formatReference(reference);
     progress.say(`Trying to pull ${full}...`);
@@ -60,19 +61,19 @@ export async function pullImage(
       return await new Pull(store, reference, platform, options, progress).run(registries);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      failures.push(error.message);
+      failures.push(error);
     } finally {
       progress.end();
     }
   }
+  const said = failures.map(({ message }) => message);
   if (policy === "newer" && local) {
-    log.debug(`no newer ${text}: ${failures.join("; ")}`);
+    log.debug(`no newer ${text}: ${said.join("; ")}`);
     return local;
   }
+  if (failures.length === 1) throw failures[0];
   throw new UserError(
-    failures.length === 1
-      ? failures[0]!
-      : `${failures.length} errors occurred while pulling: ${failures.map(one => `* ${one}`).join(" ")}`,
+    `${said.length} errors occurred while pulling: ${said.map(one => `* ${one}`).join(" ")}`,
   );
 }
 
@@ -82,7 +83,7 @@ const isFor = (config: ImageConfig, platform: Platform) =>
   (platform.variant ?? config.variant) === config.variant;
 
 async function fromArchive(store: ImageStore, path: string): Promise<ImageRecord> {
-  const { loadArchive } = await import("./archive.ts");
+  const { loadArchive } = await import("./load.ts");
   const [name] = await loadArchive(store, path);
   if (name === undefined) throw new UserError(`${path} has no image`);
   return store.get(name);
@@ -232,19 +233,10 @@ class Pull {
 const insist = (endpoint: Endpoint, tlsVerify: boolean | undefined): Endpoint =>
   tlsVerify === undefined ? endpoint : { ...endpoint, insecure: !tlsVerify };
 
-/** The configuration's layers, one for each of the manifest's. */
+/** The configuration, with one layer for each of the manifest's. */
 function readConfig(data: Uint8Array, layers: readonly Descriptor[]) {
-  let parsed: ImageConfig;
-  try {
-    parsed = JSON.parse(new TextDecoder().decode(data)) as ImageConfig;
-  } catch {
-    throw new UserError("the image's configuration is no JSON");
-  }
-  const diffIds: unknown = parsed?.rootfs?.diff_ids;
-  const isList = (value: unknown): value is string[] =>
-    Array.isArray(value) && value.every(one => typeof one === "string" && /^sha256:[0-9a-f]{64}$/.test(one));
-  if (!isList(diffIds))
-    throw new UserError("this is no image that can be run: its configuration names no layers");
+  const parsed = parseConfig(data);
+  const diffIds = parsed.rootfs.diff_ids;
   if (diffIds.length !== layers.length)
     throw new UserError(
       `the image's configuration names ${diffIds.length} layers, its manifest ${layers.length}`,

@@ -11,8 +11,9 @@ import { sha256 } from "./store.ts";
 
 const MAX_MANIFEST = 4 << 20;
 const MAX_CONFIG = 16 << 20;
-/** How often one layer's download is taken up again. */
-const RETRIES = 8;
+/** How often one layer's download is taken up again without having come far since. */
+const RETRIES = 5;
+const FAR = 1 << 20;
 const FIRST_PAUSE_MS = 100;
 
 export interface FetchedManifest {
@@ -88,6 +89,7 @@ export class Repository {
         throw new Error(`it ended after ${at} of ${size} bytes`);
       } catch (error) {
         const isFinal = error instanceof UserError && !isPassing(error);
+        if (at - start >= FAR) failures = 0;
         if (isFinal || ++failures > RETRIES)
           throw new UserError(`reading blob ${digest}: ${isFinal ? error.message : reason(error)}`, {
             cause: error,

@@ -1,15 +1,16 @@
 /** Images in the store: records, names, and the layers that they hold in common. */
 import type { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "../base/errors.ts";
+import { hasCode, UserError } from "../base/errors.ts";
 import { recordEvent } from "../state/events.ts";
 import type { Paths } from "../state/paths.ts";
 import { type Lock, lock, tryLock, withLock } from "../sys/flock.ts";
-import { LayerStore } from "./layers.ts";
+import { FULL, LayerStore, noSpace } from "./layers.ts";
+import { parseConfig } from "./parse-config.ts";
 import { PatchStore } from "./patches.ts";
 import { formatReference, parseReference, repositoryName, splitReference } from "./reference.ts";
-import type { ImageConfig, ImageRecord } from "./types.ts";
+import type { ImageRecord } from "./types.ts";
 
 interface Row {
   id: string;
@@ -148,7 +149,7 @@ export class ImageStore {
   /** Records an image whose layers are all in the store; names move to it from other images. */
   add(image: NewImage): ImageRecord {
     const id = sha256(image.config);
-    const config = JSON.parse(new TextDecoder().decode(image.config)) as ImageConfig;
+    const config = parseConfig(image.config);
     return withLock(this.#paths.lock("images"), () => {
       const layers = config.rootfs.diff_ids.map(diffId => {
         const layer = this.layers.find(diffId);
@@ -166,28 +167,43 @@ export class ImageStore {
         manifestType: image.manifestType,
         config,
       };
-      const directory = join(this.#paths.images, id);
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      writeFileSync(join(directory, "config.json"), image.config);
-      writeFileSync(join(directory, "manifest.json"), image.manifest);
-      this.#db
-        .transaction(() => {
-          this.#db
-            .query(
-              "INSERT INTO image (id, digest, created, size, record) VALUES (?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET record = excluded.record, digest = excluded.digest",
-            )
-            .run(id, record.digest, record.created, record.size, JSON.stringify(record));
-          config.rootfs.diff_ids.forEach((diffId, position) => {
-            this.#db
-              .query("INSERT OR IGNORE INTO image_layer (image_id, position, diff_id) VALUES (?, ?, ?)")
-              .run(id, position, diffId);
-          });
-          for (const name of image.names)
-            this.#db.query("INSERT OR REPLACE INTO image_name (name, image_id) VALUES (?, ?)").run(name, id);
-        })
-        .immediate();
+      try {
+        this.#write(record, image);
+      } catch (error) {
+        if (!known) rmSync(join(this.#paths.images, id), { recursive: true, force: true });
+        throw hasCode(error, ...FULL) ? noSpace("while storing an image", this.#paths.root, error) : error;
+      }
       return this.byId(id)!;
     });
+  }
+
+  #write(record: Omit<ImageRecord, "names">, image: NewImage): void {
+    const { id } = record;
+    const directory = join(this.#paths.images, id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (const [name, data] of [
+      ["config.json", image.config],
+      ["manifest.json", image.manifest],
+    ] as const) {
+      writeFileSync(join(directory, `${name}.new`), data);
+      renameSync(join(directory, `${name}.new`), join(directory, name));
+    }
+    this.#db
+      .transaction(() => {
+        this.#db
+          .query(
+            "INSERT INTO image (id, digest, created, size, record) VALUES (?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET record = excluded.record, digest = excluded.digest",
+          )
+          .run(id, record.digest, record.created, record.size, JSON.stringify(record));
+        record.config.rootfs.diff_ids.forEach((diffId, position) => {
+          this.#db
+            .query("INSERT OR IGNORE INTO image_layer (image_id, position, diff_id) VALUES (?, ?, ?)")
+            .run(id, position, diffId);
+        });
+        for (const name of image.names)
+          this.#db.query("INSERT OR REPLACE INTO image_name (name, image_id) VALUES (?, ?)").run(name, id);
+      })
+      .immediate();
   }
 
   /**

@@ -33,7 +33,7 @@ export class Untar {
     const [code, said] = [await this.#child.exited, await this.#said];
     const looseEnds = await this.#looseEnds;
     if (isOurs) throw failure;
-    if (/\bENOSPC\b/.test(said)) throw Object.assign(new Error(oneLine(said)), { code: "ENOSPC" });
+    if (/\b(ENOSPC|EDQUOT)\b/.test(said)) throw Object.assign(new Error(oneLine(said)), { code: "ENOSPC" });
     if (said.trim()) throw new UserError(`unpacking a layer: ${oneLine(said)}`);
     if (code !== 0) throw new UserError(`unpacking a layer: the unpacker ended with code ${code}`);
     return looseEnds;

@@ -7,7 +7,7 @@ import { createContainer } from "../../src/container/create.ts";
 import { Engine } from "../../src/container/engine.ts";
 import { removeContainer } from "../../src/container/remove.ts";
 import { startContainer } from "../../src/container/start.ts";
-import { loadArchive } from "../../src/image/archive.ts";
+import { loadArchive } from "../../src/image/load.ts";
 
 export const IMAGE = "localhost/busybox:test";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { UserError } from "../../src/base/errors.ts";
 import { getXattr, listXattrs } from "../../src/sys/file.ts";
-import { TestStore } from "../support/images.ts";
+import { noise, TestStore } from "../support/images.ts";
 import { directory, type Entry, entry, hardlink, longName, symlink, tar } from "../support/tar.ts";
 
 const file = (name: string, more: Partial<Entry> = {}): Entry => ({ name, data: "text", ...more });
@@ -60,15 +60,6 @@ const REFUSED: [what: string, layer: Uint8Array, words: RegExp][] = [
 
 function spoilt(offset: number, bytes: number[]) {
   return (header: Uint8Array) => header.set(bytes, offset);
-}
-
-/** Bytes that don't compress, the same each time. */
-function noise(size: number): Uint8Array {
-  let state = 12345;
-  return Uint8Array.from({ length: size }, () => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return state >>> 24;
-  });
 }
 
 function corrupt(data: Uint8Array): Uint8Array {

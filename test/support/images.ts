@@ -13,8 +13,19 @@ import { stream } from "./tar.ts";
 export class TestStore implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "portolan-images-"));
   readonly paths = new Paths({ root: join(this.directory, "root"), runRoot: join(this.directory, "run") });
-  readonly db: Database = openDatabase(this.paths.database);
-  readonly images = new ImageStore(this.db, this.paths);
+  readonly db: Database;
+  readonly images: ImageStore;
+
+  /** `size` in KiB is that of the store's disk; this machine's where nothing is said. */
+  constructor(private readonly size?: number) {
+    if (size !== undefined) {
+      const options = ["-t", "tmpfs", "-o", `size=${size}k`, "tmpfs"];
+      const { exitCode, stderr } = Bun.spawnSync(["mount", ...options, this.make("root")]);
+      if (exitCode !== 0) throw new Error(stderr.toString());
+    }
+    this.db = openDatabase(this.paths.database);
+    this.images = new ImageStore(this.db, this.paths);
+  }
 
   /** Unpacks one layer and gives the directory that holds it. */
   async unpack(layer: Uint8Array): Promise<string> {
@@ -65,6 +76,7 @@ export class TestStore implements Disposable {
 
   [Symbol.dispose](): void {
     this.db.close();
+    if (this.size !== undefined) Bun.spawnSync(["umount", join(this.directory, "root")]);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
@@ -79,6 +91,17 @@ export function configOf(layers: readonly Uint8Array[], more: Record<string, unk
       config: { Cmd: ["/bin/sh"] },
       rootfs: { type: "layers", diff_ids: layers.map(layer => `sha256:${sha256(layer)}`) },
       ...more,
+    }),
+  );
+}
+
+/** Bytes that don't compress, the same each time. */
+export function noise(size: number, seed = 12345): Buffer {
+  let state = seed;
+  return Buffer.from(
+    Uint8Array.from({ length: size }, () => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+      return state >>> 24;
     }),
   );
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { UserError } from "../../base/errors.ts";
 import { recordImageEvent } from "../../container/images.ts";
-import { loadArchive } from "../../image/archive.ts";
+import { loadArchive } from "../../image/load.ts";
 import { type Command, print, requireArgs } from "../command.ts";
 
 export const load: Command = {

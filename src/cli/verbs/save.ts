@@ -1,7 +1,7 @@
 import { closeSync, openSync, renameSync, rmSync } from "node:fs";
 import { UserError } from "../../base/errors.ts";
 import { recordImageEvent } from "../../container/images.ts";
-import { saveArchive } from "../../image/archive.ts";
+import { saveArchive } from "../../image/save.ts";
 import { type Command, requireArgs } from "../command.ts";
 
 export const save: Command = {
