@@ -3,10 +3,13 @@
  * runtime's record, control groups. Everything is found by the container's id, so nothing need have been written down.
  */
 import { existsSync, globSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import { isAlive } from "../sys/process.ts";
 import type { Container } from "./config.ts";
+
+/** How long killed processes may take to leave their control groups. */
+const GROUP_SECONDS = 5;
 
 const PROGRAMS = new Set(["conmon", "runc", "crun"]);
 
@@ -125,19 +128,26 @@ export async function removeControlGroups(container: Container): Promise<void> {
     ...globSync(`/sys/fs/cgroup/*/*/*{${id},${id}.scope}`),
     ...globSync(`/sys/fs/cgroup/*/*/*/*{${id},${id}.scope}`),
   ];
-  for (const group of groups) {
-    for (;;) {
-      const pids = members(group);
-      if (pids.length === 0) break;
-      for (const pid of pids) kill(pid);
-      await Bun.sleep(2);
-    }
+  const deadline = Date.now() + GROUP_SECONDS * 1000;
+  for (const group of groups) while (!removeGroup(group, deadline)) await Bun.sleep(2);
+}
+
+/** Kills what is in the group and removes it with those below; false while its processes are not gone altogether. */
+function removeGroup(group: string, deadline: number): boolean {
+  const below = globSync(`${group}/**/cgroup.procs`).map(path => dirname(path));
+  let done = true;
+  for (const one of [...new Set([group, ...below])].sort((a, b) => b.length - a.length)) {
+    for (const pid of members(one)) kill(pid);
     try {
-      rmdirSync(group);
+      rmdirSync(one);
     } catch (error) {
-      if (!hasCode(error, "ENOENT", "EBUSY", "ENOTEMPTY")) throw error;
+      if (hasCode(error, "ENOENT")) continue;
+      // A process that has ended holds its group for a moment longer than it is listed there.
+      if (!hasCode(error, "EBUSY", "ENOTEMPTY") || Date.now() > deadline) throw error;
+      done = false;
     }
   }
+  return done;
 }
 
 function members(group: string): number[] {

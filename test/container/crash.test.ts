@@ -19,7 +19,7 @@ function traces(world: ContainerWorld): object {
       list(join(paths.runRoot, "containers")),
       list(paths.exits),
     ],
-    namespaces: list("/run/netns"),
+    namespaces: list("/run/netns").filter(name => name.startsWith("netns-")),
     addresses: list("/var/lib/cni/networks/podman").filter(name => /^[0-9]/.test(name)),
     results: list("/var/lib/cni/results"),
     mounts: readFileSync("/proc/mounts", "utf8")
@@ -27,7 +27,7 @@ function traces(world: ContainerWorld): object {
       .filter(line => line.includes(world.directory)),
     runtime: [list("/run/runc"), list("/run/crun")],
     groups: globSync("/sys/fs/cgroup/*/libpod_parent/libpod-*").length,
-    links: list("/sys/class/net"),
+    links: list("/sys/class/net").filter(name => /^(veth|cni)/.test(name)),
   };
 }
 
