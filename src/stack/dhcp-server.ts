@@ -23,6 +23,8 @@ const DHCP_CLIENT_PORT = 68;
 /** Seconds; nobody else wants the address. */
 const LEASE = 86_400;
 const POOL = { first: 15n, last: 30n };
+/** Bytes of the search list: the rest of the 576 that every client takes is needed (RFC 2131, 2). */
+const MOST_SEARCH = 240;
 const NONE = new Uint8Array(4);
 const BROADCAST = new Uint8Array(4).fill(255);
 
@@ -120,7 +122,7 @@ export class DhcpServer {
     options.set(DHCP_OPTION.ROUTER, ipv4.gateway.bytes);
     options.set(DHCP_OPTION.INTERFACE_MTU, Uint8Array.of(mtu >> 8, mtu & 0xff));
     if (dns) options.set(DHCP_OPTION.DNS, ipv4.dns.bytes);
-    const search = emitDomains(searchDomains);
+    const search = emitDomains(searchDomains, MOST_SEARCH);
     if (search.length) options.set(DHCP_OPTION.SEARCH, search);
     this.#send(message, your, options);
   }

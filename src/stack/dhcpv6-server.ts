@@ -22,6 +22,8 @@ const REFRESH = Uint8Array.of(0, 1, 0x51, 0x80);
 /** All_DHCP_Relay_Agents_and_Servers. */
 const SERVERS = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2);
 
+/** Bytes of the search list, so that an answer fits in the least of frames. */
+const MOST_SEARCH = 1000;
 /** Longer messages are no client's. */
 const MOST = 1500;
 
@@ -52,7 +54,7 @@ export class Dhcpv6Server {
     const server = option(DHCPV6_OPTION.SERVER_IDENTIFIER);
     if (server && !server.every((byte, index) => byte === duid[index])) return;
     const client = option(DHCPV6_OPTION.CLIENT_IDENTIFIER);
-    const search = emitDomains(searchDomains);
+    const search = emitDomains(searchDomains, MOST_SEARCH);
     const options: Dhcpv6Message["options"] = [{ code: DHCPV6_OPTION.SERVER_IDENTIFIER, value: duid }];
     if (client) options.push({ code: DHCPV6_OPTION.CLIENT_IDENTIFIER, value: client });
     if (dns) options.push({ code: DHCPV6_OPTION.DNS, value: ipv6.dns.bytes });

@@ -22,6 +22,8 @@ const ADVERTISED_EVERY = 300_000;
 const ROUTER_LIFETIME = 1800;
 const VALID = 86_400;
 const PREFERRED = 14_400;
+/** Bytes of the search list: an advertisement is not fragmented (RFC 6980). */
+const MOST_SEARCH = 1000;
 const ALL_NODES = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 const SOLICITED_NODE = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 0);
 
@@ -152,7 +154,7 @@ export class NeighbourDiscovery {
         preferred: PREFERRED,
       },
       dns: dns ? [ipv6.dns.bytes] : [],
-      search: emitDomains(searchDomains),
+      search: emitDomains(searchDomains, MOST_SEARCH),
       dnsLifetime: ROUTER_LIFETIME,
     });
   }

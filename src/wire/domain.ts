@@ -1,13 +1,14 @@
 /** Domain names as DHCP, DHCPv6 and router advertisements carry them: labels with their lengths (RFC 1035, 3.1). */
 
-/** The names one after the other, uncompressed; what is no name is left out. */
-export function emitDomains(names: readonly string[]): Uint8Array {
+/** The names one after the other, uncompressed, as many as fit in `most` bytes; what is no name is left out. */
+export function emitDomains(names: readonly string[], most = Number.POSITIVE_INFINITY): Uint8Array {
   const bytes: number[] = [];
   for (const name of names) {
     const labels = name.replace(/\.$/, "").split(".");
     const encoded = labels.map(label => new TextEncoder().encode(label));
     const length = encoded.reduce((sum, label) => sum + 1 + label.length, 1);
     if (length > 255 || encoded.some(label => label.length === 0 || label.length > 63)) continue;
+    if (bytes.length + length > most) break;
     for (const label of encoded) bytes.push(label.length, ...label);
     bytes.push(0);
   }
