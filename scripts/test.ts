@@ -6,8 +6,8 @@ import { Glob } from "bun";
 
 const isRoot = process.getuid?.() === 0;
 const files = (pattern: string) => [...new Glob(pattern).scanSync(".")].sort();
-const pure = files("src/**/*.test.ts").concat(files("test/house/*.test.ts"));
-const rooted = files("test/**/*.test.ts").filter(file => !file.startsWith("test/house/"));
+const pure = files("src/**/*.test.ts").concat(files("test/{house,simulated}/*.test.ts"));
+const rooted = files("test/**/*.test.ts").filter(file => !/^test\/(house|simulated)\//.test(file));
 
 let passed = 0;
 let failed = 0;

@@ -36,16 +36,28 @@ export function takeAcknowledgment(tcp: TcpContext, connection: Connection, segm
     duplicateArrived(tcp, connection);
     enqueue(tcp, connection);
   }
-  if (acked >= 0) takeWindow(tcp, connection, segment, window);
+  if (acked >= 0) takeWindow(tcp, connection, segment, window, acked > 0);
   if (acked > 0 && connection.finSent && ack === ((connection.sndEnd + 1) | 0))
     return finAcknowledged(tcp, connection);
   return true;
 }
 
-function takeWindow(tcp: TcpContext, connection: Connection, segment: Segment, window: number): void {
+/**
+ * Takes the window of a segment that is newer than the one that the last came with. What acknowledges more is newer too,
+ * though it repeats an old text (which the RFC's own rule misses): the edge would else move with the acknowledgment.
+ */
+function takeWindow(
+  tcp: TcpContext,
+  connection: Connection,
+  segment: Segment,
+  window: number,
+  advanced: boolean,
+): void {
   const { sndWl1, sndWl2 } = connection;
   const newer =
-    seqLt(sndWl1, segment.sequence) || (sndWl1 === segment.sequence && seqGe(segment.acknowledgment, sndWl2));
+    advanced ||
+    seqLt(sndWl1, segment.sequence) ||
+    (sndWl1 === segment.sequence && seqGe(segment.acknowledgment, sndWl2));
   if (!newer) return;
   connection.sndWl1 = segment.sequence;
   connection.sndWl2 = segment.acknowledgment;
