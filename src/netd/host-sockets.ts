@@ -185,10 +185,8 @@ export class HostSockets implements Outside {
   }
 
   takeError(handle: Handle): number {
-    let errno = getInt(handle, LEVEL.SOCKET, SO.ERROR);
-    if (this.kinds.get(handle) === STREAM) return Math.max(errno, 0);
-    for (let next = takeQueuedError(handle); next > 0; next = takeQueuedError(handle)) errno = next;
-    return Math.max(errno, 0);
+    const queued = this.kinds.get(handle) === DATAGRAM ? takeQueuedError(handle) : 0;
+    return queued > 0 ? queued : Math.max(getInt(handle, LEVEL.SOCKET, SO.ERROR), 0);
   }
 
   pathMtu(handle: Handle): number {
@@ -203,7 +201,6 @@ export class HostSockets implements Outside {
   close(handle: Handle): void {
     this.context.loop.forget(handle);
     this.udpPorts.release(handle);
-    this.published.released(handle);
     this.kinds.delete(handle);
     closeSocket(handle);
   }

@@ -4,10 +4,9 @@ import type { Endpoint } from "../stack/endpoint.ts";
 import { Timer } from "../stack/timers.ts";
 import { EPOLL } from "../sys/epoll.ts";
 import { ERRNO, errnoName, sysError } from "../sys/errno.ts";
-import { acceptSocket, closeSocket, resetOnClose, SocketAddress } from "../sys/inet.ts";
-import { endpoint, type GatewayPorts } from "./callers.ts";
+import { acceptSocket, closeSocket, SocketAddress } from "../sys/inet.ts";
+import { endpointOf, type Guest } from "./guest.ts";
 import type { Ready } from "./loop.ts";
-import type { Guest } from "./published.ts";
 
 /** Connections taken at one wake-up, so that a flood leaves time for others. */
 const BATCH = 64;
@@ -24,8 +23,6 @@ export class TcpListener implements Ready {
     private readonly guest: Guest,
     private readonly fd: number,
     private readonly to: Endpoint,
-    private readonly gatewayPorts: GatewayPorts,
-    private readonly disguised: Map<number, number>,
   ) {
     const result = guest.loop.add(fd, EPOLL.IN, this);
     if (result < 0) {
@@ -48,20 +45,7 @@ export class TcpListener implements Ready {
   }
 
   private pass(now: number, fd: number): void {
-    const { address, port } = peer;
-    let from = endpoint(address, port);
-    const shown = this.guest.policy.clientAddress(from, this.to);
-    if (shown !== address) {
-      const key = this.gatewayPorts.take(port, this.to.port);
-      if (key < 0) {
-        resetOnClose(fd);
-        closeSocket(fd);
-        return;
-      }
-      this.disguised.set(fd, key);
-      from = endpoint(shown, key & 0xffff);
-    }
-    if (this.guest.adopt(fd) >= 0) this.guest.tcpAccepted(now, fd, from, this.to);
+    if (this.guest.adopt(fd) >= 0) this.guest.tcpAccepted(now, fd, endpointOf(peer), this.to);
   }
 
   private backOff(now: number, errno: number): void {
@@ -74,7 +58,7 @@ export class TcpListener implements Ready {
 
   close(): void {
     this.guest.loop.timers.cancel(this.resume);
-    this.guest.loop.forget(this.fd);
+    this.guest.loop.unwatch(this.fd);
     closeSocket(this.fd);
   }
 }

@@ -81,6 +81,7 @@ export class Loop {
     if (result < 0) throw sysError("epoll_ctl", -result, `descriptor ${fd}`);
   }
 
+  /** Forgets a descriptor that may be open elsewhere too, in which case close(2) would leave it in epoll. */
   unwatch(fd: number): void {
     this.epoll.remove(fd);
     this.forget(fd);

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { formatIP, parseIP } from "../wire/addr.ts";
-import { GatewayPorts } from "./callers.ts";
 import { questionEnd } from "./dns.ts";
 import { isForbidden } from "./outbound.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
@@ -80,19 +79,4 @@ test("no guest reaches this host by an address that only means it", () => {
   for (const text of ["::ffff:192.0.2.1", "::7f00:1"]) expect([text, forbidden(text)]).toEqual([text, true]);
   for (const text of ["192.0.2.1", "10.0.0.1", "2001:db8::1", "fd00::1", "fe80::1"])
     expect([text, forbidden(text)]).toEqual([text, false]);
-});
-
-test("two callers that are shown as the gateway never share a port", () => {
-  const ports = new GatewayPorts();
-  expect(ports.take(40_000, 80) & 0xffff).toBe(40_000);
-  const second = ports.take(40_000, 80);
-  expect(second & 0xffff).not.toBe(40_000);
-  expect(ports.take(40_000, 81) & 0xffff).toBe(40_000);
-  ports.release(second);
-  const taken = new Set<number>();
-  for (let key = ports.take(40_000, 80); key >= 0; key = ports.take(40_000, 80)) {
-    expect(taken.has(key)).toBe(false);
-    taken.add(key);
-  }
-  expect(taken.size).toBe(16_384);
 });

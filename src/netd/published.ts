@@ -3,15 +3,12 @@
  * publication: it is there as a whole or not at all.
  */
 import { UserError } from "../base/errors.ts";
-import type { Endpoint } from "../stack/endpoint.ts";
 import type { Destination } from "../stack/outside.ts";
-import type { Policy } from "../stack/policy.ts";
 import { ERRNO } from "../sys/errno.ts";
 import { closeSocket } from "../sys/inet.ts";
 import { formatIP, type IpAddress } from "../wire/addr.ts";
-import { endpoint, GatewayPorts } from "./callers.ts";
+import type { Guest } from "./guest.ts";
 import { TcpListener } from "./listener.ts";
-import type { Loop } from "./loop.ts";
 import { bindPorts, type HostPorts } from "./port-sockets.ts";
 import { PublishedUdp } from "./published-udp.ts";
 
@@ -25,27 +22,6 @@ export interface PublishedPort extends Publication {
   id: number;
 }
 
-/** What the sockets of published ports need of their tap. */
-export interface Guest {
-  loop: Loop;
-  policy: Policy;
-  /** True when the guest has addresses of that family. */
-  hasFamily(family: 4 | 6): boolean;
-  /** Takes in a socket that was accepted; 0 or a negative errno, and then the socket is closed. */
-  adopt(fd: number): number;
-  tcpAccepted(now: number, fd: number, from: Endpoint, to: Endpoint): void;
-  datagramArrived(
-    now: number,
-    fd: number,
-    from: Endpoint,
-    to: Endpoint,
-    buffer: Uint8Array<ArrayBuffer>,
-    start: number,
-    length: number,
-  ): void;
-  datagramsClosed(now: number, fd: number): void;
-}
-
 interface Socket {
   fd: number;
   close(): void;
@@ -54,9 +30,6 @@ interface Socket {
 export class PublishedPorts {
   private readonly publications = new Map<number, { port: PublishedPort; sockets: Socket[] }>();
   private readonly udp = new Map<number, PublishedUdp>();
-  private readonly gatewayPorts = new GatewayPorts();
-  /** By accepted socket: its key in `gatewayPorts`. */
-  private readonly disguised = new Map<number, number>();
   private nextId = 1;
 
   constructor(private readonly guest: Guest) {}
@@ -113,9 +86,10 @@ export class PublishedPorts {
   /** Takes `fd`, the socket of the publication's port `index`; closes it when that fails. */
   private open(publication: Publication, fd: number, index: number): Socket {
     const { protocol, hostAddress, guestAddress } = publication;
-    const to = endpoint(guestAddress.bytes, publication.guestPort + index);
+    const { family, bytes: address } = guestAddress;
+    const to = { family, address, port: publication.guestPort + index };
     if (protocol === "tcp") {
-      const listener = new TcpListener(this.guest, fd, to, this.gatewayPorts, this.disguised);
+      const listener = new TcpListener(this.guest, fd, to);
       return { fd, close: () => listener.close() };
     }
     const socket = new PublishedUdp(this.guest, fd, hostAddress, to);
@@ -138,13 +112,5 @@ export class PublishedPorts {
     length: number,
   ): number {
     return this.udp.get(handle)?.send(to, buffer, start, length) ?? -ERRNO.EBADF;
-  }
-
-  /** A socket of the stack's is closed. */
-  released(fd: number): void {
-    const key = this.disguised.get(fd);
-    if (key === undefined) return;
-    this.disguised.delete(fd);
-    this.gatewayPorts.release(key);
   }
 }

@@ -36,16 +36,24 @@ export interface TapDevice {
   offload: boolean;
 }
 
+export interface OpenTapOptions {
+  /** Whether it is to be persistent; left as it is where nothing is said. */
+  persist?: boolean;
+  /** False: no headers and no offload. */
+  offload?: boolean;
+}
+
 /**
  * Opens the tap `name` in the calling thread's network namespace, with headers and offload where the kernel has them;
  * makes it when it is not there. A persistent one outlives its last descriptor and can be opened again.
  */
-export function openTap(name: string, options: { persist?: boolean } = {}): TapDevice {
+export function openTap(name: string, options: OpenTapOptions = {}): TapDevice {
   const fd = openFd("/dev/net/tun", O.RDWR | O.NONBLOCK);
   try {
     const flags = IFF.TAP | IFF.NO_PI;
+    const wanted = options.offload === false ? flags : flags | IFF.VNET_HDR;
     try {
-      ask(fd, "TUNSETIFF", interfaceRequest(name, flags | IFF.VNET_HDR), name);
+      ask(fd, "TUNSETIFF", interfaceRequest(name, wanted), name);
     } catch (error) {
       if (!hasCode(error, "EINVAL")) throw error;
       ask(fd, "TUNSETIFF", interfaceRequest(name, flags), name);

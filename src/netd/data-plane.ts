@@ -1,0 +1,70 @@
+/** The data plane of many guests: one thread, one loop. `run` keeps the thread until `stop`. */
+import { log } from "../base/log.ts";
+import { raiseDescriptorLimit } from "../sys/rlimit.ts";
+import { Loop } from "./loop.ts";
+import { ResolvConf } from "./resolv-conf.ts";
+import { Tap, type TapOptions } from "./tap.ts";
+
+export interface DataPlaneOptions {
+  /** Where the host's resolvers are read from, `/etc/resolv.conf` where nothing is said. */
+  resolvConf?: string;
+}
+
+/** Descriptors that a busy guest needs: one to a flow. */
+const FEW_DESCRIPTORS = 1024;
+
+export class DataPlane implements Disposable {
+  private readonly loop = new Loop();
+  private readonly taps = new Set<Tap>();
+  private readonly resolvConf: ResolvConf;
+
+  constructor(options: DataPlaneOptions = {}) {
+    const limit = raiseDescriptorLimit();
+    if (limit <= FEW_DESCRIPTORS) log.warn(`only ${limit} files may be open: that many flows at the most`);
+    this.resolvConf = new ResolvConf(this.loop, options.resolvConf);
+  }
+
+  /** The host's search domains, for the guests' DHCP. */
+  get searchDomains(): readonly string[] {
+    return this.resolvConf.search;
+  }
+
+  /** Serves a tap from now on. */
+  addTap(options: TapOptions): Tap {
+    const onGone = () => {
+      this.taps.delete(tap);
+      options.onGone?.();
+    };
+    const tap = new Tap(this.loop, this.resolvConf, { ...options, onGone });
+    this.taps.add(tap);
+    return tap;
+  }
+
+  removeTap(tap: Tap): void {
+    this.taps.delete(tap);
+    tap.close();
+  }
+
+  /** Calls `callback` with EPOLL bits while `fd` is ready (level-triggered). `unwatch` comes before `fd` is closed. */
+  watch(fd: number, events: number, callback: (events: number) => void): void {
+    this.loop.watch(fd, events, callback);
+  }
+
+  unwatch(fd: number): void {
+    this.loop.unwatch(fd);
+  }
+
+  /** Serves until `stop`; nothing else runs on this thread meanwhile. */
+  run(): void {
+    this.loop.run();
+  }
+
+  stop(): void {
+    this.loop.stop();
+  }
+
+  [Symbol.dispose](): void {
+    for (const tap of this.taps) tap.close();
+    this.resolvConf[Symbol.dispose]();
+  }
+}

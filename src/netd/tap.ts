@@ -1,0 +1,154 @@
+/** One guest: a tap, the stack that answers it, and the host's sockets on the stack's other side. */
+import { log } from "../base/log.ts";
+import type { StackConfig } from "../stack/config.ts";
+import { Stack } from "../stack/stack.ts";
+import { EPOLL } from "../sys/epoll.ts";
+import { ERRNO, errnoName, sysError } from "../sys/errno.ts";
+import { closeFd } from "../sys/fd.ts";
+import type { TapDevice } from "../sys/tun.ts";
+import { DnsForwarder } from "./dns.ts";
+import { Frames } from "./frames.ts";
+import type { Guest } from "./guest.ts";
+import { HostSockets } from "./host-sockets.ts";
+import type { Loop, Turn } from "./loop.ts";
+import { Outbound, type OutboundOptions } from "./outbound.ts";
+import { type Publication, type PublishedPort, PublishedPorts } from "./published.ts";
+import { readiness } from "./readiness.ts";
+import type { ResolvConf } from "./resolv-conf.ts";
+
+export interface TapOptions {
+  /** Belongs to the tap from here on; closed with it. */
+  device: TapDevice;
+  /** What the device does decides about offload; the secret is made here. */
+  config: Omit<StackConfig, "offload" | "secret">;
+  outbound?: OutboundOptions;
+  /** Called once when the device is gone: its network namespace ended, or somebody removed it. */
+  onGone?: () => void;
+}
+
+/** Frames taken from a guest at one wake-up, so that its neighbours get their turn. */
+const BATCH = 32;
+
+export class Tap implements Turn {
+  due = Number.POSITIVE_INFINITY;
+  touched = false;
+  private readonly frames: Frames;
+  private readonly sockets: HostSockets;
+  private readonly stack: Stack;
+  private readonly published: PublishedPorts;
+  private readonly dns: DnsForwarder;
+  private closed = false;
+
+  constructor(
+    private readonly loop: Loop,
+    resolvConf: ResolvConf,
+    private readonly options: TapOptions,
+  ) {
+    const { device } = options;
+    const secret = crypto.getRandomValues(new Uint8Array(16));
+    const config: StackConfig = { ...options.config, offload: device.offload, secret };
+    const outbound = new Outbound(options.outbound);
+    this.frames = new Frames(device);
+    this.sockets = new HostSockets({
+      loop,
+      frames: this.frames,
+      outbound,
+      resolvConf,
+      sink: { ready: (now, fd, events) => this.socketReady(now, fd, events) },
+    });
+    this.stack = new Stack(config, this.sockets);
+    this.published = new PublishedPorts(this.guest(config));
+    this.dns = new DnsForwarder({
+      loop,
+      resolvConf,
+      outbound,
+      answered: (token, message) => {
+        this.stack.dnsAnswered(performance.now(), token, message);
+        loop.touch(this);
+      },
+    });
+    this.sockets.dns = this.dns;
+    this.sockets.published = this.published;
+    const result = loop.add(device.fd, EPOLL.IN, { ready: now => this.frameReady(now) });
+    if (result < 0) throw sysError("epoll_ctl", -result, device.name);
+    loop.join(this);
+  }
+
+  private guest(config: StackConfig): Guest {
+    const { loop, stack, sockets } = this;
+    return {
+      loop,
+      hasFamily: family => family === 4 || config.ipv6 !== undefined,
+      adopt: fd => sockets.adopt(fd),
+      tcpAccepted: (now, fd, from, to) => {
+        stack.tcpAccepted(now, fd, from, to);
+        loop.touch(this);
+      },
+      datagramArrived: (now, fd, from, to, buffer, start, length) => {
+        stack.datagramArrived(now, fd, from, to, buffer, start, length);
+        loop.touch(this);
+      },
+      datagramsClosed: (now, fd) => stack.datagramsClosed(now, fd),
+    };
+  }
+
+  private frameReady(now: number): void {
+    const { frames, stack } = this;
+    const { buffer, view, start } = frames;
+    for (let count = 0; count < BATCH; count++) {
+      const end = frames.read();
+      if (end < 0) {
+        if (end !== -ERRNO.EAGAIN) this.gone(-end);
+        break;
+      }
+      stack.input(now, buffer, view, start, end, frames.trusted);
+    }
+    this.loop.touch(this);
+  }
+
+  private socketReady(now: number, fd: number, events: number): void {
+    this.stack.socketReady(now, fd, readiness(events));
+    this.loop.touch(this);
+  }
+
+  /** The end of a wake-up: what is due, and what has gathered. */
+  run(now: number): void {
+    if (this.closed) return;
+    const { stack } = this;
+    if (this.due <= now) stack.tick(now);
+    stack.flush(now);
+    this.due = stack.nextTimeout();
+  }
+
+  /** See `PublishedPorts.publish`. */
+  publish(publication: Publication, fds?: readonly number[]): number {
+    return this.published.publish(publication, fds);
+  }
+
+  /** False when there is no publication of that number. */
+  unpublish(id: number): boolean {
+    return this.published.unpublish(id);
+  }
+
+  list(): PublishedPort[] {
+    return this.published.list();
+  }
+
+  private gone(errno: number): void {
+    log.info(`${this.options.device.name} is gone: ${errnoName(errno)}`);
+    this.close();
+    this.options.onGone?.();
+  }
+
+  /** Ends all flows and closes the device. */
+  close(): void {
+    if (this.closed) return;
+    this.published.close();
+    this.dns.close();
+    this.stack.close(performance.now());
+    this.closed = true;
+    this.loop.leave(this);
+    this.loop.unwatch(this.options.device.fd);
+    closeFd(this.options.device.fd);
+  }
+}
