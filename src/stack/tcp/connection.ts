@@ -7,7 +7,7 @@
 import { Timer } from "../timers.ts";
 import { Congestion } from "./congestion.ts";
 import type { Ranges } from "./ranges.ts";
-import type { Ring } from "./ring.ts";
+import { type Ring, SMALLEST_RING } from "./ring.ts";
 import { RetransmissionTimeout } from "./rto.ts";
 
 /** The RFC's states, in an order that can be compared; CONNECTING is ours. */
@@ -74,6 +74,7 @@ export class Connection {
   /** Payload to a segment, before timestamps and SACK are taken off. */
   mss = 536;
   sndRing: Ring | undefined;
+  sndRingSize = SMALLEST_RING;
   readonly congestion = new Congestion();
   readonly rto = new RetransmissionTimeout();
   /** Segment whose round trip is being measured: its end, and when it was sent (-1: none is). */

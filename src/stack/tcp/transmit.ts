@@ -163,7 +163,10 @@ function receive(tcp: TcpContext, connection: Connection, wanted: number): numbe
 function roomFor(tcp: TcpContext, connection: Connection, wanted: number) {
   const ring = connection.sndRing;
   if (ring === undefined) {
-    const fresh = tcp.rings.take(SMALLEST_RING);
+    // As large as it was before the guest had everything.
+    if (connection.sndRingSize > SMALLEST_RING && !tcp.budget.reserve(connection.sndRingSize - SMALLEST_RING))
+      connection.sndRingSize = SMALLEST_RING;
+    const fresh = tcp.rings.take(connection.sndRingSize);
     connection.sndRing = fresh;
     return fresh;
   }
@@ -174,6 +177,7 @@ function roomFor(tcp: TcpContext, connection: Connection, wanted: number) {
   const larger = tcp.rings.take(size);
   ring.moveTo(larger, connection.sndUna, connection.sndEnd);
   tcp.rings.give(ring);
+  connection.sndRingSize = size;
   connection.sndRing = larger;
   return larger;
 }
