@@ -208,6 +208,8 @@ function readRegistry(table: Fields, wrong: (what: string) => Error): Registry {
     throw wrong(`invalid location ${JSON.stringify(location)}: it has a scheme`);
   if (prefix.includes("*") && !/^\*\.[^*/]+$/.test(prefix))
     throw wrong(`invalid prefix ${JSON.stringify(prefix)}: only *.DOMAIN may have a wildcard`);
+  if (!location && !prefix.startsWith("*."))
+    throw wrong("location is unset and prefix is not in the format: *.example.com");
   const digestOnly = table.truth("mirror-by-digest-only");
   const mirrors = table.tables("mirror").map(mirror => {
     const where = bare(mirror.text("location") ?? "");

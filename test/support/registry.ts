@@ -75,6 +75,33 @@ export class TestRegistry implements AsyncDisposable {
     skopeo("copy", "--dest-tls-verify=false", ...options, source, `docker://${this.address}/${name}`);
   }
 
+  /** Puts a blob into a repository, as OCI's distribution-spec has it. */
+  async putBlob(repository: string, digest: string, data: Uint8Array, authorization = ""): Promise<void> {
+    const headers = { Authorization: authorization };
+    const start = `http://${this.address}/v2/${repository}/blobs/uploads/`;
+    const begun = await fetch(start, { method: "POST", headers });
+    const place = new URL(begun.headers.get("location") ?? "", start);
+    place.searchParams.set("digest", digest);
+    const put = await fetch(place, { method: "PUT", headers, body: data });
+    if (put.status !== 201) throw new Error(`${put.url}: ${put.status} ${await put.text()}`);
+  }
+
+  /** Puts a manifest or an index under a tag or a digest. */
+  async putManifest(
+    repository: string,
+    name: string,
+    data: Uint8Array,
+    type: string,
+    authorization = "",
+  ): Promise<void> {
+    const put = await fetch(`http://${this.address}/v2/${repository}/manifests/${name}`, {
+      method: "PUT",
+      headers: { Authorization: authorization, "Content-Type": type },
+      body: data,
+    });
+    if (put.status !== 201) throw new Error(`${put.url}: ${put.status} ${await put.text()}`);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.child.kill("SIGKILL");
     await this.child.exited;
