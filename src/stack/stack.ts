@@ -120,6 +120,17 @@ export class Stack {
     this.#services.answered(token, message);
   }
 
+  /** What the stack holds now: flows of each kind, bytes promised to TCP's flows, bytes of packets that are not whole. */
+  get usage(): { tcp: number; udp: number; ping: number; promised: number; reassembly: number } {
+    return {
+      tcp: this.#tcp.flows,
+      udp: this.#udp.size,
+      ping: this.#ping.size,
+      promised: this.#tcp.promised,
+      reassembly: this.#reassembly.held,
+    };
+  }
+
   /** Does what was put off to the end of a batch of frames and events: acknowledgements, windows, data. */
   flush(now: number): void {
     this.#tcp.flush(now);

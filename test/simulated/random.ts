@@ -22,4 +22,13 @@ export class Random {
   chance(probability: number): boolean {
     return this.next() < probability;
   }
+
+  /** A whole number from 0 to `end` - 1; 0 when `end` is 0. */
+  below(end: number): number {
+    return Math.floor(this.next() * end);
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
+  }
 }
