@@ -164,7 +164,7 @@ class Load {
         config: { mediaType: OCI_CONFIG, digest: `sha256:${sha256(config)}`, size: config.length },
         layers,
       });
-      const names = item.RepoTags.map(name => formatReference(parseReference(name)));
+      const names = item.RepoTags.map(name => formatReference(parseReference(name, "localhost")));
       this.#add(config, manifest, OCI_MANIFEST, names);
     }
     return this.#loaded;

@@ -22,9 +22,13 @@ export class Commands implements Disposable {
     return path;
   }
 
-  portolan(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  portolan(
+    args: readonly string[],
+    env: Record<string, string> = {},
+    stdin: Uint8Array<ArrayBuffer> = new Uint8Array(),
+  ): Promise<Outcome> {
     const store = ["--root", join(this.directory, "root"), "--runroot", join(this.directory, "run")];
-    return this.#run([process.execPath, MAIN, ...store, ...args], env);
+    return this.#run([process.execPath, MAIN, ...store, ...args], env, stdin);
   }
 
   podman(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
@@ -57,9 +61,13 @@ export class Commands implements Disposable {
     return printed;
   }
 
-  async #run(command: string[], env: Record<string, string>): Promise<Outcome> {
+  async #run(
+    command: string[],
+    env: Record<string, string>,
+    stdin: Uint8Array<ArrayBuffer> = new Uint8Array(),
+  ): Promise<Outcome> {
     const child = Bun.spawn(command, {
-      stdin: "ignore",
+      stdin: new Blob([stdin]),
       stdout: "pipe",
       stderr: "pipe",
       env: { PATH: process.env.PATH!, HOME: this.directory, ...env },
