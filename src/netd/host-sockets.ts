@@ -131,7 +131,7 @@ export class HostSockets implements Outside {
       const now = performance.now();
       if (now - this.exhaustedAt > 10_000) {
         this.exhaustedAt = now;
-        log.warn(`new connections are refused: ${errnoName(-fd)} (raise the limit of open files, ulimit -n)`);
+        log.warn(`new flows wait for free descriptors: ${errnoName(-fd)} (raise ulimit -n)`);
       }
     }
     return fd;

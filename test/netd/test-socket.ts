@@ -4,6 +4,7 @@ import { sysError } from "../../src/sys/errno.ts";
 import { closeFd, setNonBlocking, waitReadable } from "../../src/sys/fd.ts";
 import {
   acceptSocket,
+  connectSocket,
   localAddress,
   receivePart,
   resetOnClose,
@@ -54,6 +55,15 @@ export class TestSocket implements Disposable {
       one[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** Connecting to `address`, and not waiting for it. */
+  static connecting(place: TestNetns, address: string, port: number): TestSocket {
+    const ip = parseIP(address)!;
+    const one = TestSocket.open(place, ip.family, SOCK.STREAM);
+    setNonBlocking(one.fd, true);
+    connectSocket(one.fd, new SocketAddress().set(ip.family, ip.bytes, port));
+    return one;
   }
 
   /** Bound to `address` and, for a stream, listening. */

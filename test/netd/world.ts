@@ -19,6 +19,8 @@ export interface PlaneSetup {
   outbound4?: string;
   outbound6?: string;
   outboundDevice?: string;
+  /** How many descriptors the plane may open. */
+  descriptors?: number;
 }
 
 export type PlaneRequest = { guest?: number } & (
@@ -106,11 +108,23 @@ export class World implements AsyncDisposable {
 
   private spawn(setup: PlaneSetup) {
     return this.host.run(() =>
-      Bun.spawn([process.execPath, join(import.meta.dir, "plane-child.ts"), JSON.stringify(setup)], {
-        stdin: "pipe",
-        stdout: "pipe",
-        stderr: "inherit",
-      }),
+      Bun.spawn(
+        [
+          "sh",
+          "-c",
+          'ulimit -n "$1"; shift; exec "$@"',
+          "sh",
+          `${setup.descriptors ?? 20_000}`,
+          process.execPath,
+          join(import.meta.dir, "plane-child.ts"),
+          JSON.stringify(setup),
+        ],
+        {
+          stdin: "pipe",
+          stdout: "pipe",
+          stderr: "inherit",
+        },
+      ),
     );
   }
 
@@ -132,7 +146,7 @@ export class World implements AsyncDisposable {
       ip("address", "add", `${GUEST6}/64`, "dev", "tap0", "nodad");
       ip("link", "set", "tap0", "mtu", `${this.mtu}`, "up");
       ip("route", "add", "default", "via", "10.0.2.2");
-      ip("-6", "route", "add", "default", "via", "fd00::2");
+      ip("-6", "route", "replace", "default", "via", "fd00::2");
     }
   }
 
