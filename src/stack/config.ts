@@ -21,8 +21,6 @@ export interface StackConfig {
   /** 16 secret bytes for initial sequence numbers (RFC 6528) and fragment identifications. */
   secret: Uint8Array;
   limits: StackLimits;
-  /** Takes a line for the log: something that the host does not permit, said once. */
-  warn?: (line: string) => void;
 }
 
 /** Counts are of flows, sizes in bytes. */

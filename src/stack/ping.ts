@@ -51,7 +51,6 @@ export class PingLayer {
   readonly #flows: FlowTable<PingFlow>;
   readonly #owners: (PingFlow | undefined)[] = [];
   readonly #message = new Uint8Array(new ArrayBuffer(MAX_MESSAGE));
-  #warned = false;
 
   constructor(
     config: StackConfig,
@@ -123,8 +122,8 @@ export class PingLayer {
     while (this.#flows.size >= this.#config.limits.pingFlows && this.#forgetIdlest());
     const handle = this.#outside.openPing(route);
     if (handle < 0) {
-      if (handle === -ERRNO.EACCES) this.#warn();
-      else this.#errors.answer(now, packet, -handle);
+      // Where ping sockets are forbidden there is no answer, as if the echo were lost; whoever opens sockets says so.
+      if (handle !== -ERRNO.EACCES) this.#errors.answer(now, packet, -handle);
       return undefined;
     }
     const size = family === 4 ? 4 : 16;
@@ -176,14 +175,6 @@ export class PingLayer {
     const protocol = flow.guest.family === 4 ? PROTOCOL.ICMP : PROTOCOL.ICMPV6;
     const word = ((flow.identifier << 16) | flow.sequence) >>> 0;
     this.#errors.report(now, errno, protocol, flow.guest, flow.peer, word, mtu);
-  }
-
-  #warn(): void {
-    if (this.#warned) return;
-    this.#warned = true;
-    this.#config.warn?.(
-      "no ping: the host forbids ping sockets (net.ipv4.ping_group_range has no group of this user)",
-    );
   }
 
   #touch(now: number, flow: PingFlow): void {
