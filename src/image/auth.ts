@@ -6,7 +6,8 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { errorText, hasCode, UserError } from "../base/errors.ts";
+import { errorText, hasCode, oneLine, UserError } from "../base/errors.ts";
+import { isObject } from "./parse-config.ts";
 import { type Reference, repositoryName } from "./reference.ts";
 
 export interface Credentials {
@@ -17,9 +18,9 @@ export interface Credentials {
 }
 
 interface AuthFile {
-  auths?: Record<string, { auth?: string; identitytoken?: string } | null>;
-  credHelpers?: Record<string, string>;
-  credsStore?: string;
+  auths?: Record<string, { auth?: string | null; identitytoken?: string | null } | null> | null;
+  credHelpers?: Record<string, string> | null;
+  credsStore?: string | null;
 }
 
 /** What is known for the repository; undefined means: ask without a name. Throws UserError for a file that is wrong. */
@@ -62,17 +63,33 @@ function keysOf(reference: Pick<Reference, "registry" | "repository">): string[]
 function readAuthFile(path: string, mustExist: boolean): AuthFile | undefined {
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, "utf8"));
-    if (typeof parsed !== "object" || parsed === null) throw new Error("it holds no object");
-    return parsed as AuthFile;
+    return authFileOf(parsed);
   } catch (error) {
     const missing = hasCode(error, "ENOENT", "ENOTDIR");
     if (missing && !mustExist) return undefined;
     throw new UserError(
       missing
         ? `checking authfile: stat ${path}: no such file or directory`
-        : `reading JSON file ${JSON.stringify(path)}: ${errorText(error)}`,
+        : `reading JSON file ${JSON.stringify(path)}: ${oneLine(errorText(error))}`,
     );
   }
+}
+
+/** The file's content, once every part that is used has its form. */
+function authFileOf(parsed: unknown): AuthFile {
+  const isText = (value: unknown) => typeof value === "string";
+  const optional = (value: unknown, fits: (value: unknown) => boolean) =>
+    value === undefined || value === null || fits(value);
+  const isEntry = (value: unknown) =>
+    isObject(value) && optional(value.auth, isText) && optional(value.identitytoken, isText);
+  if (!isObject(parsed)) throw new Error("it holds no object");
+  const { auths, credHelpers, credsStore } = parsed;
+  if (!optional(auths, table => isObject(table) && Object.values(table).every(one => optional(one, isEntry))))
+    throw new Error("its auths are no table of credentials");
+  if (!optional(credHelpers, table => isObject(table) && Object.values(table).every(isText)))
+    throw new Error("its credHelpers are no table of names");
+  if (!optional(credsStore, isText)) throw new Error("its credsStore is no name");
+  return parsed;
 }
 
 function fromAuths(file: AuthFile, key: string, path: string): Credentials | undefined {
@@ -129,15 +146,16 @@ function askHelper(
   if (child.exitCode !== 0) {
     if (/credentials not found/i.test(said)) return undefined;
     throw new UserError(
-      `the credential helper ${program} failed: ${(said || child.stderr.toString()).trim()}`,
+      `the credential helper ${program} failed: ${oneLine(said || child.stderr.toString())}`,
     );
   }
   try {
-    const { Username, Secret } = JSON.parse(said) as { Username: string; Secret: string };
+    const { Username, Secret } = JSON.parse(said) as { Username: unknown; Secret: unknown };
+    if (typeof Username !== "string" || typeof Secret !== "string") throw new Error("no text");
     return Username === "<token>"
       ? { username: "", password: "", identityToken: Secret }
       : { username: Username, password: Secret };
   } catch {
-    throw new UserError(`the credential helper ${program} gave an answer that is no JSON`);
+    throw new UserError(`the credential helper ${program} gave an answer without a name and a secret`);
   }
 }
