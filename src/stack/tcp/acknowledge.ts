@@ -26,13 +26,8 @@ export function takeAcknowledgment(tcp: TcpContext, connection: Connection, segm
   const window = segment.window << connection.sndScale;
   const acked = seqDiff(ack, connection.sndUna);
   if (acked > 0) advanced(tcp, connection, segment, acked);
-  else if (
-    acked === 0 &&
-    connection.flight > 0 &&
-    segment.textLength === 0 &&
-    !(segment.flags & TCP_FLAG.FIN) &&
-    (news || (!connection.sackPermitted && window === connection.sndWnd))
-  ) {
+  // With SACK, what tells of more that arrived behind a gap is a duplicate (RFC 6675, 2), else what tells nothing at all.
+  if (news || (acked === 0 && !connection.sackPermitted && isDuplicate(connection, segment, window))) {
     duplicateArrived(tcp, connection);
     enqueue(tcp, connection);
   }
@@ -40,6 +35,16 @@ export function takeAcknowledgment(tcp: TcpContext, connection: Connection, segm
   if (acked > 0 && connection.finSent && ack === ((connection.sndEnd + 1) | 0))
     return finAcknowledged(tcp, connection);
   return true;
+}
+
+/** RFC 5681, 2. */
+function isDuplicate(connection: Connection, segment: Segment, window: number): boolean {
+  return (
+    connection.flight > 0 &&
+    segment.textLength === 0 &&
+    !(segment.flags & TCP_FLAG.FIN) &&
+    window === connection.sndWnd
+  );
 }
 
 /**

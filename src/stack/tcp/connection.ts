@@ -53,6 +53,8 @@ export class Connection {
   peerClosed = false;
   /** Everything that the peer sent was read. */
   hostEnded = false;
+  /** It has failed, which the guest is told once it has what was read before. */
+  hostBroken = false;
   /** The guest's FIN was passed on. */
   hostShut = false;
 

@@ -125,9 +125,10 @@ function resendOne(tcp: TcpContext, connection: Connection, most: number): boole
   const text = Math.max(0, Math.min(length, seqDiff(sndEnd, start)));
   if (text > 0) length = Math.min(text, connection.sndRing!.contiguous(start));
   else length = 0;
+  const last = seqAdd(start, length) === sndEnd;
   // Our FIN follows the last byte of data.
-  const fin = connection.finSent && seqAdd(start, length) === sndEnd && seqGt(end, sndEnd);
-  sendSegment(tcp, connection, start, fin ? TCP_FLAG.FIN | TCP_FLAG.PSH : 0, length);
+  const fin = connection.finSent && last && seqGt(end, sndEnd);
+  sendSegment(tcp, connection, start, (last ? TCP_FLAG.PSH : 0) | (fin ? TCP_FLAG.FIN : 0), length);
   tcp.counters.retransmits++;
   connection.highRxt = seqAdd(start, length + (fin ? 1 : 0));
   return true;

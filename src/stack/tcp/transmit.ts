@@ -30,10 +30,18 @@ export function transmit(tcp: TcpContext, connection: Connection): void {
       sendFin(tcp, connection);
       break;
     }
+    if (unsent <= 0 && connection.hostBroken) {
+      hostFailed(tcp, connection);
+      return;
+    }
     if (unsent <= 0 && !connection.readable) break;
     const room = usable(connection);
     if (room < worthSending(connection)) {
       blocked = true;
+      // With the peer's end already told there may be nothing left but FIN, which needs no window.
+      if (unsent > 0 || !connection.peerClosed) break;
+      if (receive(tcp, connection, connection.mss) < 0) return;
+      if (connection.sndEnd === connection.sndNxt && connection.hostEnded) continue;
       break;
     }
     const largest = frameSize(tcp, connection);
@@ -61,9 +69,8 @@ export function transmit(tcp: TcpContext, connection: Connection): void {
 /** The persist timer went off: a segment that the window has no room for makes the guest say how large it is (3.8.6.1). */
 export function probeWindow(tcp: TcpContext, connection: Connection): void {
   if (connection.finSent) return;
-  if (seqDiff(connection.sndEnd, connection.sndNxt) === 0 && connection.readable) {
-    if (receive(tcp, connection, Math.max(1, Math.min(usable(connection), connection.mss))) < 0) return;
-  }
+  const empty = connection.sndEnd === connection.sndNxt;
+  if (empty && connection.readable && receive(tcp, connection, connection.mss) < 0) return;
   const unsent = seqDiff(connection.sndEnd, connection.sndNxt);
   if (unsent === 0) {
     transmit(tcp, connection);
@@ -149,8 +156,10 @@ function receive(tcp: TcpContext, connection: Connection, wanted: number): numbe
       connection.hostEnded = true;
       connection.readable = false;
     } else if (count === -ERRNO.EAGAIN) connection.readable = false;
-    else {
-      connection.sndEnd = seqAdd(connection.sndEnd, got);
+    else if (got > 0) {
+      connection.hostBroken = true;
+      connection.readable = false;
+    } else {
       hostFailed(tcp, connection);
       return -1;
     }
