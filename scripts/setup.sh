@@ -19,6 +19,7 @@ curl: fetching the published page
 test_packages='
 iproute2: the tests read the network with ip(8)
 procps: the tests look for processes left behind
+mount: the tests build machines of their own
 iputils-ping: the tests ping
 telnet: knocking at a database as the article does
 nftables: the tests read the firewall with nft(8)
