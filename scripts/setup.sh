@@ -14,6 +14,7 @@ golang-github-containers-common: seccomp profile, containers.conf and registries
 catatonit: the init of --init
 ca-certificates: HTTPS to registries
 uidmap: user namespaces
+tzdata: the time zones of --tz
 curl: fetching the published page
 '
 test_packages='

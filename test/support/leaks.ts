@@ -1,5 +1,6 @@
 /** What is on a `TestHost`, and what one moment has that another had not. */
 import { ASIDE } from "../../src/netlink/socket.ts";
+import { until } from "./await.ts";
 import type { TestHost } from "./host.ts";
 
 /** Lines per kind of thing; each line names one thing and nothing that changes by itself. */
@@ -88,15 +89,26 @@ export async function snapshot(host: TestHost): Promise<Snapshot> {
   return found;
 }
 
-/** Command lines of the host's processes but for the first, those that look, and what only waits for the kernel (`dropLink`). */
+/** Processes on their way out: conmon's exit commands that find all done, and what is not quite reaped. */
+const ENDING = / container cleanup [0-9a-f]{64}$|<defunct>$/;
+
+/**
+ * Command lines of the host's processes but for the first, those that look, and what only waits for the kernel
+ * (`dropLink`). Those on their way out are given the time to end.
+ */
 async function processes(host: TestHost): Promise<string[]> {
-  const all = await lines(host, "ps -e -o pid=,args= | grep -v ' ps -e ' || true");
-  return all
-    .map(line => line.trim().replace(/^(\d+) +/, "$1 "))
-    .filter(
-      line => !/^1 /.test(line) && !line.endsWith(` ${ASIDE}`) && !/ (sh -c )?(ps -e|grep -v) /.test(line),
-    )
-    .map(line => line.replace(/^\d+ /, ""));
+  let found: string[] = [];
+  const look = async () => {
+    const all = await lines(host, "ps -e -o pid=,args= | grep -v ' ps -e ' || true");
+    found = all
+      .map(line => line.trim().replace(/^(\d+) +/, "$1 "))
+      .filter(line => !/^1 /.test(line) && !line.endsWith(` ${ASIDE}`))
+      .filter(line => !/ (sh -c )?(ps -e|grep -v) /.test(line))
+      .map(line => line.replace(/^\d+ /, ""));
+    return !found.some(line => ENDING.test(line));
+  };
+  await until(look, () => `processes that do not end:\n${found.join("\n")}`);
+  return found;
 }
 
 /** What came and what went, one line each, as `+ kind: thing` and `- kind: thing`; none when all is as it was. */
