@@ -95,7 +95,7 @@ export class LayerStore {
     const held: Lock = lock(join(staging, "lock"));
     try {
       mkdirSync(target, { mode: 0o755 });
-      const { record, looseEnds } = await this.#stream(source, target, blob, options);
+      const { record, looseEnds } = await this.#stream(source, target, blob, held, options);
       const noted = looseEnds ? join(staging, "loose") : undefined;
       if (noted) writeFileSync(noted, looseEnds);
       return withLock(this.#paths.lock("images"), () => this.#settle(record, target, blob, noted));
@@ -112,9 +112,10 @@ export class LayerStore {
     source: AsyncIterable<Uint8Array>,
     target: string,
     blob: string,
+    held: Lock,
     options: IngestOptions,
   ): Promise<{ record: LayerRecord; looseEnds: string }> {
-    const child = new Untar(target);
+    const child = new Untar(target, held);
     const compressed = new Bun.CryptoHasher("sha256");
     const raw = new Bun.CryptoHasher("sha256");
     let [blobSize, size] = [0, 0];

@@ -1,18 +1,17 @@
 /** The unpacker's process, seen from outside: a tar goes in, and what the layer leaves to those below it comes out. */
 import { hasCode, oneLine, UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
+import type { Lock } from "../sys/flock.ts";
 
 export class Untar {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   readonly #looseEnds: Promise<string>;
   readonly #said: Promise<string>;
 
-  /** `target` is the empty directory to fill. */
-  constructor(target: string) {
+  /** `target` is the empty directory to fill. `held` guards it: the child keeps it too, should we be killed before it. */
+  constructor(target: string, held: Lock) {
     this.#child = Bun.spawn([...selfCommand(), "__untar", target], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
+      stdio: ["pipe", "pipe", "pipe", held.fd],
     });
     this.#looseEnds = this.#child.stdout.text();
     this.#said = this.#child.stderr.text();

@@ -259,7 +259,7 @@ for (const [what, archive, words] of WRONG)
 
 test("a full disk while loading and while saving: one line, and no half of anything", async () => {
   if (!root) return skip();
-  using store = new TestStore(600);
+  using store = new TestStore({ size: 600 });
   const big = tar({ name: "big", data: new Uint8Array(1 << 20) });
   const path = join(store.directory, "in.tar");
   writeFileSync(path, gzipSync(dockerArchive(configOf([big]), [big])));

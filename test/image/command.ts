@@ -31,6 +31,15 @@ export class Commands implements Disposable {
     return this.#run([process.execPath, MAIN, ...store, ...args], env, stdin);
   }
 
+  /** Starts it; who starts it also ends it. */
+  start(args: readonly string[]) {
+    const store = ["--root", join(this.directory, "root"), "--runroot", join(this.directory, "run")];
+    return Bun.spawn([process.execPath, MAIN, ...store, ...args], {
+      stdio: ["ignore", "ignore", "ignore"],
+      env: { PATH: process.env.PATH!, HOME: this.directory },
+    });
+  }
+
   podman(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
     const store = ["--root", join(this.directory, "podman"), "--runroot", join(this.directory, "podman-run")];
     return this.#run(["podman", ...store, "--storage-driver=vfs", ...args], env);

@@ -6,8 +6,10 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { UserError } from "../../src/base/errors.ts";
 import type { PullProgress } from "../../src/image/progress.ts";
 import { type PullOptions, pullImage } from "../../src/image/pull.ts";
+import { until } from "../support/await.ts";
 import { configOf, noise, TestStore } from "../support/images.ts";
 import { tar } from "../support/tar.ts";
+import { Commands } from "./command.ts";
 import {
   type Answer,
   FakeRegistry,
@@ -253,7 +255,7 @@ for (const [what, image, words] of WRONG)
 for (const size of [600, 900, 1200])
   test(`a full disk of ${size} KiB: said so, and nothing stays`, async () => {
     if (!root) return skip();
-    using store = new TestStore(size);
+    using store = new TestStore({ size });
     await using registry = await FakeRegistry.start(IMAGE);
     expect(await refused(store, pull(store, registry))).toMatch(/no space left on device/);
   });
@@ -277,6 +279,45 @@ test("a pull that another command undoes half-way brings the layers again", asyn
       .sort(),
   ).toEqual(["file-1", "file-2", "file-3"]);
 });
+
+test("a pull killed at any moment leaves nothing that the next command does not clear away", async () => {
+  if (!root) return skip();
+  await using registry = await FakeRegistry.start(IMAGE);
+  using at = new Commands();
+  const options = { root: join(at.directory, "root"), runRoot: join(at.directory, "run") };
+  using store = new TestStore({ at: options });
+  const name = `${registry.address}/some/image`;
+  const asked = () => registry.requests.length;
+  for (let moment = 1; moment <= 16; moment++) {
+    const before = asked();
+    const child = at.start(["pull", "-q", "--tls-verify=false", name]);
+    // First by what it has asked for, later by what lies in the store.
+    const reached = () =>
+      moment <= 6
+        ? asked() >= before + moment
+        : store.leftovers().length >= moment - 6 || child.exitCode !== null;
+    await until(reached, () => `moment ${moment} never came`);
+    child.kill("SIGKILL");
+    await child.exited;
+    await until(
+      () => {
+        store.images.sweep();
+        return store.images.list().length > 0 || store.leftovers().length === 0;
+      },
+      () => `after moment ${moment} there still are ${store.leftovers().join(", ")}`,
+    );
+    for (const image of store.images.list()) {
+      const names = store.images.layerDirectories(image).flatMap(directory => readdirSync(directory));
+      expect(names.sort()).toEqual(["file-1", "file-2", "file-3"]);
+      store.images.remove(image);
+    }
+    expect(store.leftovers()).toEqual([]);
+  }
+  expect(await at.portolan(["pull", "-q", "--tls-verify=false", name])).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
+}, 60_000);
 
 test("a token that runs out is asked for again; a registry that takes no token at all is not asked for ever", async () => {
   if (!root) return skip();

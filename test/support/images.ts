@@ -7,17 +7,23 @@ import { mountRootfs, unmountRootfs } from "../../src/image/mount.ts";
 import { ImageStore, sha256 } from "../../src/image/store.ts";
 import type { ImageRecord } from "../../src/image/types.ts";
 import { openDatabase } from "../../src/state/database.ts";
-import { Paths } from "../../src/state/paths.ts";
+import { type PathOptions, Paths } from "../../src/state/paths.ts";
 import { stream } from "./tar.ts";
 
 export class TestStore implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "portolan-images-"));
-  readonly paths = new Paths({ root: join(this.directory, "root"), runRoot: join(this.directory, "run") });
+  readonly paths: Paths;
   readonly db: Database;
   readonly images: ImageStore;
 
-  /** `size` in KiB is that of the store's disk; this machine's where nothing is said. */
-  constructor(private readonly size?: number) {
+  readonly #size: number | undefined;
+
+  /** `size` in KiB is that of a disk of the store's own; `at` is where a store lies that others use too. */
+  constructor({ size, at }: { size?: number; at?: PathOptions } = {}) {
+    this.#size = size;
+    this.paths = new Paths(
+      at ?? { root: join(this.directory, "root"), runRoot: join(this.directory, "run") },
+    );
     if (size !== undefined) {
       const options = ["-t", "tmpfs", "-o", `size=${size}k`, "tmpfs"];
       const { exitCode, stderr } = Bun.spawnSync(["mount", ...options, this.make("root")]);
@@ -76,7 +82,7 @@ export class TestStore implements Disposable {
 
   [Symbol.dispose](): void {
     this.db.close();
-    if (this.size !== undefined) Bun.spawnSync(["umount", join(this.directory, "root")]);
+    if (this.#size !== undefined) Bun.spawnSync(["umount", join(this.directory, "root")]);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
