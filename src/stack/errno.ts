@@ -19,3 +19,10 @@ export const ERRNO = {
   EHOSTDOWN: 112,
   EHOSTUNREACH: 113,
 } as const;
+
+/** True for what says that the host has no descriptor or memory left for another socket. */
+export function isExhaustion(errno: number): boolean {
+  return (
+    errno === ERRNO.EMFILE || errno === ERRNO.ENFILE || errno === ERRNO.ENOBUFS || errno === ERRNO.ENOMEM
+  );
+}

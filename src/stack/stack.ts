@@ -53,7 +53,7 @@ export class Stack {
     this.#services = new DatagramServices(config, outside, output, policy);
     this.#udp = new UdpLayer(config, outside, output, policy, errors, timers, this.#services);
     this.#ping = new PingLayer(config, outside, output, policy, errors, timers);
-    this.#tcp = new TcpLayer(config, outside, output, policy, timers, errors);
+    this.#tcp = new TcpLayer(config, outside, output, policy, timers, errors, () => this.#udp.forgetIdlest());
     const icmp = new IcmpLayer(output, policy, this.#ping, discovery, this.#tcp, this.#udp);
     const up = { tcp: this.#tcp, udp: this.#udp, icmp };
     this.#input = new IpInput(policy, neighbours, errors, this.#reassembly, up, () => this.#resolver.heard());

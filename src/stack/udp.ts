@@ -10,7 +10,7 @@ import { checkUdp, putUdp, UDP } from "../wire/udp.ts";
 import type { StackConfig } from "./config.ts";
 import type { DatagramServices } from "./datagram-services.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { ERRNO } from "./errno.ts";
+import { ERRNO, isExhaustion } from "./errno.ts";
 import { FlowTable } from "./flow-table.ts";
 import type { IcmpErrors } from "./icmp-errors.ts";
 import type { IpOutput } from "./ip-output.ts";
@@ -133,6 +133,17 @@ export class UdpLayer {
     if (flow) this.#forget(flow);
   }
 
+  /** Closes the flow that has been silent for longest; false when there is none. */
+  forgetIdlest(): boolean {
+    let idlest: UdpFlow | undefined;
+    this.#flows.forEach(flow => {
+      if (!idlest || flow.used < idlest.used) idlest = flow;
+    });
+    if (!idlest) return false;
+    this.#forget(idlest);
+    return true;
+  }
+
   close(): void {
     this.#flows.forEach(this.#expire);
   }
@@ -160,8 +171,7 @@ export class UdpLayer {
   #openSocket(route: Destination, guest: Endpoint): Handle {
     const key = `${guest.address.join(".")}:${guest.port}`;
     const handle = this.#outside.openUdp(route, key);
-    if (handle !== -ERRNO.EMFILE && handle !== -ERRNO.ENOBUFS) return handle;
-    return this.#forgetIdlest() ? this.#outside.openUdp(route, key) : handle;
+    return isExhaustion(-handle) && this.forgetIdlest() ? this.#outside.openUdp(route, key) : handle;
   }
 
   /** The flow of a client; its port is another where the guest would take it for someone else. */
@@ -286,17 +296,7 @@ export class UdpLayer {
   }
 
   #makeRoom(): void {
-    while (this.#flows.size >= this.#config.limits.udpFlows && this.#forgetIdlest());
-  }
-
-  #forgetIdlest(): boolean {
-    let idlest: UdpFlow | undefined;
-    this.#flows.forEach(flow => {
-      if (!idlest || flow.used < idlest.used) idlest = flow;
-    });
-    if (!idlest) return false;
-    this.#forget(idlest);
-    return true;
+    while (this.#flows.size >= this.#config.limits.udpFlows && this.forgetIdlest());
   }
 
   #forget(flow: UdpFlow): void {

@@ -16,6 +16,8 @@ export interface TcpContext {
   readonly policy: RoutePolicy;
   readonly errors: ErrorReporter;
   readonly timers: Timers;
+  /** Gives up a descriptor that can be done without; false when there is none. */
+  readonly spare: () => boolean;
   readonly flows: FlowTable<Connection>;
   /** By handle of the host's socket. */
   readonly byHandle: (Connection | undefined)[];

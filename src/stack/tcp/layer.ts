@@ -36,6 +36,7 @@ export class TcpLayer {
     policy: RoutePolicy,
     timers: Timers,
     errors: ErrorReporter,
+    spare: () => boolean = () => false,
   ) {
     this.#tcp = {
       config,
@@ -44,6 +45,7 @@ export class TcpLayer {
       policy,
       errors,
       timers,
+      spare,
       flows: new FlowTable<Connection>(config.secret),
       byHandle: [],
       budget: new Budget(config.limits.totalBuffer),

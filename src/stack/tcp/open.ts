@@ -4,7 +4,7 @@
  */
 import { MAX_WINDOW_SCALE } from "../../wire/tcp.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { ERRNO } from "../errno.ts";
+import { ERRNO, isExhaustion } from "../errno.ts";
 import type { Packet } from "../packet.ts";
 import { Connection, STATE } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
@@ -47,7 +47,8 @@ export function open(tcp: TcpContext, packet: Packet, segment: Segment): void {
     refuse(tcp, connection, to);
     return;
   }
-  const handle = tcp.outside.connectTcp(to);
+  let handle = tcp.outside.connectTcp(to);
+  if (isExhaustion(-handle) && tcp.spare()) handle = tcp.outside.connectTcp(to);
   if (handle < 0) {
     refuse(tcp, connection, -handle);
     return;
