@@ -33,8 +33,13 @@ export function printTimes(name: string, what: string, times: readonly number[])
   );
 }
 
-/** Prints how a ratio stands to its goal, the most that it may be. `all.ts` gathers these lines. */
-export function printVerdict(what: string, ratio: number, goal: number): void {
-  const verdict = ratio <= goal ? "met" : "missed";
-  console.log(`${what.padEnd(45)} ratio ${ratio.toFixed(3)}, goal at most ${goal.toFixed(2)}: ${verdict}`);
+/** Prints how a ratio stands to its goal, the most or the least that it may be. `all.ts` gathers these lines. */
+export function printVerdict(
+  what: string,
+  ratio: number,
+  goal: number,
+  bound: "at most" | "at least" = "at most",
+): void {
+  const verdict = (bound === "at most" ? ratio <= goal : ratio >= goal) ? "met" : "missed";
+  console.log(`${what.padEnd(45)} ratio ${ratio.toFixed(3)}, goal ${bound} ${goal.toFixed(2)}: ${verdict}`);
 }

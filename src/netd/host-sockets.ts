@@ -7,6 +7,7 @@
 import { log } from "../base/log.ts";
 import type { Destination, Handle, OutFrame, Outside } from "../stack/outside.ts";
 import { takeQueuedError, wantErrors } from "../sys/datagram.ts";
+import { EPOLL } from "../sys/epoll.ts";
 import { ERRNO, errnoName } from "../sys/errno.ts";
 import {
   closeSocket,
@@ -35,12 +36,15 @@ import { isForbidden, type Outbound } from "./outbound.ts";
 import type { PublishedPorts } from "./published.ts";
 import { ALL_EDGES } from "./readiness.ts";
 import type { ResolvConf } from "./resolv-conf.ts";
+import { UdpBatch } from "./udp-batch.ts";
 import { UdpPorts } from "./udp-ports.ts";
 
 const LOOPBACK4 = Uint8Array.of(127, 0, 0, 1);
 const LOOPBACK6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
-const STREAM = 0;
-const DATAGRAM = 1;
+const NONE = 0;
+const STREAM = 1;
+const DATAGRAM = 2;
+const ECHO = 3;
 
 /** What one tap's sockets share. */
 export interface HostSocketsContext {
@@ -57,8 +61,11 @@ export class HostSockets implements Outside {
   dns!: DnsForwarder;
   published!: PublishedPorts;
   private readonly udpPorts: UdpPorts;
-  /** By descriptor: STREAM or DATAGRAM. */
-  private readonly kinds = new Map<number, number>();
+  /** By descriptor: STREAM, DATAGRAM, ECHO, or NONE. */
+  private readonly kinds: number[] = [];
+  private readonly batch = new UdpBatch((handle, errno) => void this.lateErrors.set(handle, errno));
+  /** What gathered datagrams met, until the batch is over and the stack is told. */
+  private readonly lateErrors = new Map<Handle, number>();
   private readonly address = new SocketAddress();
   private pingRefused = false;
   private exhaustedAt = Number.NEGATIVE_INFINITY;
@@ -87,7 +94,7 @@ export class HostSockets implements Outside {
   private connectToDns(port: number): Handle {
     const { loop, outbound, resolvConf, sink } = this.context;
     const fd = connectToResolver({ loop, outbound, resolvers: resolvConf.nameservers, port, sink });
-    if (fd >= 0) this.kinds.set(fd, STREAM);
+    if (fd >= 0) this.kinds[fd] = STREAM;
     return fd;
   }
 
@@ -115,7 +122,7 @@ export class HostSockets implements Outside {
     wantErrors(fd, to.family);
     let result = this.context.outbound.bind(fd, to.family, address);
     if (result === 0) result = connectSocket(fd, this.address.set(to.family, address, 0));
-    return this.register(fd, result, DATAGRAM);
+    return this.register(fd, result, ECHO);
   }
 
   /** The address to connect to, or a negative errno for one that no guest may reach. */
@@ -146,7 +153,7 @@ export class HostSockets implements Outside {
       closeSocket(fd);
       return outcome;
     }
-    this.kinds.set(fd, kind);
+    this.kinds[fd] = kind;
     return fd;
   }
 
@@ -157,21 +164,29 @@ export class HostSockets implements Outside {
   }
 
   send(handle: Handle, buffer: Uint8Array<ArrayBuffer>, start: number, length: number): number {
-    const sent = sendPart(handle, buffer, start, length);
+    const kind = this.kinds[handle];
+    if (kind === STREAM) return sendPart(handle, buffer, start, length);
+    const sent =
+      kind === DATAGRAM
+        ? this.batch.send(handle, buffer, start, length)
+        : sendPart(handle, buffer, start, length);
     // An earlier datagram's error is told by whatever call comes next: it is on the queue too, and this one was not sent.
-    return sent < 0 && this.isEarlierError(handle, sent) ? sendPart(handle, buffer, start, length) : sent;
+    return sent < 0 && isEarlierError(sent) ? sendPart(handle, buffer, start, length) : sent;
+  }
+
+  /** The end of a batch of the guest's frames. */
+  endBatch(now: number): void {
+    this.batch.end();
+    if (this.lateErrors.size === 0) return;
+    for (const handle of [...this.lateErrors.keys()]) this.context.sink.ready(now, handle, EPOLL.ERR);
+    this.lateErrors.clear();
   }
 
   receive(handle: Handle, buffer: Uint8Array<ArrayBuffer>, start: number, length: number): number {
     const count = receivePart(handle, buffer, start, length);
-    return count < 0 && this.isEarlierError(handle, count)
+    return count < 0 && this.kinds[handle] !== STREAM && isEarlierError(count)
       ? receivePart(handle, buffer, start, length)
       : count;
-  }
-
-  private isEarlierError(handle: Handle, result: number): boolean {
-    if (result === -ERRNO.EAGAIN || result === -ERRNO.EMSGSIZE || result === -ERRNO.ENOBUFS) return false;
-    return this.kinds.get(handle) === DATAGRAM;
   }
 
   sendTo(
@@ -185,7 +200,13 @@ export class HostSockets implements Outside {
   }
 
   takeError(handle: Handle): number {
-    const queued = this.kinds.get(handle) === DATAGRAM ? takeQueuedError(handle) : 0;
+    if (this.kinds[handle] === STREAM) return Math.max(getInt(handle, LEVEL.SOCKET, SO.ERROR), 0);
+    const late = this.lateErrors.get(handle);
+    if (late !== undefined) {
+      this.lateErrors.delete(handle);
+      return late;
+    }
+    const queued = takeQueuedError(handle);
     return queued > 0 ? queued : Math.max(getInt(handle, LEVEL.SOCKET, SO.ERROR), 0);
   }
 
@@ -200,8 +221,10 @@ export class HostSockets implements Outside {
 
   close(handle: Handle): void {
     this.context.loop.forget(handle);
+    this.batch.release(handle);
     this.udpPorts.release(handle);
-    this.kinds.delete(handle);
+    this.kinds[handle] = NONE;
+    this.lateErrors.delete(handle);
     closeSocket(handle);
   }
 
@@ -213,9 +236,9 @@ export class HostSockets implements Outside {
   dnsQuery(token: number, message: Uint8Array): void {
     this.dns.query(token, message);
   }
+}
 
-  /** How many sockets the stack holds. */
-  get count(): number {
-    return this.kinds.size;
-  }
+/** True for what a call on a datagram socket says of another datagram than its own. */
+function isEarlierError(result: number): boolean {
+  return result !== -ERRNO.EAGAIN && result !== -ERRNO.EMSGSIZE && result !== -ERRNO.ENOBUFS;
 }

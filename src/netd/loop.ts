@@ -29,6 +29,8 @@ const LONGEST_WAIT = 60_000;
 
 export class Loop {
   readonly timers = new Timers();
+  /** How often the loop has woken up. */
+  wakeUps = 0;
   private readonly epoll = new Epoll();
   /** By descriptor: who is told, and which of the descriptor's lives it is. */
   private readonly sinks: (Ready | undefined)[] = [];
@@ -121,6 +123,7 @@ export class Loop {
     const { epoll, turns } = this;
     const count = epoll.wait(this.timeout());
     const now = performance.now();
+    this.wakeUps++;
     for (let index = 0; index < count; index++) {
       const fd = epoll.fdAt(index);
       const sink = this.sinks[fd];

@@ -38,6 +38,9 @@ export class Tap implements Turn {
   private readonly published: PublishedPorts;
   private readonly dns: DnsForwarder;
   private closed = false;
+  /** The last wake-up found one frame, and when that was. */
+  private lone = false;
+  private heardAt = 0;
 
   constructor(
     private readonly loop: Loop,
@@ -93,17 +96,25 @@ export class Tap implements Turn {
   }
 
   private frameReady(now: number): void {
-    const { frames, stack } = this;
+    const { frames, stack, loop } = this;
     const { buffer, view, start } = frames;
-    for (let count = 0; count < BATCH; count++) {
+    // Where frames come one by one, a look for a second costs more than it finds; epoll will tell if there is one.
+    const single = this.lone && loop.wakeUps !== this.heardAt + 1;
+    const most = single ? 1 : BATCH;
+    let count = 0;
+    while (count < most) {
       const end = frames.read();
       if (end < 0) {
         if (end !== -ERRNO.EAGAIN) this.gone(-end);
         break;
       }
       stack.input(now, buffer, view, start, end, frames.trusted);
+      count++;
     }
-    this.loop.touch(this);
+    this.lone = single || count <= 1;
+    this.heardAt = loop.wakeUps;
+    this.sockets.endBatch(now);
+    loop.touch(this);
   }
 
   private socketReady(now: number, fd: number, events: number): void {
@@ -117,6 +128,7 @@ export class Tap implements Turn {
     const { stack } = this;
     if (this.due <= now) stack.tick(now);
     stack.flush(now);
+    this.sockets.endBatch(now);
     this.due = stack.nextTimeout();
   }
 

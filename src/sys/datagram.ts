@@ -3,7 +3,7 @@
  * ipv6(7)), and errors that ICMP brought (the error queue, ip(7) IP_RECVERR).
  */
 import { ERRNO } from "./errno.ts";
-import { IP_OPTION, IPV6_OPTION, LEVEL, SocketAddress, setInt } from "./inet.ts";
+import { IP_OPTION, IPPROTO, IPV6_OPTION, LEVEL, SocketAddress, setInt } from "./inet.ts";
 import { errnoNow } from "./libc.ts";
 import { addressOf, bytes } from "./mem.ts";
 import { controlSpace, MessageHeader } from "./message.ts";
@@ -11,6 +11,7 @@ import { packetLibc } from "./packet-libc.ts";
 import { MSG } from "./socket.ts";
 
 const MSG_ERRQUEUE = 0x2000;
+const UDP_SEGMENT = 103;
 /** `struct in_pktinfo`: interface, local address, destination address; `struct in6_pktinfo`: address, interface. */
 const PKTINFO4 = 12;
 const PKTINFO6 = 20;
@@ -138,6 +139,33 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
   return true;
+}
+
+const segmented = new MessageHeader(0, controlSpace(2));
+const segmentSize = bytes(2);
+
+/**
+ * One sendmsg(2) for several datagrams of one connected socket (UDP_SEGMENT, udp(7)): `length` bytes in pieces of `size`,
+ * of which the last may be shorter. 64 pieces at most. Gives `length` or a negative errno: -EINVAL where a piece does not
+ * fit the path's MTU, -EIO where the device can't.
+ */
+export function sendSegments(
+  fd: number,
+  buffer: Uint8Array<ArrayBuffer>,
+  start: number,
+  length: number,
+  size: number,
+): number {
+  segmentSize[0] = size & 0xff;
+  segmentSize[1] = size >> 8;
+  segmented.setData(buffer, start, length);
+  segmented.controlLength = segmented.putControl(0, IPPROTO.UDP, UDP_SEGMENT, segmentSize);
+  for (;;) {
+    const sent = packetLibc.sendmsg(fd, addressOf(segmented.bytes), MSG.NOSIGNAL);
+    if (sent >= 0) return sent;
+    const errno = errnoNow();
+    if (errno !== ERRNO.EINTR) return -errno;
+  }
 }
 
 const linkLocal = (address: Uint8Array) => address[0] === 0xfe && (address[1]! & 0xc0) === 0x80;

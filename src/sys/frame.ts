@@ -59,3 +59,16 @@ export function writeFrameParts(
     if (errno !== ERRNO.EINTR) return -errno;
   }
 }
+
+/** Copies part of one buffer into another, which must have room for it; unlike `set`, without a view in between. */
+export function copyPart(
+  to: Uint8Array<ArrayBuffer>,
+  at: number,
+  from: Uint8Array<ArrayBuffer>,
+  start: number,
+  length: number,
+): void {
+  if (at < 0 || start < 0 || length < 0 || at + length > to.length || start + length > from.length)
+    throw new RangeError(`no room for ${length} bytes`);
+  packetLibc.memcpy(addressOf(to) + at, addressOf(from) + start, length);
+}

@@ -15,6 +15,7 @@ const S = "i64_fast" as const;
 const DECLARATIONS = {
   read: { args: [I, P, N], returns: S },
   write: { args: [I, P, N], returns: S },
+  memcpy: { args: [P, P, N], returns: P },
   writev: { args: [I, P, I], returns: S },
   send: { args: [I, P, N, I], returns: S },
   recv: { args: [I, P, N, I], returns: S },

@@ -32,6 +32,29 @@ for (const mtu of [1500, 65_520])
         }
       });
 
+    test("bursts arrive as they were sent: every datagram, its size, its order", () => {
+      using server = TestSocket.bound(world.outside, OUTSIDE, 0, SOCK.DGRAM);
+      using other = TestSocket.bound(world.outside, OUTSIDE, 0, SOCK.DGRAM);
+      using client = TestSocket.connected(world.guest, OUTSIDE, server.port, SOCK.DGRAM);
+      using second = TestSocket.connected(world.guest, OUTSIDE, other.port, SOCK.DGRAM);
+      const bursts = [
+        Array.from({ length: 40 }, () => 1200),
+        Array.from({ length: 40 }, (_, index) => 1000 + (index % 5)),
+        Array.from({ length: 40 }, (_, index) => (index % 7 === 6 ? 0 : 900)),
+        Array.from({ length: 12 }, () => 3000),
+      ];
+      for (const sizes of bursts) {
+        for (const [index, size] of sizes.entries()) {
+          client.send(datagram(size));
+          if (index % 4 === 0) second.send(datagram(size));
+        }
+        for (const [index, size] of sizes.entries()) {
+          expect(server.receiveFrom().data).toEqual(datagram(size));
+          if (index % 4 === 0) expect(other.receiveFrom().data).toEqual(datagram(size));
+        }
+      }
+    });
+
     test("a port where nobody listens refuses", () => {
       for (const address of [OUTSIDE, OUTSIDE6]) {
         using client = TestSocket.connected(world.guest, address, 9, SOCK.DGRAM);
