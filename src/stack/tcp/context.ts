@@ -31,8 +31,8 @@ export interface TcpContext {
   readonly queue: Connection[];
   /** Calls back into the connection's timer. */
   readonly expire: (connection: Connection, now: number) => void;
-  /** Those in TIME-WAIT, the oldest first; some may have left it. */
-  readonly waiting: Connection[];
+  /** Those in TIME-WAIT, the oldest first. */
+  readonly waiting: Set<Connection>;
 }
 
 /** What happened since the stack began. */

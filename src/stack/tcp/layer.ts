@@ -54,7 +54,7 @@ export class TcpLayer {
       counters: this.counters,
       now: 0,
       queue: [],
-      waiting: [],
+      waiting: new Set(),
       expire: (connection, now) => {
         this.#tcp.now = now;
         expired(this.#tcp, connection, now);

@@ -61,6 +61,7 @@ export function hostClosed(tcp: TcpContext, connection: Connection): void {
   dropHandle(tcp, connection);
   tcp.outside.close(connection.handle);
   connection.handle = -1;
+  if (connection.state === STATE.TIME_WAIT) releasePromise(tcp, connection);
 }
 
 /** Both FINs are acknowledged, and the guest owes nothing: what the host has not taken yet goes on without it. */
@@ -82,19 +83,18 @@ export function enterTimeWait(tcp: TcpContext, connection: Connection): void {
   releaseSend(tcp, connection);
   connection.idleAt = tcp.now + TIME_WAIT;
   schedule(tcp, connection, Number.POSITIVE_INFINITY);
-  tcp.waiting.push(connection);
-  if (tcp.waiting.length > MOST_WAITING) endOldestWait(tcp);
+  if (connection.handle < 0) releasePromise(tcp, connection);
+  tcp.waiting.delete(connection);
+  tcp.waiting.add(connection);
+  if (tcp.waiting.size > MOST_WAITING) endOldestWait(tcp);
 }
 
 /** Ends the TIME-WAIT that began first; false when there is none. */
 export function endOldestWait(tcp: TcpContext): boolean {
-  for (;;) {
-    const oldest = tcp.waiting.shift();
-    if (oldest === undefined) return false;
-    if (oldest.state !== STATE.TIME_WAIT) continue;
-    guestDone(tcp, oldest);
-    return true;
-  }
+  const { value: oldest, done } = tcp.waiting.values().next();
+  if (done) return false;
+  guestDone(tcp, oldest);
+  return true;
 }
 
 /** Gives back the send ring and what it took of the budget beyond the smallest. */
@@ -121,12 +121,18 @@ export function remove(tcp: TcpContext, connection: Connection): void {
   unlist(tcp, connection);
   releaseSend(tcp, connection);
   releaseReceive(tcp, connection);
+  releasePromise(tcp, connection);
+}
+
+function releasePromise(tcp: TcpContext, connection: Connection): void {
   tcp.budget.release(connection.promised);
   connection.promised = 0;
 }
 
+/** The guest may speak of it no more. */
 function unlist(tcp: TcpContext, connection: Connection): void {
   if (connection.entry < 0) return;
+  tcp.waiting.delete(connection);
   tcp.flows.remove(connection.entry);
   connection.entry = -1;
 }

@@ -9,7 +9,7 @@ import type { Packet } from "../packet.ts";
 import { Connection, STATE } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { ourMss, replyWithReset, sendReset, sendSyn } from "./emit.ts";
-import { endOldestWait, hostClosed, remove, schedule } from "./lifecycle.ts";
+import { endOldestWait, guestDone, hostClosed, remove, schedule } from "./lifecycle.ts";
 import { SMALLEST_RING } from "./ring.ts";
 import { RTO } from "./rto.ts";
 import type { Segment } from "./segment.ts";
@@ -181,22 +181,12 @@ function choosePort(tcp: TcpContext, connection: Connection, wanted: number): bo
     const port = attempt === 0 ? wanted : 1024 + ((wanted + attempt * 641) % (65_536 - 1024));
     const other = tcp.flows.find(family, addresses, 0, addresses, 16, guestPort, port);
     if (other === undefined || other.state === STATE.TIME_WAIT) {
-      if (other !== undefined) release(tcp, other);
+      if (other !== undefined) guestDone(tcp, other);
       connection.remotePort = port;
       return true;
     }
   }
   return false;
-}
-
-/** Ends a TIME-WAIT whose addresses and ports are needed. */
-function release(tcp: TcpContext, connection: Connection): void {
-  if (connection.handle < 0) remove(tcp, connection);
-  else {
-    tcp.flows.remove(connection.entry);
-    connection.entry = -1;
-    connection.state = STATE.CLOSED;
-  }
 }
 
 function begin(tcp: TcpContext, connection: Connection): void {

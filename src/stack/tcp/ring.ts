@@ -78,7 +78,7 @@ export class Budget {
     this.used -= bytes;
   }
 
-  /** More than three quarters are promised: who is new gets little. */
+  /** More than three quarters are promised: who has grows no more, who is new gets little. */
   get scarce(): boolean {
     return this.used > this.total * 0.75;
   }

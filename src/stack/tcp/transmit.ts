@@ -182,7 +182,7 @@ function roomFor(tcp: TcpContext, connection: Connection, wanted: number) {
   const held = seqDiff(connection.sndEnd, connection.sndUna);
   if (ring.size - held >= wanted) return ring;
   const size = Math.min(ring.size * 4, largestRing(tcp));
-  if (size <= ring.size || !tcp.budget.reserve(size - ring.size)) return ring;
+  if (size <= ring.size || tcp.budget.scarce || !tcp.budget.reserve(size - ring.size)) return ring;
   const larger = tcp.rings.take(size);
   ring.moveTo(larger, connection.sndUna, connection.sndEnd);
   tcp.rings.give(ring);
