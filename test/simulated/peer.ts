@@ -113,7 +113,9 @@ export class Peer {
 
   receive(segment: SegmentOfPeer): void {
     if (segment.rst) {
-      this.wasReset = true;
+      // In LAST-ACK that is as good as an acknowledgment: the other side's TIME-WAIT is over.
+      if (this.finReceived && this.finAt !== undefined) this.finAcked = true;
+      else this.wasReset = true;
       return;
     }
     if (segment.syn) this.takeSyn(segment);
@@ -191,6 +193,7 @@ export class Peer {
   }
 
   private newestAck = 0;
+  private finExpected: number | undefined;
 
   private takeAck(segment: SegmentOfPeer, span: number): void {
     const ack = segment.ack!;
@@ -236,7 +239,8 @@ export class Peer {
         this.beyond.removeBefore(this.rcvNxt);
       }
     }
-    if (segment.fin && end === this.rcvNxt && !this.finReceived) {
+    if (segment.fin) this.finExpected = end;
+    if (this.finExpected === this.rcvNxt && !this.finReceived) {
       if (this.received !== this.options.toReceive) throw new Error(`FIN after ${this.received} bytes`);
       this.finReceived = true;
       this.rcvNxt = seqAdd(this.rcvNxt, 1);

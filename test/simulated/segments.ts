@@ -80,6 +80,8 @@ export function parse(
   const ip = ETHERNET + (family === 4 ? 20 : 40);
   const source = ETHERNET + (family === 4 ? 12 : 8);
   const length = bytes.length - ip;
+  // Router advertisements and the like are for others.
+  if (bytes[family === 4 ? 23 : 20] !== 6) return [];
   if (complete) {
     const sum = pseudoHeader(bytes, source, source + guest.length, family, 6, length);
     if (!isSound(addBytes(sum, bytes, ip, length))) throw new Error("a wrong checksum");

@@ -1,10 +1,6 @@
 /** A model peer, two links, the stack, and the host's socket behind it, on one virtual clock. */
-import { IpOutput } from "../../src/stack/ip-output.ts";
-import { Neighbours } from "../../src/stack/neighbours.ts";
 import { READY } from "../../src/stack/outside.ts";
-import { Packet } from "../../src/stack/packet.ts";
-import { TcpLayer } from "../../src/stack/tcp/layer.ts";
-import { Timers } from "../../src/stack/timers.ts";
+import { Stack } from "../../src/stack/stack.ts";
 import { configFor } from "../support/stack.ts";
 import { type HostSocket, StreamHost } from "../support/stream-host.ts";
 import { Clock } from "./clock.ts";
@@ -39,19 +35,27 @@ const REMOTE = {
   6: Uint8Array.from([0x20, 1, ...new Array<number>(13).fill(0), 7]),
 };
 
+const NOTHING = {
+  syn: false,
+  fin: false,
+  rst: false,
+  sequence: 0,
+  ack: undefined,
+  window: 0,
+  text: new Uint8Array(0),
+};
+
 export class World {
   readonly clock = new Clock();
   readonly random: Random;
   readonly host = new StreamHost();
-  readonly timers = new Timers();
-  readonly layer: TcpLayer;
+  readonly stack: Stack;
   readonly peer: Peer;
   readonly up: Link<Uint8Array<ArrayBuffer>>;
   readonly down: Link<{ bytes: Uint8Array<ArrayBuffer>; segmentSize: number; complete: boolean }>;
   /** When both sides had everything, in milliseconds from the start. */
   finishedAt = -1;
   private readonly addresses: Addresses;
-  private readonly packet = new Packet();
   private readonly toHost: number;
   private readonly toGuest: number;
   private fed = 0;
@@ -67,18 +71,7 @@ export class World {
       remotePort: options.published ? 50_000 : 80,
     };
     const config = configFor({ mtu, offload, limits: { ...configFor().limits, flowBuffer } });
-    const neighbours = new Neighbours();
-    neighbours.learn(Uint8Array.from([2, 0, 0, 0, 0, 9, ...GUEST[family]]), 0, family, 6);
-    const output = new IpOutput(config, this.host, neighbours, { park: () => {} });
-    const policy = {
-      route: (_: 4 | 6, buffer: Uint8Array, start: number, port: number) => ({
-        kind: "internet" as const,
-        family,
-        address: buffer.slice(start, start + GUEST[family].length),
-        port,
-      }),
-    };
-    this.layer = new TcpLayer(config, this.host, output, policy, this.timers, { report: () => {} });
+    this.stack = new Stack(config, this.host);
     const peerOptions: PeerOptions = {
       isn: this.random.between(-(2 ** 31), 2 ** 31 - 1),
       mss: mtu - (family === 4 ? 40 : 60),
@@ -122,7 +115,9 @@ export class World {
   run(limit = 3_600_000): boolean {
     const { published, pace } = this.options;
     if (published) {
-      this.layer.accepted(
+      // The guest has been heard of before.
+      this.fromGuest(emit(this.addresses, { ...NOTHING, rst: true }));
+      this.stack.tcpAccepted(
         this.clock.now,
         this.host.accept(),
         { family: this.addresses.family, address: this.addresses.remote, port: this.addresses.remotePort },
@@ -137,13 +132,13 @@ export class World {
       if (this.finishedAt < 0 && this.peer.done && this.socket?.state === "closed")
         this.finishedAt = this.clock.now - begin;
       if (this.peer.wasReset) return false;
-      if (this.finishedAt >= 0 && this.layer.flows === 0) return true;
-      const timer = this.timers.next();
+      if (this.finishedAt >= 0 && this.stack.usage.tcp === 0) return true;
+      const timer = this.stack.nextTimeout();
       if (timer <= this.clock.next) {
         if (timer === Number.POSITIVE_INFINITY) return false;
         this.clock.now = Math.max(this.clock.now, timer);
-        this.timers.run(this.clock.now);
-        this.layer.flush(this.clock.now);
+        this.stack.tick(this.clock.now);
+        this.stack.flush(this.clock.now);
       } else this.clock.step();
     }
     return false;
@@ -154,30 +149,19 @@ export class World {
   }
 
   private fromGuest(bytes: Uint8Array<ArrayBuffer>): void {
-    const { family } = this.addresses;
-    const { packet } = this;
-    packet.buffer = bytes;
-    packet.view = new DataView(bytes.buffer);
-    packet.family = family;
-    packet.ip = 14;
-    packet.source = 14 + (family === 4 ? 12 : 8);
-    packet.destination = packet.source + (family === 4 ? 4 : 16);
-    packet.protocol = 6;
-    packet.transport = 14 + (family === 4 ? 20 : 40);
-    packet.end = bytes.length;
-    this.layer.input(this.clock.now, packet);
+    this.stack.input(this.clock.now, bytes, new DataView(bytes.buffer), 0, bytes.length, false);
     if (this.socket !== undefined && !this.connecting) {
       this.connecting = true;
       if (!this.options.published) this.clock.after(3, () => this.tell(READY.WRITABLE));
     }
-    this.layer.flush(this.clock.now);
+    this.stack.flush(this.clock.now);
   }
 
   private connecting = false;
 
   private tell(events: number): void {
-    this.layer.socketReady(this.clock.now, 0, events);
-    this.layer.flush(this.clock.now);
+    this.stack.socketReady(this.clock.now, 0, events);
+    this.stack.flush(this.clock.now);
   }
 
   /** The host's application: writes and reads pieces. */
@@ -224,13 +208,14 @@ export class World {
 
   /** Everything that was sent has arrived, and nothing is left behind. Throws what is wrong. */
   verify(): void {
-    const { socket, peer, layer } = this;
+    const { socket, peer } = this;
+    const { tcp, promised } = this.stack.usage;
     const facts = {
       toHost: socket?.taken,
       toGuest: peer.received,
       socket: socket?.state,
-      flows: layer.flows,
-      promised: layer.promised,
+      flows: tcp,
+      promised,
     };
     const wanted = { toHost: this.toHost, toGuest: this.toGuest, socket: "closed", flows: 0, promised: 0 };
     if (JSON.stringify(facts) !== JSON.stringify(wanted))
