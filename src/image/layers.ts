@@ -1,6 +1,6 @@
 /**
  * Layers: each unpacked once into a directory of its own, whose name is the start of its diff id (OCI image-spec,
- * config.md), so that overlay's list of directories stays short. The compressed blob is kept beside it: `save` gives
+ * config.md), written short for overlay's list of directories. The compressed blob is kept beside it: `save` gives
  * back, byte for byte, what came.
  *
  * A layer is made in a staging directory whose lock its maker holds, and takes its place by one rename.
@@ -48,6 +48,13 @@ export interface IngestOptions {
   onProgress?: (bytes: number) => void;
 }
 
+/** The first 128 bits of a digest in base 32: 127 layers, which is what Docker stops at, fit into overlay's options. */
+export function shortName(digest: string): string {
+  return BigInt(`0x${digest.slice("sha256:".length, "sha256:".length + 32)}`)
+    .toString(32)
+    .padStart(26, "0");
+}
+
 export class LayerStore {
   readonly #db: Database;
   readonly #paths: Paths;
@@ -59,7 +66,7 @@ export class LayerStore {
 
   /** Where a layer lies, unpacked. */
   directory(diffId: string): string {
-    return join(this.#paths.layers, diffId.replace("sha256:", "").slice(0, 32));
+    return join(this.#paths.layers, shortName(diffId));
   }
 
   /** What a layer leaves to those below it, where it does. */

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Paths } from "../state/paths.ts";
-import type { LayerStore } from "./layers.ts";
+import { type LayerStore, shortName } from "./layers.ts";
 import { chainIds, isOpaque, makePatch, readLooseEnds } from "./patch.ts";
 
 const SUFFIX = ".patch";
@@ -15,7 +15,7 @@ export class PatchStore {
 
   /** Beside the layers: overlay's list of directories names each by its last part. */
   #directory(chainId: string): string {
-    return join(this.paths.layers, `${chainId.replace("sha256:", "").slice(0, 32)}${SUFFIX}`);
+    return join(this.paths.layers, `${shortName(chainId)}${SUFFIX}`);
   }
 
   /** Where an image's patches lie, or would. */

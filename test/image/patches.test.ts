@@ -11,6 +11,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../src/base/errors.ts";
+import { mountRootfs, unmountRootfs } from "../../src/image/mount.ts";
+import { sha256 } from "../../src/image/store.ts";
 import { getXattr } from "../../src/sys/file.ts";
 import { TestStore } from "../support/images.ts";
 import { directory, type Entry, hardlink, symlink, tar } from "../support/tar.ts";
@@ -180,6 +182,22 @@ test("a hard link below a link of its own layer lands where that leads", async (
     expect(readFileSync(join(at, "usr/lib/l"), "utf8")).toBe("below");
     expect(facts(join(at, "usr/lib"))).toEqual([0, 0, "700"]);
   });
+});
+
+test("as many layers as Docker allows can be stacked", () => {
+  if (!root) return skip();
+  using store = new TestStore();
+  const digests = Array.from({ length: 127 }, (_, index) => `sha256:${sha256(Uint8Array.of(index))}`);
+  const lower = digests.map(digest => store.images.layers.directory(digest));
+  for (const [index, path] of lower.entries()) mkdirSync(join(path, `of-${index}`), { recursive: true });
+  const at = store.make(`root/containers/${"0".repeat(64)}`);
+  const merged = join(at, "merged");
+  mountRootfs({ lower, upper: join(at, "upper"), work: join(at, "work"), merged });
+  try {
+    expect(readdirSync(merged)).toHaveLength(127);
+  } finally {
+    unmountRootfs(merged);
+  }
 });
 
 test("an image may have one layer more than once", async () => {

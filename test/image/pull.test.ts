@@ -1,7 +1,7 @@
 /** Pulls from Debian's docker-registry, as a person asks for them, and podman's beside them. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createPrivateKey, sign, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { configOf, noise } from "../support/images.ts";
@@ -299,6 +299,52 @@ test("basic authentication: auth.json, $REGISTRY_AUTH_FILE, a namespace's own en
   }
   const none = await at.portolan([...pull, "--authfile", join(at.directory, "none.json"), name]);
   expect(none.stderr).toMatch(/no such file or directory/);
+});
+
+test("a mirror has credentials of its own; a credential helper is asked", async () => {
+  if (!isReady) return skip();
+  using at = new Commands();
+  await using closed = await TestRegistry.start({ users: { mirror: "secret" } });
+  await publish(closed, "library/thing", GZIP, `Basic ${btoa("mirror:secret")}`);
+  const conf = `[[registry]]\nlocation = "docker.io"\n[[registry.mirror]]\nlocation = "${closed.address}"\ninsecure = true`;
+  const env = { CONTAINERS_REGISTRIES_CONF: await at.file(conf) };
+  const auths = {
+    [closed.address]: { auth: btoa("mirror:secret") },
+    "docker.io": { auth: btoa("me:other") },
+  };
+  const authFile = await at.file(JSON.stringify({ auths }));
+  const name = "docker.io/library/thing";
+  const [ours, podmans] = await at.both(["pull", "-q", "--authfile", authFile, name], env);
+  expect([ours.code, ours.stdout]).toEqual([0, podmans.stdout]);
+
+  const helper = join(at.directory, "docker-credential-test");
+  await Bun.write(
+    helper,
+    `#!/bin/sh\nread server\necho "{\\"Username\\":\\"mirror\\",\\"Secret\\":\\"secret\\"}"\n`,
+  );
+  chmodSync(helper, 0o755);
+  const path = { PATH: `${at.directory}:${process.env.PATH}` };
+  const asks = await at.file(JSON.stringify({ credHelpers: { [closed.address]: "test" } }));
+  const pull = ["pull", "-q", "--tls-verify=false", "--authfile", asks, `${closed.address}/library/thing`];
+  expect(await at.portolan(pull, path)).toMatchObject({ code: 0, stderr: "" });
+  await Bun.write(helper, "#!/bin/sh\necho the safe is locked >&2; exit 1\n");
+  const refused = await at.portolan(pull, path);
+  expect(refused.stderr).toMatch(
+    /^Error: the credential helper docker-credential-test failed: the safe is locked\n$/,
+  );
+});
+
+test("several commands that pull the same image at the same time all have it, once", async () => {
+  if (!isReady) return skip();
+  using at = new Commands();
+  const name = `${registry.address}/library/thing`;
+  const pulls = Array.from({ length: 5 }, () => at.portolan(["pull", "-q", "--tls-verify=false", name]));
+  for (const { code, stdout, stderr } of await Promise.all(pulls))
+    expect([code, stdout, stderr]).toEqual([0, `${idOf(GZIP)}\n`, ""]);
+  const { stdout } = await at.portolan(["images", "-q"]);
+  expect(stdout.trim().split("\n")).toHaveLength(1);
+  const layers = readdirSync(join(at.directory, "root/layers")).filter(one => !/\.(loose|patch)$/.test(one));
+  expect([layers.length, readdirSync(join(at.directory, "root/blobs")).length]).toEqual([2, 2]);
 });
 
 /** A certificate for the loopback address, and its key. */
