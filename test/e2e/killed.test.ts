@@ -62,3 +62,23 @@ test("kill -9 of `rm -f` on a published port leaves nothing behind once it is re
   }
   expect(kills).toBeGreaterThan(0);
 }, 90_000);
+
+test("a container with --rm whose command was killed is removed when it ends, with no other command's help", async () => {
+  await using host = await openHost("busybox");
+  await host.must("portolan", "run", "--rm", "busybox", "true");
+  await host.must("mkdir", "/tmp/shared");
+  const before = await snapshot(host);
+  const body = "touch /shared/up; until [ -e /shared/end ]; do sleep 0.01; done";
+  const script = `
+    portolan run --rm -p 8080:80 -v /tmp/shared:/shared busybox sh -c '${body}' & command=$!
+    until [ -e /tmp/shared/up ]; do sleep 0.01; done
+    kill -9 $command
+    touch /tmp/shared/end`;
+  await host.must("sh", "-c", script);
+  await until(
+    async () => (await host.must("ls", "/var/lib/portolan/containers")) === "",
+    () => "the container is still there",
+  );
+  await host.must("rm", "/tmp/shared/up", "/tmp/shared/end");
+  expect(difference(before, await snapshot(host))).toEqual([]);
+}, 60_000);
