@@ -150,6 +150,7 @@ class Pull {
       // What is pulled by its digest gets no tag, whatever tag was written beside it.
       names: tag && !digest ? [this.#full] : [],
       repoDigests: digests.map(one => `${repository}@${one}`),
+      digest: digests[0],
     });
     this.store.recordEvent("pull", image.id, this.#full);
     return image;

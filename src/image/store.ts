@@ -23,6 +23,8 @@ export interface NewImage {
   manifestType: string;
   names: readonly string[];
   repoDigests: readonly string[];
+  /** Of the index that led to the manifest, where one did. */
+  digest?: string;
 }
 
 export const sha256 = (data: Uint8Array) => new Bun.CryptoHasher("sha256").update(data).digest("hex");
@@ -160,7 +162,7 @@ export class ImageStore {
       const known = this.byId(id);
       const record: Omit<ImageRecord, "names"> = {
         id,
-        digest: `sha256:${sha256(image.manifest)}`,
+        digest: image.digest ?? `sha256:${sha256(image.manifest)}`,
         repoDigests: [...new Set([...(known?.repoDigests ?? []), ...image.repoDigests])],
         created: config.created ?? "1970-01-01T00:00:00Z",
         size: layers.reduce((sum, layer) => sum + layer.size, 0),

@@ -43,7 +43,7 @@ export interface ImageConfig {
 export interface ImageRecord {
   /** SHA-256 of the configuration, 64 hex digits. */
   id: string;
-  /** Digest of the manifest it came by, `sha256:…`. */
+  /** Digest of the manifest it came by, or of the index that led there, `sha256:…`. */
   digest: string;
   /** `docker.io/library/nginx@sha256:…` for each repository it was pulled from. */
   repoDigests: string[];
