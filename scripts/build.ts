@@ -1,5 +1,6 @@
 /** Builds `dist/portolan`, the one executable. */
 import { version } from "../package.json";
+import { giveBack } from "./give-back.ts";
 
 const result = await Bun.build({
   entrypoints: ["src/main.ts"],
@@ -10,4 +11,5 @@ const result = await Bun.build({
 });
 for (const message of result.logs) console.error(message);
 if (!result.success) process.exit(1);
+giveBack("dist", "dist/portolan");
 console.log("dist/portolan");

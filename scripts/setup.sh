@@ -51,4 +51,6 @@ if ! cmp -s package-lock.json "$stamp" 2>/dev/null; then
   # Bun's npm package puts its executable in place after the install; npm may be set to run no such step.
   npx --no-install bun --version >/dev/null 2>&1 || node node_modules/bun/install.js
   cp package-lock.json "$stamp"
+  # Called by sudo, root leaves the working copy to its caller.
+  if [ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ]; then chown -R "$SUDO_UID:$SUDO_GID" node_modules; fi
 fi

@@ -8,7 +8,6 @@
  * in the layers belong to several users.
  */
 import {
-  chownSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -20,6 +19,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { giveBack } from "../give-back.ts";
 import { buildLayer, type Layer } from "./layer.ts";
 import { run } from "./packages.ts";
 import { type ImageRecipe, type LayerRecipe, RECIPES } from "./recipes.ts";
@@ -52,17 +52,9 @@ export async function buildImage(name: string, directory: string = IMAGES): Prom
     return archive;
   } finally {
     rmSync(work, { recursive: true, force: true });
-    if (directory === IMAGES) giveBack(directory);
+    const kept = readdirSync(directory).map(name => join(directory, name));
+    if (directory === IMAGES) giveBack(dirname(directory), directory, ...kept);
   }
-}
-
-/** Under sudo, what is kept in the working copy belongs to whoever called: a person must be able to remove it. */
-function giveBack(directory: string): void {
-  const { SUDO_UID, SUDO_GID } = process.env;
-  if (!SUDO_UID || !SUDO_GID) return;
-  const files = readdirSync(directory).filter(name => !name.startsWith(".building-"));
-  for (const path of [dirname(directory), directory, ...files.map(name => join(directory, name))])
-    chownSync(path, Number(SUDO_UID), Number(SUDO_GID));
 }
 
 function key(value: unknown): string {
