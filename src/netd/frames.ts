@@ -10,7 +10,9 @@ import { bytes } from "../sys/mem.ts";
 import type { TapDevice } from "../sys/tun.ts";
 
 const FLAG = { NEEDS_CSUM: 1, DATA_VALID: 2 } as const;
-const GSO = { TCPV4: 1, TCPV6: 4 } as const;
+const GSO = { TCPV4: 1, TCPV6: 4, UDP_L4: 5 } as const;
+/** Where UDP's checksum lies in its header. */
+const UDP_CHECKSUM = 6;
 
 /** A super-frame: 64 KB of IP packet, its Ethernet header with a VLAN tag, the device's header; and some room. */
 const LARGEST_FRAME = 65_536 + 512;
@@ -59,12 +61,17 @@ export class Frames {
     for (let index = VNET_FIELDS; index < this.start; index++) header[at + index] = 0;
     const several = segmentSize > 0 && frame.payloadLength > segmentSize;
     header[at] = checksumStart > 0 ? FLAG.NEEDS_CSUM : 0;
-    header[at + 1] = several ? (frame.family === 6 ? GSO.TCPV6 : GSO.TCPV4) : 0;
+    header[at + 1] = several ? gsoType(frame) : 0;
     put16(header, at + 2, several ? frame.headerLength : 0);
     put16(header, at + 4, several ? segmentSize : 0);
     put16(header, at + 6, checksumStart);
     put16(header, at + 8, checksumStart > 0 ? frame.checksumOffset : 0);
   }
+}
+
+function gsoType(frame: OutFrame): number {
+  if (frame.checksumOffset === UDP_CHECKSUM) return GSO.UDP_L4;
+  return frame.family === 6 ? GSO.TCPV6 : GSO.TCPV4;
 }
 
 /** Bytes of the header that mean something; a longer one ends with a count of merged buffers, which is 0. */

@@ -49,7 +49,8 @@ export class Tap implements Turn {
   ) {
     const { device } = options;
     const secret = crypto.getRandomValues(new Uint8Array(16));
-    const config: StackConfig = { ...options.config, offload: device.offload, secret };
+    const { offload, udpSegments } = device;
+    const config: StackConfig = { ...options.config, offload, udpSegments, secret };
     const outbound = new Outbound(options.outbound);
     this.frames = new Frames(device);
     this.sockets = new HostSockets({

@@ -55,7 +55,10 @@ export class OutFrame {
   checksumStart = 0;
   /** Where the checksum field lies, in bytes from `checksumStart` (virtio's `csum_offset`): 16 in TCP, 6 in UDP. */
   checksumOffset = 0;
-  /** With offload: the bytes of TCP payload to a segment, when the frame stands for several (TSO); 0 for one segment. */
+  /**
+   * With offload: the bytes of payload to a segment, when the frame stands for several of TCP (TSO) or, with
+   * `udpSegments`, for several datagrams (USO; `checksumOffset` tells the two apart); 0 for one.
+   */
   segmentSize = 0;
   family: 4 | 6 = 4;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { endpoint, icmp, join, packet, u16, udp, udpMessage, World } from "../../test/support/guest.ts";
 import { text } from "../../test/support/stack.ts";
+import type { StackConfig } from "./config.ts";
 import { ERRNO } from "./errno.ts";
 import { READY } from "./outside.ts";
 
@@ -380,5 +381,82 @@ describe("DNS", () => {
     world.stack.dnsAnswered(world.now, 0, join("oldest"));
     world.stack.dnsAnswered(world.now, 512, join("newest"));
     expect(world.take()).toEqual(["udp 10.0.2.3:53 > 10.0.2.100:513 newest"]);
+  });
+});
+
+describe("datagrams in one frame, where the device takes UDP super-frames", () => {
+  /** Lengths and segment sizes of the frames that carry datagrams of these lengths, which wait in one socket. */
+  const frames = (lengths: number[], changes: Partial<StackConfig> = {}) => {
+    const world = new World({ offload: true, udpSegments: true, ...changes });
+    world.guest(udp(GUEST, PEER, ""));
+    const data = lengths.map((length, index) => new Uint8Array(length).fill(index));
+    world.outside.socket(0).incoming.push(...data.map(one => one.slice()));
+    world.outside.offloads.length = 0;
+    world.stack.socketReady(world.now, 0, READY.READABLE);
+    world.pass(0);
+    const sent = world.outside.frames.splice(0);
+    const payloads = sent.map(frame => frame.subarray(42));
+    expect(join(...payloads)).toEqual(join(...data));
+    return payloads.map((payload, index) => [payload.length, world.outside.offloads[index]!.segmentSize]);
+  };
+
+  test("those of one length go together, a shorter one ends the frame", () => {
+    expect(frames([1400, 1400, 1400])).toEqual([[4200, 1400]]);
+    expect(frames([1400, 1400, 7, 1400, 1400])).toEqual([
+      [2807, 1400],
+      [2800, 1400],
+    ]);
+    expect(frames([7, 1400, 1400])).toEqual([
+      [7, 0],
+      [2800, 1400],
+    ]);
+    expect(frames([0, 0, 5, 5, 0, 5])).toEqual([
+      [0, 0],
+      [0, 0],
+      [10, 5],
+      [0, 0],
+      [5, 0],
+    ]);
+  });
+
+  test("no more than 64, and no more bytes than an IP packet holds", () => {
+    expect(frames(new Array<number>(130).fill(10))).toEqual([
+      [640, 10],
+      [640, 10],
+      [20, 10],
+    ]);
+    expect(frames(new Array<number>(50).fill(1472))).toEqual([
+      [44 * 1472, 1472],
+      [6 * 1472, 1472],
+    ]);
+  });
+
+  test("those that need fragments go alone, and all do where the device can't", () => {
+    expect(frames([1473, 1473, 1472, 1472], { mtu: 65_520 }).map(([, size]) => size)).toEqual([1473, 0]);
+    const world = new World({ offload: true, udpSegments: true });
+    world.guest(udp(GUEST, PEER, ""));
+    world.outside.socket(0).incoming.push(...[1473, 1473, 1472, 1472].map(length => new Uint8Array(length)));
+    world.stack.socketReady(world.now, 0, READY.READABLE);
+    expect(world.takeFrames().map(frame => frame.length - 34)).toEqual([1480, 1, 1480, 1, 8 + 2944]);
+    expect(frames([1400, 1400], { udpSegments: false })).toEqual([
+      [1400, 0],
+      [1400, 0],
+    ]);
+    expect(frames([1400, 1400], { offload: false })).toEqual([
+      [1400, 0],
+      [1400, 0],
+    ]);
+  });
+
+  test("literal bytes: lengths and the partial checksum are the whole frame's", () => {
+    const world = new World({ offload: true, udpSegments: true });
+    world.guest(udp(GUEST, PEER, ""));
+    world.outside.offloads.length = 0;
+    world.outside.socket(0).incoming.push(join("abcd"), join("efgh"), join("ij"));
+    world.stack.socketReady(world.now, 0, READY.READABLE);
+    const [frame] = world.takeFrames();
+    expect(world.outside.offloads).toEqual([{ checksumStart: 34, checksumOffset: 6, segmentSize: 4 }]);
+    expect(text(frame!.subarray(16, 18))).toBe("00 26");
+    expect(text(frame!.subarray(34))).toBe("00 09 0f a0 00 12 ce 8e 61 62 63 64 65 66 67 68 69 6a");
   });
 });

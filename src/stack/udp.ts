@@ -5,10 +5,12 @@
  * all sockets of one guest endpoint share a local port. Clients of published ports have flows without sockets. The
  * idlest flow gives way when there are too many.
  */
-import { PROTOCOL } from "../wire/ipv4.ts";
+import { IPV4, PROTOCOL } from "../wire/ipv4.ts";
+import { IPV6 } from "../wire/ipv6.ts";
 import { checkUdp, putUdp, UDP } from "../wire/udp.ts";
 import type { StackConfig } from "./config.ts";
 import type { DatagramServices } from "./datagram-services.ts";
+import { DatagramTrain, MAX_DATAGRAM } from "./datagram-train.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { ERRNO, isExhaustion } from "./errno.ts";
 import { FlowTable } from "./flow-table.ts";
@@ -21,7 +23,6 @@ import { isTransportSound } from "./sound.ts";
 import { Timer, type Timers } from "./timers.ts";
 import { UdpFlow } from "./udp-flow.ts";
 
-const MAX_DATAGRAM = 65_535;
 /** Datagrams that one socket may bring before others have their turn. */
 const TURN = 64;
 /** Ports that are tried for a client of a published port whose own is taken. */
@@ -39,7 +40,7 @@ export class UdpLayer {
   readonly #flows: FlowTable<UdpFlow>;
   /** By handle, those with a socket of their own. */
   readonly #owners: (UdpFlow | undefined)[] = [];
-  readonly #datagram = new Uint8Array(new ArrayBuffer(MAX_DATAGRAM));
+  readonly #train = new DatagramTrain();
   /** Flows whose sockets had more to bring than their turn. */
   readonly #unfinished: UdpFlow[] = [];
   readonly #again = new Timer(now => this.#goOn(now));
@@ -97,7 +98,7 @@ export class UdpLayer {
     length: number,
   ): void {
     const flow = this.#flowOfClient(now, handle, from, to);
-    if (flow) this.#toGuest(now, flow, buffer, start, length);
+    if (flow) this.#toGuest(now, flow, buffer, start, length, 0);
   }
 
   /** The published socket is no more. */
@@ -246,16 +247,38 @@ export class UdpLayer {
 
   #receive(now: number, flow: UdpFlow): void {
     const { handle } = flow;
-    const datagram = this.#datagram;
+    const train = this.#train;
+    const most = this.#mostCoupled(flow);
     for (let count = 0; count < TURN; count++) {
-      const length = this.#outside.receive(handle, datagram, 0, MAX_DATAGRAM);
-      if (length >= 0) this.#toGuest(now, flow, datagram, 0, length);
-      else if (length === -ERRNO.EAGAIN) return;
-      else this.#report(now, flow, -length);
-      if (this.#owners[handle] !== flow) return;
+      const at = train.end;
+      const length = this.#outside.receive(handle, train.buffer, at, MAX_DATAGRAM);
+      if (length < 0) {
+        this.#sendTrain(now, flow);
+        if (length === -ERRNO.EAGAIN) return;
+        this.#report(now, flow, -length);
+        if (this.#owners[handle] !== flow) return;
+      } else if (!train.couple(length, most)) {
+        this.#sendTrain(now, flow);
+        train.restart(at, length, most);
+      }
     }
+    this.#sendTrain(now, flow);
     if (this.#unfinished.length === 0) this.#timers.set(this.#again, now);
     this.#unfinished.push(flow);
+  }
+
+  /** Bytes of the longest datagram that may be one of several in a frame. */
+  #mostCoupled(flow: UdpFlow): number {
+    const { udpSegments, offload, mtu } = this.#config;
+    if (!udpSegments || !offload) return 0;
+    return mtu - UDP.HEADER - (flow.guest.family === 4 ? IPV4.HEADER : IPV6.HEADER);
+  }
+
+  #sendTrain(now: number, flow: UdpFlow): void {
+    const train = this.#train;
+    if (train.count > 0)
+      this.#toGuest(now, flow, train.buffer, 0, train.end, train.count > 1 ? train.size : 0);
+    train.clear();
   }
 
   #goOn(now: number): void {
@@ -268,7 +291,14 @@ export class UdpLayer {
     if (this.#unfinished.length > 0) this.#timers.set(this.#again, now);
   }
 
-  #toGuest(now: number, flow: UdpFlow, buffer: Uint8Array<ArrayBuffer>, start: number, length: number): void {
+  #toGuest(
+    now: number,
+    flow: UdpFlow,
+    buffer: Uint8Array<ArrayBuffer>,
+    start: number,
+    length: number,
+    segmentSize: number,
+  ): void {
     this.#touch(now, flow);
     const output = this.#output;
     const { guest, peer } = flow;
@@ -278,7 +308,7 @@ export class UdpLayer {
     frame.payload = buffer;
     frame.payloadStart = start;
     frame.payloadLength = length;
-    output.send(UDP.HEADER, UDP.CHECKSUM, 0);
+    output.send(UDP.HEADER, UDP.CHECKSUM, segmentSize);
   }
 
   #tellErrors(now: number, flow: UdpFlow): void {

@@ -21,7 +21,7 @@ const TUNSETPERSIST = 0x400454cb;
 const TUNSETOFFLOAD = 0x400454d0;
 
 const IFF = { TUN: 0x0001, TAP: 0x0002, NO_PI: 0x1000, VNET_HDR: 0x4000 } as const;
-const TUN_F = { CSUM: 0x01, TSO4: 0x02, TSO6: 0x04 } as const;
+const TUN_F = { CSUM: 0x01, TSO4: 0x02, TSO6: 0x04, USO4: 0x20, USO6: 0x40 } as const;
 
 /** `sizeof(struct virtio_net_hdr)`: the form without the count of merged buffers. */
 export const VNET_HEADER = 10;
@@ -34,6 +34,8 @@ export interface TapDevice {
   headerSize: number;
   /** The guest's kernel hands over partial checksums and TCP super-frames, and takes them. */
   offload: boolean;
+  /** The guest's kernel takes UDP super-frames too (Linux 6.2). It does not hand them over. */
+  udpSegments: boolean;
 }
 
 export interface OpenTapOptions {
@@ -77,8 +79,12 @@ export function adoptTap(fd: number): TapDevice {
   const name = textOf(request.subarray(0, 16));
   if (!(flags & IFF.TAP) || !(flags & IFF.NO_PI)) throw sysError("TUNGETIFF", ERRNO.EINVAL, name);
   setNonBlocking(fd, true);
-  if (!(flags & IFF.VNET_HDR)) return { fd, name, headerSize: 0, offload: false };
-  return { fd, name, headerSize: headerSize(fd), offload: setOffload(fd) };
+  if (!(flags & IFF.VNET_HDR)) return { fd, name, headerSize: 0, offload: false, udpSegments: false };
+  const size = headerSize(fd);
+  // Asked for first and then taken back: a kernel that knows the one direction knows the other.
+  const udpSegments = setOffload(fd, TUN_F.USO4 | TUN_F.USO6);
+  const offload = setOffload(fd);
+  return { fd, name, headerSize: size, offload, udpSegments: offload && udpSegments };
 }
 
 /** TUNSETPERSIST: whether the device stays when nobody holds it open. */
@@ -100,8 +106,8 @@ function headerSize(fd: number): number {
 }
 
 /** True when the kernel took it; without, every frame is whole and has its checksums. */
-function setOffload(fd: number): boolean {
-  const features = TUN_F.CSUM | TUN_F.TSO4 | TUN_F.TSO6;
+function setOffload(fd: number, more = 0): boolean {
+  const features = TUN_F.CSUM | TUN_F.TSO4 | TUN_F.TSO6 | more;
   if (packetLibc.ioctl(fd, TUNSETOFFLOAD, features) >= 0) return true;
   const errno = errnoNow();
   if (errno === ERRNO.EINVAL) return false;

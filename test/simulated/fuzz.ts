@@ -43,7 +43,14 @@ export function fuzz(frames: number, seed: number): FuzzResult {
   const outside = new FuzzOutside(random);
   const offload = seed % 2 === 0;
   const mtu = random.pick([576, 1280, 1500, 65_520]);
-  const config = configFor({ offload, mtu: Math.max(mtu, 1280), limits: LIMITS, searchDomains: ["a.test"] });
+  const udpSegments = random.chance(0.5);
+  const config = configFor({
+    offload,
+    udpSegments,
+    mtu: Math.max(mtu, 1280),
+    limits: LIMITS,
+    searchDomains: ["a.test"],
+  });
   const stack = new Stack(config, outside);
   outside.mtu = config.mtu;
   const buffer = new Uint8Array(new ArrayBuffer(LARGEST));
