@@ -3,8 +3,9 @@
  * guest and the host's loopback. `bun run bench/netd.ts [rounds]`; medians of five. Goals: the issue's.
  */
 import { join } from "node:path";
+import { World } from "../test/netd/world.ts";
 import { median, printVerdict } from "./support/measure.ts";
-import { GATEWAY, GUEST_PORT, type Guest, SlirpWorld } from "./support/slirp.ts";
+import { GATEWAY, GUEST_PORT, type Guest, type Memory, memoryOf, SlirpWorld } from "./support/slirp.ts";
 
 const SECONDS = 2;
 const CONTENDERS = ["slirp4netns", "portolan"] as const;
@@ -163,7 +164,13 @@ for (const [name, byContender] of results) {
   if (atLeast === undefined) printVerdict(name, ratio, atMost);
   else printVerdict(name, ratio, atLeast, "at least");
 }
+
+function printMemory(what: string, { resident, own }: Memory): void {
+  console.log(`${what.padEnd(45)} ${resident.toFixed(1)} MiB resident, ${own.toFixed(1)} of it its own`);
+}
 for (const contender of CONTENDERS)
-  console.log(
-    `${contender.padEnd(12)} resident memory with one tap: ${(guestOf(contender, 1500).memory() / 2 ** 20).toFixed(1)} MiB`,
-  );
+  printMemory(`memory of ${contender}, one tap`, guestOf(contender, 1500).memory());
+for (const taps of [1, 50]) {
+  await using many = await World.create({}, taps);
+  printMemory(`memory of a data plane with ${taps} idle taps`, memoryOf(many.pid));
+}

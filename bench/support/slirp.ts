@@ -11,6 +11,18 @@ import { TestNetns } from "../../test/support/netns.ts";
 export const GATEWAY = "10.0.2.2";
 export const GUEST_PORT = 5400;
 
+/** In MiB: what is resident, and what of it no other process shares (no file, no page of a parent's). */
+export interface Memory {
+  resident: number;
+  own: number;
+}
+
+export function memoryOf(pid: number): Memory {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const row = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0) / 1024;
+  return { resident: row("Rss"), own: row("Private_Dirty") };
+}
+
 /** One guest with one helper. */
 export class Guest {
   constructor(
@@ -45,11 +57,14 @@ export class Guest {
     return this.tree().reduce((sum, pid) => sum + ticks(pid), 0) / 100;
   }
 
-  /** Resident memory of the helper and its children, in bytes. */
-  memory(): number {
-    const rss = (pid: number) =>
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-    return this.tree().reduce((sum, pid) => sum + rss(pid), 0);
+  /** Memory of the helper and its children. */
+  memory(): Memory {
+    return this.tree()
+      .map(memoryOf)
+      .reduce((sum, one) => ({
+        resident: sum.resident + one.resident,
+        own: sum.own + one.own,
+      }));
   }
 
   private tree(): number[] {

@@ -17,10 +17,14 @@ const UDP_CHECKSUM = 6;
 /** A super-frame: 64 KB of IP packet, its Ethernet header with a VLAN tag, the device's header; and some room. */
 const LARGEST_FRAME = 65_536 + 512;
 
+/** One for all taps of the process: a frame is done with before the next is read. */
+const incoming = bytes(LARGEST_FRAME);
+const incomingView = new DataView(incoming.buffer);
+
 export class Frames {
-  /** The frame that `read` read. Used again by the next. */
-  readonly buffer: Uint8Array<ArrayBuffer> = bytes(LARGEST_FRAME);
-  readonly view = new DataView(this.buffer.buffer);
+  /** The frame that `read` read. Used again by the next, of whatever tap. */
+  readonly buffer: Uint8Array<ArrayBuffer> = incoming;
+  readonly view = incomingView;
   /** Where the Ethernet header begins. */
   readonly start: number;
   /** The guest's kernel vouches for the checksum of the frame that was read. */

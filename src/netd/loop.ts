@@ -24,6 +24,13 @@ export interface Turn {
   run(now: number): void;
 }
 
+/**
+ * After this many wake-ups and then as many milliseconds of silence the heap is collected: a process that waits allocates
+ * nothing, and so would keep what its last busy time has left.
+ */
+const UNTIDY_WAKE_UPS = 500;
+const SILENCE = 2000;
+
 /** `epoll_wait` takes whole milliseconds; longer waits are cut. */
 const LONGEST_WAIT = 60_000;
 
@@ -39,6 +46,7 @@ export class Loop {
   private readonly touched: Turn[] = [];
   private readonly wake = new EventFd();
   private running = false;
+  private tidiedAt = 0;
 
   constructor() {
     this.add(this.wake.fd, EPOLL.IN, { ready: () => void this.wake.clear() });
@@ -121,9 +129,12 @@ export class Loop {
 
   private once(): void {
     const { epoll, turns } = this;
-    const count = epoll.wait(this.timeout());
+    const wait = this.timeout();
+    const silence = (wait < 0 || wait > SILENCE) && this.wakeUps - this.tidiedAt > UNTIDY_WAKE_UPS;
+    const count = epoll.wait(silence ? SILENCE : wait);
     const now = performance.now();
     this.wakeUps++;
+    if (silence && count === 0) this.tidy();
     for (let index = 0; index < count; index++) {
       const fd = epoll.fdAt(index);
       const sink = this.sinks[fd];
@@ -141,6 +152,11 @@ export class Loop {
       turn.run(now);
     }
     this.touched.length = 0;
+  }
+
+  private tidy(): void {
+    this.tidiedAt = this.wakeUps;
+    Bun.gc(true);
   }
 
   /** Milliseconds until the next timer or turn is due, rounded up so that it is due when the wait is over. */

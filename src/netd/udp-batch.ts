@@ -16,7 +16,8 @@ const MOST_PIECES = 64;
 const MOST_BYTES = 65_000;
 
 export class UdpBatch {
-  private readonly buffer = bytes(MOST_BYTES);
+  /** Made when first needed: many guests never send two datagrams in a row. */
+  private buffer: Uint8Array<ArrayBuffer> | undefined;
   /** Whose datagram came last; -1 at the beginning of a batch of frames. */
   private last = -1;
   /** Whose datagrams have gathered. */
@@ -43,6 +44,7 @@ export class UdpBatch {
       this.handle = handle;
       this.size = length;
     }
+    this.buffer ??= bytes(MOST_BYTES);
     copyPart(this.buffer, this.length, data, start, length);
     this.length += length;
     this.count++;
@@ -69,7 +71,8 @@ export class UdpBatch {
   }
 
   private flush(): void {
-    const { handle, buffer, length, size, count } = this;
+    const { handle, length, size, count } = this;
+    const buffer = this.buffer!;
     this.count = 0;
     this.length = 0;
     const sent = count === 1 ? -ERRNO.EINVAL : sendSegments(handle, buffer, 0, length, size);

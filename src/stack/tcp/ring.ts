@@ -6,8 +6,8 @@ import { seqDiff } from "./sequence.ts";
 
 /** Smallest ring, and what every flow may count on in each direction. */
 export const SMALLEST_RING = 16 * 1024;
-/** Bytes of rings of one size that wait for their next flow. */
-const KEPT = 2 * 1024 * 1024;
+/** Bytes of rings that wait for their next flow: enough for small ones that come and go, and little for an idle stack. */
+const KEPT = 512 * 1024;
 
 export class Ring {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -46,18 +46,21 @@ export class Ring {
 
 export class RingPool {
   private readonly free = new Map<number, Ring[]>();
+  private kept = 0;
 
   take(size: number): Ring {
-    return this.free.get(size)?.pop() ?? new Ring(size);
+    const ring = this.free.get(size)?.pop();
+    if (ring === undefined) return new Ring(size);
+    this.kept -= size;
+    return ring;
   }
 
   give(ring: Ring): void {
-    let rings = this.free.get(ring.size);
-    if (rings === undefined) {
-      rings = [];
-      this.free.set(ring.size, rings);
-    }
-    if (rings.length * ring.size < KEPT) rings.push(ring);
+    if (this.kept + ring.size > KEPT) return;
+    this.kept += ring.size;
+    const rings = this.free.get(ring.size);
+    if (rings === undefined) this.free.set(ring.size, [ring]);
+    else rings.push(ring);
   }
 }
 
