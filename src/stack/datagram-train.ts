@@ -11,8 +11,8 @@ const MOST_COUNT = 64;
 const MOST_BYTES = 65_535 - 20 - 8;
 
 export class DatagramTrain {
-  /** The train is at its start; behind it there is room for another datagram of any length. */
-  readonly buffer = new Uint8Array(new ArrayBuffer(MOST_BYTES + MAX_DATAGRAM));
+  /** The train is at its start, be it a single datagram of any length; behind it there is room for another. */
+  readonly buffer = new Uint8Array(new ArrayBuffer(2 * MAX_DATAGRAM));
   end = 0;
   count = 0;
   /** Bytes of the first datagram. */
