@@ -89,6 +89,7 @@ const ESCAPES: [what: string, entries: Entry[], inside: string][] = [
     "x/in",
   ],
   ["a chain of symlinks as parents", [symlink("a", "/b"), symlink("b", "../../c"), file("a/in")], "c/in"],
+  ["what every Debian has", [symlink("var/run", "/run"), file("var/run/in")], "run/in"],
   ["a file through a symlink that it replaces", [symlink("f", "../../../outside/kept"), file("f")], "f"],
   ["whiteouts through a symlink", [symlink("way", "/y"), file("way/.wh.kept", { data: "" })], "y/kept"],
 ];
@@ -187,6 +188,39 @@ test("whiteouts become what overlayfs obeys", async () => {
   const yes = new TextEncoder().encode("y").toString();
   expect(["before", "after", "again", "d"].map(opaque)).toEqual([yes, yes, yes, ""]);
   expect(existsSync(join(layer, "again/new"))).toBe(true);
+});
+
+test("through a real overlay: what was removed is gone, what was made anew has nothing old, the rest is there", async () => {
+  if (!root) return skip();
+  using store = new TestStore();
+  const empty = { data: "" };
+  const below = ["plain", "gone", "before", "after", "again", "first", "device"].map(name =>
+    file(`${name}/old`),
+  );
+  const above = tar(
+    file(".wh.gone", empty),
+    file("plain/.wh.nothing", empty),
+    file("before/.wh..wh..opq", empty),
+    file("before/new"),
+    file("after/new"),
+    file("after/.wh..wh..opq", empty),
+    file(".wh.again", empty),
+    file("again/new"),
+    file("first/new"),
+    file(".wh.first", empty),
+    { name: "device/old", type: "3" },
+  );
+  store.mounted(await store.image(tar(...below), above), at => {
+    const shown = Object.fromEntries(readdirSync(at).map(name => [name, readdirSync(join(at, name)).sort()]));
+    expect(shown).toEqual({
+      plain: ["old"],
+      before: ["new"],
+      after: ["new"],
+      again: ["new"],
+      first: ["new"],
+      device: [],
+    });
+  });
 });
 
 test("overlay's own attributes from a layer are dropped, capabilities and user attributes kept", async () => {
