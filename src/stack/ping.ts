@@ -16,12 +16,11 @@ import { type Handle, type Outside, READY } from "./outside.ts";
 import type { Packet } from "./packet.ts";
 import type { Policy } from "./policy.ts";
 import { Timer, type Timers } from "./timers.ts";
+import { TURN, Turns } from "./turns.ts";
 
 /** The least that RFC 5508 (REQ-2) allows. */
 const TIMEOUT = 60_000;
 const MAX_MESSAGE = 65_535;
-/** Replies that one socket may bring in a turn; whoever sends more echoes than that does not measure anything. */
-const TURN = 64;
 
 class PingFlow {
   entry = -1;
@@ -50,6 +49,7 @@ export class PingLayer {
   readonly #timers: Timers;
   readonly #flows: FlowTable<PingFlow>;
   readonly #owners: (PingFlow | undefined)[] = [];
+  readonly #turns: Turns<PingFlow>;
   readonly #message = new Uint8Array(new ArrayBuffer(MAX_MESSAGE));
 
   constructor(
@@ -67,6 +67,9 @@ export class PingLayer {
     this.#errors = errors;
     this.#timers = timers;
     this.#flows = new FlowTable(config.secret);
+    this.#turns = new Turns(timers, (now, flow) => {
+      if (this.#owners[flow.handle] === flow) this.#receive(now, flow);
+    });
   }
 
   get size(): number {
@@ -136,18 +139,17 @@ export class PingLayer {
   }
 
   #receive(now: number, flow: PingFlow): void {
-    const { handle } = flow;
-    const message = this.#message;
-    // A ping socket holds what its buffer holds; all of it is read, so that the next edge is seen.
-    for (;;) {
-      const length = this.#outside.receive(handle, message, 0, MAX_MESSAGE);
+    let failures = 0;
+    for (let count = 0; count < TURN; count++) {
+      const length = this.#outside.receive(flow.handle, this.#message, 0, MAX_MESSAGE);
       if (length === -ERRNO.EAGAIN) return;
       if (length < 0) {
         this.#report(now, flow, -length);
-        return;
-      }
-      if (length >= ICMP.HEADER) this.#reply(now, flow, length);
+        failures++;
+      } else if (length >= ICMP.HEADER) this.#reply(now, flow, length);
     }
+    if (failures === TURN) this.#forget(flow);
+    else this.#turns.wait(now, flow);
   }
 
   #reply(now: number, flow: PingFlow, length: number): void {

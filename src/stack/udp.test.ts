@@ -147,6 +147,14 @@ describe("UDP flows of the guest", () => {
     expect(world.stack.nextTimeout()).toBeGreaterThan(world.now);
   });
 
+  test("a socket that only fails is given up, and costs no more", () => {
+    const world = withFlow();
+    world.outside.receive = () => -ERRNO.ENETDOWN;
+    world.stack.socketReady(world.now, 0, READY.READABLE);
+    expect(world.outside.open).toEqual([]);
+    expect(world.stack.nextTimeout()).toBeGreaterThan(world.now);
+  });
+
   test("close closes every socket", () => {
     const world = withFlow();
     world.guest(udp(GUEST, "192.0.2.8:9", ""));

@@ -20,11 +20,10 @@ import { type Destination, type Handle, type Outside, READY } from "./outside.ts
 import type { Packet } from "./packet.ts";
 import type { Policy } from "./policy.ts";
 import { isTransportSound } from "./sound.ts";
-import { Timer, type Timers } from "./timers.ts";
+import type { Timers } from "./timers.ts";
+import { TURN, Turns } from "./turns.ts";
 import { UdpFlow } from "./udp-flow.ts";
 
-/** Datagrams that one socket may bring before others have their turn. */
-const TURN = 64;
 /** Ports that are tried for a client of a published port whose own is taken. */
 const PORTS_TRIED = 64;
 
@@ -41,9 +40,7 @@ export class UdpLayer {
   /** By handle, those with a socket of their own. */
   readonly #owners: (UdpFlow | undefined)[] = [];
   readonly #train = new DatagramTrain();
-  /** Flows whose sockets had more to bring than their turn. */
-  readonly #unfinished: UdpFlow[] = [];
-  readonly #again = new Timer(now => this.#goOn(now));
+  readonly #turns: Turns<UdpFlow>;
   readonly #expire = (flow: UdpFlow): void => this.#forget(flow);
 
   constructor(
@@ -63,6 +60,9 @@ export class UdpLayer {
     this.#timers = timers;
     this.#services = services;
     this.#flows = new FlowTable(config.secret);
+    this.#turns = new Turns(timers, (now, flow) => {
+      if (this.#owners[flow.handle] === flow) this.#receive(now, flow);
+    });
   }
 
   get size(): number {
@@ -249,6 +249,7 @@ export class UdpLayer {
     const { handle } = flow;
     const train = this.#train;
     const most = this.#mostCoupled(flow);
+    let failures = 0;
     for (let count = 0; count < TURN; count++) {
       const at = train.end;
       const length = this.#outside.receive(handle, train.buffer, at, MAX_DATAGRAM);
@@ -256,15 +257,16 @@ export class UdpLayer {
         this.#sendTrain(now, flow);
         if (length === -ERRNO.EAGAIN) return;
         this.#report(now, flow, -length);
-        if (this.#owners[handle] !== flow) return;
+        failures++;
       } else if (!train.couple(length, most)) {
         this.#sendTrain(now, flow);
         train.restart(at, length, most);
       }
     }
     this.#sendTrain(now, flow);
-    if (this.#unfinished.length === 0) this.#timers.set(this.#again, now);
-    this.#unfinished.push(flow);
+    // A socket that does nothing but fail is not worth another turn.
+    if (failures === TURN) this.#forget(flow);
+    else this.#turns.wait(now, flow);
   }
 
   /** Bytes of the longest datagram that may be one of several in a frame. */
@@ -279,16 +281,6 @@ export class UdpLayer {
     if (train.count > 0)
       this.#toGuest(now, flow, train.buffer, 0, train.end, train.count > 1 ? train.size : 0);
     train.clear();
-  }
-
-  #goOn(now: number): void {
-    const count = this.#unfinished.length;
-    for (let index = 0; index < count; index++) {
-      const flow = this.#unfinished[index]!;
-      if (this.#owners[flow.handle] === flow) this.#receive(now, flow);
-    }
-    this.#unfinished.splice(0, count);
-    if (this.#unfinished.length > 0) this.#timers.set(this.#again, now);
   }
 
   #toGuest(
