@@ -41,6 +41,8 @@ import { UdpPorts } from "./udp-ports.ts";
 
 const LOOPBACK4 = Uint8Array.of(127, 0, 0, 1);
 const LOOPBACK6 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+/** Bytes that wait while the plane is busy elsewhere; the kernel gives as much of it as net.core.rmem_max allows. */
+const UDP_BUFFER = 1 << 20;
 const NONE = 0;
 const STREAM = 1;
 const DATAGRAM = 2;
@@ -104,6 +106,7 @@ export class HostSockets implements Outside {
     const fd = this.open(to.family, SOCK.DGRAM, IPPROTO.UDP);
     if (fd < 0) return fd;
     wantErrors(fd, to.family);
+    setInt(fd, LEVEL.SOCKET, SO.RCVBUF, UDP_BUFFER);
     let result = this.udpPorts.bind(fd, to.family, address, guestKey);
     if (result === 0) result = connectSocket(fd, this.address.set(to.family, address, to.port));
     if (result === 0) this.udpPorts.purge(fd);
