@@ -135,6 +135,7 @@ function unlist(tcp: TcpContext, connection: Connection): void {
   tcp.waiting.delete(connection);
   tcp.flows.remove(connection.entry);
   connection.entry = -1;
+  if (tcp.flows.size === 0) tcp.rings.clear();
 }
 
 function dropHandle(tcp: TcpContext, connection: Connection): void {

@@ -95,10 +95,13 @@ describe("rings", () => {
 
   test("a pool gives back what it was given, but keeps only so much", () => {
     const pool = new RingPool();
-    const rings = Array.from({ length: 10 }, () => pool.take(1 << 18));
+    const rings = Array.from({ length: 10 }, () => pool.take(1 << 20));
     for (const ring of rings) pool.give(ring);
-    const again = Array.from({ length: 10 }, () => pool.take(1 << 18));
-    expect(again.filter(ring => rings.includes(ring)).length).toBe(2);
+    const again = Array.from({ length: 10 }, () => pool.take(1 << 20));
+    expect(again.filter(ring => rings.includes(ring)).length).toBe(4);
+    for (const ring of rings) pool.give(ring);
+    pool.clear();
+    expect(rings).not.toContain(pool.take(1 << 20));
   });
 
   test("a budget promises no more than there is", () => {

@@ -6,8 +6,8 @@ import { seqDiff } from "./sequence.ts";
 
 /** Smallest ring, and what every flow may count on in each direction. */
 export const SMALLEST_RING = 16 * 1024;
-/** Bytes of rings that wait for their next flow: enough for small ones that come and go, and little for an idle stack. */
-const KEPT = 512 * 1024;
+/** Bytes of rings that wait for their next flow, at most. */
+const KEPT = 4 * 1024 * 1024;
 
 export class Ring {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -61,6 +61,12 @@ export class RingPool {
     const rings = this.free.get(ring.size);
     if (rings === undefined) this.free.set(ring.size, [ring]);
     else rings.push(ring);
+  }
+
+  /** Keeps nothing: there are no flows. */
+  clear(): void {
+    this.free.clear();
+    this.kept = 0;
   }
 }
 
