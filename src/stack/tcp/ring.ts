@@ -6,8 +6,8 @@ import { seqDiff } from "./sequence.ts";
 
 /** Smallest ring, and what every flow may count on in each direction. */
 export const SMALLEST_RING = 16 * 1024;
-/** Bytes of rings that wait for their next flow, at most. */
-const KEPT = 4 * 1024 * 1024;
+/** Bytes of rings that wait for their next flow, at most: one of the largest. None wait when there are no flows. */
+const KEPT = 2 * 1024 * 1024;
 
 export class Ring {
   readonly bytes: Uint8Array<ArrayBuffer>;
