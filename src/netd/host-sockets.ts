@@ -86,7 +86,7 @@ export class HostSockets implements Outside {
     if (typeof address === "number") return address;
     const fd = this.open(to.family, SOCK.STREAM, IPPROTO.TCP);
     if (fd < 0) return fd;
-    setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
+    prepareStream(fd);
     let result = this.context.outbound.bind(fd, to.family, address);
     if (result === 0) result = connectSocket(fd, this.address.set(to.family, address, to.port));
     if (result === -ERRNO.EINPROGRESS) result = 0;
@@ -162,7 +162,7 @@ export class HostSockets implements Outside {
 
   /** Takes in a connection that a published port has accepted. */
   adopt(fd: number): number {
-    setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
+    prepareStream(fd);
     return this.register(fd, 0, STREAM);
   }
 
@@ -244,4 +244,10 @@ export class HostSockets implements Outside {
 /** True for what a call on a datagram socket says of another datagram than its own. */
 function isEarlierError(result: number): boolean {
   return result !== -ERRNO.EAGAIN && result !== -ERRNO.EMSGSIZE && result !== -ERRNO.ENOBUFS;
+}
+
+/** Bytes leave when they come, and urgent ones stay in their place among the others. */
+function prepareStream(fd: number): void {
+  setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
+  setInt(fd, LEVEL.SOCKET, SO.OOBINLINE, 1);
 }

@@ -19,6 +19,8 @@ export const READY = {
   PEER_CLOSED: 4,
   /** Something failed; `takeError` says what. */
   ERROR: 8,
+  /** The peer sent urgent data, at which a read ends early: a short one does not mean that there is no more. */
+  URGENT: 16,
 } as const;
 
 /** Where a flow from the guest is to go. */

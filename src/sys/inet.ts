@@ -17,6 +17,7 @@ export const SO = {
   SNDBUF: 7,
   RCVBUF: 8,
   KEEPALIVE: 9,
+  OOBINLINE: 10,
   LINGER: 13,
   REUSEPORT: 15,
   BINDTODEVICE: 25,

@@ -13,7 +13,7 @@ export const SOCK = {
   NONBLOCK: 0o4000,
 } as const;
 export const SOL_SOCKET = 1;
-export const MSG = { PEEK: 2, DONTWAIT: 0x40, TRUNC: 0x20, NOSIGNAL: 0x4000 } as const;
+export const MSG = { OOB: 1, PEEK: 2, DONTWAIT: 0x40, TRUNC: 0x20, NOSIGNAL: 0x4000 } as const;
 
 /** socket(2), close-on-exec. */
 export function socket(family: number, type: number, protocol = 0): number {

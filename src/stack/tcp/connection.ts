@@ -51,6 +51,8 @@ export class Connection {
   writable = false;
   /** The peer of the host's socket will send no more; what it sent may still be unread. */
   peerClosed = false;
+  /** A short read does not mean that there is no more: an end, or urgent data, may be next. */
+  readsToTheEnd = false;
   /** Everything that the peer sent was read. */
   hostEnded = false;
   /** It has failed, which the guest is told once it has what was read before. */

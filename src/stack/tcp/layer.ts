@@ -118,8 +118,10 @@ export class TcpLayer {
     if (connection === undefined) return false;
     tcp.now = now;
     if (events & READY.READABLE) connection.readable = true;
+    if (events & READY.URGENT) connection.readsToTheEnd = true;
     if (events & READY.PEER_CLOSED) {
       connection.peerClosed = true;
+      connection.readsToTheEnd = true;
       connection.readable = true;
     }
     if (connection.state === STATE.CONNECTING) {

@@ -151,7 +151,7 @@ function receive(tcp: TcpContext, connection: Connection, wanted: number): numbe
       got += count;
       // A short read has emptied the socket; the next byte brings the next edge. With the peer's end already told, one
       // more read tells it in time to send FIN along.
-      if (got < room && !connection.peerClosed) connection.readable = false;
+      if (got < room && !connection.readsToTheEnd) connection.readable = false;
     } else if (count === 0) {
       connection.hostEnded = true;
       connection.readable = false;
