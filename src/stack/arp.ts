@@ -57,7 +57,7 @@ export class Arp {
       view.getUint32(target) !== view.getUint32(at + ARP.SENDER_IP) &&
       !guest.every((byte, index) => byte === buffer[target + index]) &&
       this.#policy.isRoutable(4, buffer, target) &&
-      !this.#neighbours.has(buffer, 4, target)
+      this.#neighbours.find(buffer, 4, target) < 0
     );
   }
 

@@ -91,7 +91,7 @@ export class NeighbourDiscovery {
     // One that looks whether its address is free (RFC 4862, 5.4) hears of our own addresses only.
     const answered =
       this.#policy.isOurs(6, buffer, target) ||
-      (isGuest && this.#policy.isOnLink(6, buffer, target) && !this.#neighbours.has(buffer, 6, target));
+      (isGuest && this.#policy.isOnLink(6, buffer, target) && this.#neighbours.find(buffer, 6, target) < 0);
     if (!answered) return;
     const output = this.#output;
     const at = output.begin(

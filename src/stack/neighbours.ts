@@ -1,9 +1,6 @@
 /**
  * Who on the guest's wire has which hardware address: learnt from every sound frame, asked for by nobody on the hot path.
- *
- * As long as a single hardware address has been heard, it stands for every address: the usual guest is one machine. From
- * the second on, the table decides. The table is a cache of fixed size, four ways to a set; what falls out is resolved
- * again like an address never heard of.
+ * A cache of fixed size, four ways to a set; what falls out is resolved again like an address never heard of.
  */
 
 const SETS = 64;
@@ -11,14 +8,13 @@ const WAYS = 4;
 const MAC = 6;
 
 export class Neighbours {
-  /** Hardware addresses, six bytes each; `find` gives offsets into it. The last one is the only one heard so far. */
-  readonly macs = new Uint8Array((SETS * WAYS + 1) * MAC);
+  /** Hardware addresses, six bytes each; `find` gives offsets into it. */
+  readonly macs = new Uint8Array(SETS * WAYS * MAC);
   /** Four words to an entry; IPv4 is kept as an IPv4-mapped IPv6 address. */
   readonly #keys = new Uint32Array(SETS * WAYS * 4);
   readonly #next = new Uint8Array(SETS);
   readonly #key = new Uint32Array(4);
-  readonly #sole = SETS * WAYS * MAC;
-  #heard: "none" | "one" | "many" = "none";
+  /** The entry that was found last; packets come in bursts. */
   #last = -1;
 
   /** Notes that the six bytes at `mac` belong to the unicast address at `address`. True when that is news. */
@@ -26,7 +22,6 @@ export class Neighbours {
     this.#load(buffer, family, address);
     if (this.#last >= 0 && this.#holds(this.#last) && this.#sameMac(this.#last * MAC, buffer, mac))
       return false;
-    this.#hear(buffer, mac);
     const set = this.#set();
     let entry = this.#entry(set);
     if (entry >= 0 && this.#sameMac(entry * MAC, buffer, mac)) {
@@ -45,24 +40,12 @@ export class Neighbours {
 
   /** Where in `macs` the hardware address for `address` lies, or -1 when nobody has said yet. */
   find(buffer: Uint8Array, family: 4 | 6, address: number): number {
-    if (this.#heard === "one") return this.#sole;
-    if (this.#heard === "none") return -1;
     this.#load(buffer, family, address);
     if (this.#last >= 0 && this.#holds(this.#last)) return this.#last * MAC;
     const entry = this.#entry(this.#set());
-    return entry < 0 ? -1 : entry * MAC;
-  }
-
-  /** True when this very address has been heard. */
-  has(buffer: Uint8Array, family: 4 | 6, address: number): boolean {
-    this.#load(buffer, family, address);
-    return this.#entry(this.#set()) >= 0;
-  }
-
-  #hear(buffer: Uint8Array, mac: number): void {
-    if (this.#heard === "many" || (this.#heard === "one" && this.#sameMac(this.#sole, buffer, mac))) return;
-    for (let index = 0; index < MAC; index++) this.macs[this.#sole + index] = buffer[mac + index]!;
-    this.#heard = this.#heard === "none" ? "one" : "many";
+    if (entry < 0) return -1;
+    this.#last = entry;
+    return entry * MAC;
   }
 
   #load(buffer: Uint8Array, family: 4 | 6, address: number): void {

@@ -2,9 +2,9 @@
  * Fragments until they are whole packets, of both versions.
  *
  * Each packet under way has a buffer of its own, large enough for any; there are as many as the budget allows, they are
- * used again, and the oldest gives way. What has come is kept block by block (eight bytes, the unit of offsets), so
- * neither the order nor the number of fragments costs anything. Fragments that overlap void the packet (RFC 8200, 4.5;
- * RFC 5722), in IPv4 as well; the same bytes a second time do not.
+ * used again, the oldest gives way, and a minute after the last use they are given back. What has come is kept block by
+ * block (eight bytes, the unit of offsets), so neither the order nor the number of fragments costs anything. Fragments
+ * that overlap void the packet (RFC 8200, 4.5; RFC 5722), in IPv4 as well; the same bytes a second time do not.
  */
 import { IPV4, PROTOCOL, putIPv4, sealIPv4 } from "../wire/ipv4.ts";
 import { IPV6, putIPv6 } from "../wire/ipv6.ts";
@@ -193,6 +193,7 @@ export class Reassembly {
       next = Math.min(next, slot.deadline);
     }
     if (next < Number.POSITIVE_INFINITY) this.#timers.set(this.#timer, next);
+    else this.#slots.length = 0;
   }
 }
 
