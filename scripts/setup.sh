@@ -29,6 +29,8 @@ podman: to compare with
 docker-registry: a real registry for pulls
 skopeo: fills that registry
 busybox-static: a small image made on the spot
+slirp4netns: to compare with
+iperf3: throughput, in the benches
 '
 
 missing=()
