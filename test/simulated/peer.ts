@@ -45,6 +45,8 @@ export interface PeerOptions {
 }
 
 const RTO = 250;
+/** Room that a segment leaves for options. */
+const OPTIONS = 40;
 
 export class Peer {
   connected = false;
@@ -218,7 +220,7 @@ export class Peer {
       this.arm();
       if (this.finAt !== undefined && ack === seqAdd(this.finAt, 1)) this.finAcked = true;
     } else if (span === 0 && seqDiff(this.nxt, this.una) > 0 && ++this.duplicates === 3)
-      this.transmit(this.una, this.options.mss);
+      this.transmit(this.una, this.options.mss - OPTIONS);
     if (!segment.syn) this.sndWnd = segment.window << this.sndScale;
   }
 
@@ -254,7 +256,7 @@ export class Peer {
     for (;;) {
       const sent = seqDiff(this.nxt, first);
       const room = Math.min(this.sndWnd, this.options.flight) - seqDiff(this.nxt, this.una);
-      const length = Math.min(this.options.mss, this.options.toSend - sent, room);
+      const length = Math.min(this.options.mss - OPTIONS, this.options.toSend - sent, room);
       if (length > 0) this.transmit(this.nxt, length);
       else {
         const mayEnd = !this.options.closesLast || this.finReceived;
@@ -349,7 +351,7 @@ export class Peer {
       // Go back to what is not acknowledged.
       this.nxt = this.una;
       this.duplicates = 0;
-      this.transmit(this.una, this.options.mss);
+      this.transmit(this.una, this.options.mss - OPTIONS);
     } else if (this.sndWnd === 0 && seqDiff(this.nxt, first) < this.options.toSend)
       this.transmit(this.nxt, 1);
     this.output();

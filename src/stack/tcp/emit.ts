@@ -212,13 +212,13 @@ export function possibleEdge(connection: Connection): number {
 }
 
 /**
- * The window field. The edge moves only by steps that are worth it (RFC 9293, 3.8.6.2.2), never back; rounding up is
- * covered by what `possibleEdge` leaves free.
+ * The window field. The edge moves only by steps that are worth it (RFC 9293, 3.8.6.2.2; a quarter of the buffer, since
+ * a segment may be as large as the first one), never back; rounding up is covered by what `possibleEdge` leaves free.
  */
 function advertise(connection: Connection): number {
   const edge = possibleEdge(connection);
   const gain = seqDiff(edge, connection.rcvEdge);
-  if (gain > 0 && gain >= Math.min(connection.rcvLimit >> 1, connection.mss)) connection.rcvEdge = edge;
+  if (gain > 0 && gain >= Math.min(connection.rcvLimit >> 2, connection.mss)) connection.rcvEdge = edge;
   const window = seqDiff(connection.rcvEdge, connection.rcvNxt) + (1 << connection.rcvScale) - 1;
   return Math.max(0, Math.min(0xffff, window >> connection.rcvScale));
 }
