@@ -23,7 +23,10 @@ export async function followToEnd(
   proxy: boolean,
 ): Promise<number> {
   const { proxySignals } = await import("../container/attach.ts");
-  const { awaitExit, cleanupContainer, exitCodeOf } = await import("../container/cleanup.ts");
+  const { awaitExit, cleanupContainer, exitCodeOf, recordContainerEvent } = await import(
+    "../container/cleanup.ts"
+  );
+  recordContainerEvent(engine, container, "attach");
   const stop = proxy ? proxySignals(container.state.pid) : () => {};
   try {
     if ((await attachment.done) === "detached") return 0;

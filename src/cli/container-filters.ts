@@ -5,6 +5,10 @@ import type { Engine } from "../container/engine.ts";
 import { parseDuration, parseTime } from "./format/human.ts";
 import { hasLabel, parseFilters } from "./select.ts";
 
+const STATES: readonly string[] = [
+  ...["created", "exited", "paused", "running", "stopped", "stopping", "removing", "unknown", "initialized"],
+];
+
 type Test = (container: Container, values: readonly string[], engine: Engine) => boolean;
 
 /** A name or id pattern of Podman's is a regular expression. */
@@ -25,24 +29,7 @@ const FILTERS: Readonly<Record<string, Test>> = {
   name: ({ config }, values) => values.some(value => pattern(value).test(config.name)),
   label: ({ config }, values) => values.every(value => hasLabel(config.labels, value)),
   "label!": ({ config }, values) => !values.some(value => hasLabel(config.labels, value)),
-  status: (container, values) =>
-    values.some(value => {
-      if (
-        ![
-          "created",
-          "exited",
-          "paused",
-          "running",
-          "stopped",
-          "stopping",
-          "removing",
-          "unknown",
-          "initialized",
-        ].includes(value)
-      )
-        throw new UserError(`${value} is not a valid status`);
-      return shown(container).includes(value as Container["phase"]);
-    }),
+  status: (container, values) => values.some(value => shown(container).includes(value as Container["phase"])),
   exited: ({ phase, state }, values) => phase === "exited" && values.includes(String(state.exitCode)),
   ancestor: ({ config }, values, engine) =>
     values.some(value => {
@@ -80,6 +67,8 @@ export function filterContainers(
   const tests = [...parseFilters(texts)].map(([key, values]) => {
     const test = FILTERS[key];
     if (!test || (allowed && !allowed.includes(key))) throw new UserError(`${key} is an invalid filter`);
+    const unknown = key === "status" ? values.find(value => !STATES.includes(value)) : undefined;
+    if (unknown !== undefined) throw new UserError(`unknown container state: ${unknown}: invalid argument`);
     return (container: Container) => test(container, values, engine);
   });
   return containers.filter(container => tests.every(test => test(container)));

@@ -106,7 +106,10 @@ function size(values: Values, name: string): number | undefined {
   if (text === undefined) return undefined;
   if (text === "-1") return -1;
   const bytes = parseSize(text);
-  if (bytes === undefined) throw new UserError(`invalid value for ${name}: invalid size: '${text}'`);
+  if (bytes === undefined) {
+    const what = name === "shm-size" ? "unable to translate --shm-size" : `invalid value for ${name}`;
+    throw new UserError(`${what}: invalid size: '${text}'`);
+  }
   return bytes;
 }
 
@@ -117,6 +120,13 @@ function choice<T extends string>(values: Values, name: string, allowed: readonl
   return text as T | undefined;
 }
 
+function pullPolicy(values: Values): CreateOptions["pull"] {
+  const text = values.string("pull");
+  const policy = (["always", "missing", "never", "newer"] as const).find(one => one === text);
+  if (text !== undefined && !policy) throw new UserError(`unsupported pull policy ${JSON.stringify(text)}`);
+  return policy;
+}
+
 /** What the flags and arguments of `run` or `create` ask for. `args` is `[IMAGE, COMMAND...]`. */
 export function createOptions(values: Values, args: readonly string[]): CreateOptions {
   const list = (name: string) => (values.has(name) ? values.list(name) : undefined);
@@ -125,7 +135,7 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     command: args.slice(1),
     name: values.string("name"),
     replace: values.bool("replace"),
-    pull: choice(values, "pull", ["always", "missing", "never", "newer"]),
+    pull: pullPolicy(values),
     platform: values.string("platform"),
     quietPull: values.bool("quiet"),
     authFile: values.string("authfile"),

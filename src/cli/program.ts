@@ -133,6 +133,7 @@ async function runVerb(
     writeOut(`${command.summary}\n\nUsage:\n  ${path} ${command.usage}${options}\n`);
     return 0;
   }
+  if (args.length > 0 && command.usage === "[options]") throw new UserError(`\`${path}\` takes no arguments`);
   const invocation: Invocation = {
     path,
     args,

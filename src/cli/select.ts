@@ -74,7 +74,7 @@ export function selectOne(
 
 function latest(engine: Engine): Container {
   const [newest] = engine.containers.list();
-  if (!newest) throw new UserError("no containers: no such container");
+  if (!newest) throw new UserError("no such container", { status: 404 });
   return newest;
 }
 
@@ -91,7 +91,7 @@ export function parseFilters(texts: readonly string[]): Map<string, string[]> {
   const filters = new Map<string, string[]>();
   for (const text of texts) {
     const equals = text.indexOf("=");
-    if (equals < 1) throw new UserError(`invalid filter ${JSON.stringify(text)}: use key=value`);
+    if (equals < 1) throw new UserError(`invalid filter ${JSON.stringify(text)}`, { hint: "use key=value" });
     const key = text.slice(0, equals);
     filters.set(key, [...(filters.get(key) ?? []), text.slice(equals + 1)]);
   }

@@ -13,5 +13,6 @@ export const volumeJson = (engine: Engine, volume: Volume) => ({
   Options: volume.options,
   ...(volume.anonymous ? { Anonymous: true } : {}),
   MountCount: containersOfVolume(engine, volume.name).filter(one => one.phase === "running").length,
-  NeedsCopyUp: volume.needsCopyUp,
+  NeedsCopyUp: volume.needsCopyUp || undefined,
+  NeedsChown: volume.needsCopyUp || undefined,
 });

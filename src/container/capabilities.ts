@@ -1,10 +1,10 @@
 /** Linux capabilities of a container (capabilities(7)): Podman's eleven, more or fewer as asked. */
 import { readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
-import type { CreateOptions } from "./config.ts";
+import type { ContainerConfig, CreateOptions } from "./config.ts";
 
 /** All, in the kernel's order. */
-const ALL =
+export const ALL_CAPABILITIES =
   "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
     .split(" ")
     .map(name => `CAP_${name}`);
@@ -20,15 +20,16 @@ function available(): string[] {
   const bounding = BigInt(
     `0x${/^CapBnd:\s*(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0"}`,
   );
-  return ALL.filter((_, bit) => (bounding >> BigInt(bit)) & 1n);
+  return ALL_CAPABILITIES.filter((_, bit) => (bounding >> BigInt(bit)) & 1n);
 }
 
-function normalized(names: readonly string[]): string[] {
+/** `chown` and `CAP_CHOWN` are one; `ALL` stays as it is. */
+export function normalized(names: readonly string[]): string[] {
   return names.map(text => {
     const upper = text.toUpperCase();
     if (upper === "ALL") return upper;
     const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
-    if (!ALL.includes(name)) throw new UserError(`${JSON.stringify(name)}: unknown capability`);
+    if (!ALL_CAPABILITIES.includes(name)) throw new UserError(`${JSON.stringify(name)}: unknown capability`);
     return name;
   });
 }
@@ -49,4 +50,24 @@ export function decideCapabilities(
         ? []
         : normalized(defaults);
   return [...new Set([...base, ...add])].filter(name => name !== "ALL" && !drop.includes(name)).sort();
+}
+
+/**
+ * The sets of one process of a container (capabilities(7)). One that is not root begins with no capabilities but those it
+ * was given by name, which it keeps through execve(2).
+ */
+export function processCapabilities(
+  { capabilities, capAdd, privileged }: Pick<ContainerConfig, "capabilities" | "capAdd" | "privileged">,
+  uid: number,
+): Record<"bounding" | "effective" | "permitted" | "inheritable" | "ambient", string[]> {
+  if (uid === 0)
+    return {
+      bounding: capabilities,
+      effective: capabilities,
+      permitted: capabilities,
+      inheritable: [],
+      ambient: [],
+    };
+  const named = privileged ? [] : capabilities.filter(one => capAdd.includes(one) || capAdd.includes("ALL"));
+  return { bounding: capabilities, effective: named, permitted: named, inheritable: named, ambient: named };
 }

@@ -174,6 +174,8 @@ export interface ContainerConfig {
   labels: Record<string, string>;
   annotations: Record<string, string>;
   remove: boolean;
+  /** Where its id was written. */
+  cidFile?: string;
   restart: RestartPolicy;
   /** Signal number. */
   stopSignal: number;
@@ -186,6 +188,8 @@ export interface ContainerConfig {
 
   network: NetworkMode;
   ports: PortMapping[];
+  /** `-P` was given. */
+  publishAll?: boolean;
   /** Exposed but not published: `80/tcp`. */
   exposed: string[];
   staticIp?: string;
@@ -199,6 +203,8 @@ export interface ContainerConfig {
   dnsOption: string[];
 
   mounts: VolumeMount[];
+  /** Names of the containers that some of the mounts are from. */
+  volumesFrom?: string[];
   readOnly: boolean;
   readOnlyTmpfs: boolean;
   devices: { source: string; destination: string; permissions: string }[];

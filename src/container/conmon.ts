@@ -3,7 +3,7 @@
  * its exit code, and at its end calls `portolan container cleanup`. conmon(8); the pipes are its protocol with engines.
  */
 import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import { pipe } from "../sys/fd.ts";
@@ -33,12 +33,7 @@ const OWN_FILES = ["attach", "ctl", "winsz", "oom"];
 function logArgument({ config }: Container): string[] {
   if (config.logDriver === "none") return ["-l", "none"];
   const size = config.logMaxSize ? ["--log-size-max", String(config.logMaxSize)] : [];
-  return [
-    "-l",
-    `k8s-file:${config.logPath}`,
-    ...size,
-    ...(config.logTag ? ["--log-tag", config.logTag] : []),
-  ];
+  return ["-l", `k8s-file:${config.logPath}`, ...size];
 }
 
 /** Seconds that conmon leaves to somebody who awaits the end before it calls the exit command. */
@@ -100,10 +95,7 @@ export async function createByConmon(
     const [answer] = await Promise.all([answers.next(), child.exited]);
     if (!answer || answer.data < 0) {
       const reason = answer?.message || readIfThere(ociLog);
-      throw runtimeError(
-        state.runtime,
-        reason.replace(new RegExp(`^${basename(state.runtime)} create failed: `), ""),
-      );
+      throw runtimeError(state.runtime, reason);
     }
     return { pid: answer.data, conmonPid: Number(readFileSync(pidFile, "utf8")) };
   } finally {

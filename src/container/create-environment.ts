@@ -41,21 +41,26 @@ function lines(path: string, what: string): string[] {
   try {
     return readFileSync(path, "utf8")
       .split("\n")
-      .filter(line => line.trim() !== "" && !line.startsWith("#"));
+      .map(line => line.trimStart())
+      .filter(line => line !== "" && !line.startsWith("#"));
   } catch {
     throw new UserError(`${what}open ${path}: no such file or directory`);
   }
 }
 
 export function labels(options: CreateOptions): Record<string, string> {
-  const all = [...(options.labelFiles ?? []).flatMap(path => lines(path, "")), ...(options.labels ?? [])];
   const result: Record<string, string> = {};
-  for (const text of all) {
+  const add = (text: string) => {
     const equals = text.indexOf("=");
     if (equals === 0)
       throw new UserError(`unable to process labels: invalid label format: ${JSON.stringify(text)}`);
     result[equals < 0 ? text : text.slice(0, equals)] = equals < 0 ? "" : text.slice(equals + 1);
-  }
+  };
+  // As in a file of variables, a bare name stands for the variable of that name here.
+  for (const line of (options.labelFiles ?? []).flatMap(path => lines(path, "unable to process labels: ")))
+    if (line.includes("=")) add(line);
+    else if (process.env[line] !== undefined) add(`${line}=${process.env[line]}`);
+  for (const text of options.labels ?? []) add(text);
   return result;
 }
 

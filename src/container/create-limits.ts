@@ -46,10 +46,7 @@ export function logSettings(
   if (conf.log_driver && !DRIVERS.includes(conf.log_driver))
     log.debug(`log driver ${conf.log_driver} of containers.conf is not known here: k8s-file is used`);
   const driver = options.logDriver ?? conf.log_driver ?? "";
-  const given = pairs(
-    options.logOpt ?? [],
-    text => `invalid log option ${JSON.stringify(text)}: must be formatted KEY=VALUE`,
-  );
+  const given = pairs(options.logOpt ?? [], text => `invalid log option ${JSON.stringify(text)}`);
   const maxSize = given["max-size"] === undefined ? conf.log_size_max : size(given["max-size"]);
   return {
     logDriver: DRIVERS.includes(driver) ? (driver as LogSettings["logDriver"]) : "k8s-file",

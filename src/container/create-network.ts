@@ -73,6 +73,8 @@ export function checkAddresses(options: CreateOptions, network: NetworkMode): vo
     if (!parseIP(text.slice(colon + 1)))
       throw new UserError(`invalid IP address in add-host: ${JSON.stringify(text.slice(colon + 1))}`);
   }
+  if (options.noHosts && options.addHost)
+    throw new UserError("--no-hosts and --add-host cannot be set together");
   for (const server of options.dns ?? [])
-    if (!parseIP(server)) throw new UserError(`${server} is not an ip address`);
+    if (!parseIP(server) && server !== "none") throw new UserError(`${server} is not an ip address`);
 }

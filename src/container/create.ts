@@ -5,7 +5,7 @@ import { errorText, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import type { ImageRecord, ImageRuntimeConfig } from "../image/types.ts";
 import { signalNumber } from "../sys/process.ts";
-import { decideCapabilities } from "./capabilities.ts";
+import { decideCapabilities, normalized } from "./capabilities.ts";
 import { recordContainerEvent } from "./cleanup.ts";
 import {
   type Container,
@@ -19,6 +19,7 @@ import {
 } from "./config.ts";
 import { environment, labels, mergeEnvironment, pairs } from "./create-environment.ts";
 import { commandWords, health } from "./create-health.ts";
+import { initProgram, restartPolicy } from "./create-lifecycle.ts";
 import { type LogSettings, limits, logSettings } from "./create-limits.ts";
 import { askedMounts, completeMounts } from "./create-mounts.ts";
 import { type NamespaceModes, namespaceModes, sharedContainer, sysctls } from "./create-namespaces.ts";
@@ -28,7 +29,6 @@ import { parseDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
 import { randomId, randomName } from "./names.ts";
 import { parseExpose, parsePublished } from "./parse-ports.ts";
-import { findProgram } from "./runtime.ts";
 import { zoneFile } from "./timezone.ts";
 
 const PULL_POLICIES = ["always", "missing", "never", "newer"] as const;
@@ -39,6 +39,10 @@ export interface CreateContext {
   pull?: (name: string, options: CreateOptions) => Promise<ImageRecord>;
   /** The command line, for `inspect`. */
   commandLine?: readonly string[];
+  /** Told what was asked for and is not done. */
+  warn?: (text: string) => void;
+  /** Told of the container that `--replace` removed. */
+  replaced?: (container: Container) => void;
   /**
    * Starts it under the same lock (`startLocked`), for `run`: a command killed between the two leaves no container that
    * nobody asked for. If it throws, a container with `--rm` is removed.
@@ -52,7 +56,7 @@ export async function createContainer(
   options: CreateOptions,
   context: CreateContext = {},
 ): Promise<Container> {
-  if (options.name !== undefined && !NAME.test(options.name))
+  if (options.name && !NAME.test(options.name))
     throw new UserError(
       "running container create option: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument",
     );
@@ -62,12 +66,13 @@ export async function createContainer(
     );
   const decided = decide(engine, options);
   const image = await resolveImage(engine, options, context);
-  if (options.replace && options.name === undefined)
+  if (options.replace && !options.name)
     throw new UserError("cannot replace container without --name being set");
   const old = options.replace ? engine.containers.find(options.name!) : undefined;
   if (old && old.config.name === options.name) {
     const { removeContainer } = await import("./remove.ts");
     await removeContainer(engine, old.config.id, { force: true });
+    context.replaced?.(old);
   }
   const config = complete(engine, options, decided, image, context);
   return make(engine, config, options, context.start);
@@ -217,38 +222,6 @@ function decide(engine: Engine, options: CreateOptions): Decided {
   };
 }
 
-/** The program that `--init` puts before the command. */
-function initProgram(path: string | undefined): string {
-  const found = path
-    ? findProgram(path)
-    : (findProgram("catatonit", ["/usr/libexec/podman", "/usr/libexec/catatonit"]) ?? findProgram("tini"));
-  if (!found)
-    throw new UserError(
-      `container-init binary not found on the host: stat ${path ?? "catatonit"}: no such file or directory`,
-      {
-        hint: "install catatonit",
-      },
-    );
-  return found;
-}
-
-function restartPolicy(text = "no"): RestartPolicy {
-  const [name = "", retries] = text.split(":", 2);
-  if (name === "" || name === "no") return { name: "no" };
-  if (name !== "on-failure" && name !== "always" && name !== "unless-stopped")
-    throw new UserError(
-      `running container create option: ${JSON.stringify(name)} is not a valid restart policy: invalid argument`,
-    );
-  if (retries === undefined) return { name };
-  if (name !== "on-failure")
-    throw new UserError("restart policy retries can only be specified with on-failure restart policy");
-  if (!/^\d+$/.test(retries))
-    throw new UserError(
-      `parsing restart policy retry count: strconv.Atoi: parsing ${JSON.stringify(retries)}: invalid syntax`,
-    );
-  return { name, maxRetries: Number(retries) };
-}
-
 /** Everything together. */
 function complete(
   engine: Engine,
@@ -260,7 +233,7 @@ function complete(
   const conf = engine.conf.containers;
   const base: ImageRuntimeConfig = image.config.config ?? {};
   const id = randomId();
-  const name = options.name ?? randomName(one => engine.containers.nameTaken(one));
+  const name = options.name || randomName(one => engine.containers.nameTaken(one));
   const entrypoint =
     options.entrypoint === undefined ? (base.Entrypoint ?? []) : commandWords(options.entrypoint);
   const command =
@@ -282,6 +255,12 @@ function complete(
         ports.push({ hostIp: "", hostPort: 0, containerPort: Number(port), protocol, range: 1 });
     }
   const network = decided.network;
+  if (network.kind !== "bridge" && ports.length > 0) {
+    ports.length = 0;
+    context.warn?.(
+      "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use",
+    );
+  }
   return {
     id,
     name,
@@ -304,6 +283,7 @@ function complete(
     labels: { ...(base.Labels ?? {}), ...decided.labels },
     annotations: decided.annotations,
     remove: options.remove ?? false,
+    cidFile: options.cidFile,
     restart: decided.restart,
     stopSignal,
     stopTimeout: options.stopTimeout ?? engine.conf.engine.stop_timeout ?? 10,
@@ -311,7 +291,8 @@ function complete(
     timezone: decided.timezone,
     umask: decided.umask,
     network,
-    ports: network.kind === "bridge" ? ports : [],
+    ports,
+    publishAll: options.publishAll,
     exposed,
     staticIp: options.ip,
     staticIp6: options.ip6,
@@ -323,13 +304,14 @@ function complete(
     dnsSearch: options.dnsSearch ?? conf.dns_searches ?? [],
     dnsOption: options.dnsOption ?? conf.dns_options ?? [],
     mounts: completeMounts(decided.mounts, base, options.imageVolume ?? engine.conf.engine.image_volume_mode),
+    volumesFrom: options.volumesFrom,
     readOnly: options.readOnly ?? false,
     readOnlyTmpfs: options.readOnlyTmpfs ?? true,
     devices: decided.devices,
     limits: decided.limits,
     capabilities: decided.capabilities,
-    capAdd: options.capAdd ?? [],
-    capDrop: options.capDrop ?? [],
+    capAdd: normalized(options.capAdd ?? []),
+    capDrop: normalized(options.capDrop ?? []),
     privileged: options.privileged ?? false,
     securityOpt: options.securityOpt ?? [],
     seccompProfile: securityValue(options, "seccomp") ?? conf.seccomp_profile,

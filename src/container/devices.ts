@@ -43,12 +43,12 @@ export function parseDevice(text: string): Device[] {
     if (found.length === 0) throw new UserError(`no devices found in ${source}: invalid argument`);
     return found;
   }
-  if (!isDevice(source)) throw new UserError(`${source} is not a device node`);
+  if (!isDevice(source)) throw new UserError(`${source} is not a valid device: not a device node`);
   return [{ source, destination, permissions }];
 }
 
-/** What the runtime puts into every container by itself (runtime-spec, "Default Devices"), and terminals. */
-const OWN = /^\/dev\/(tty\d*|ptmx|null|zero|full|random|urandom)$/;
+/** What the runtime puts into every container by itself (runtime-spec, "Default Devices"). */
+const OWN = /^\/dev\/(tty|ptmx|null|zero|full|random|urandom)$/;
 
 /** What `--privileged` gives: every device node of the host's /dev. */
 export function hostDevices(): Device[] {

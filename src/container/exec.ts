@@ -4,10 +4,10 @@
  */
 import { closeSync, mkdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "../base/errors.ts";
+import { errorText, UserError } from "../base/errors.ts";
 import { pipe } from "../sys/fd.ts";
 import { type AttachEnd, attachStreams, windowSize } from "./attach.ts";
-import { decideCapabilities } from "./capabilities.ts";
+import { decideCapabilities, processCapabilities } from "./capabilities.ts";
 import { recordContainerEvent } from "./cleanup.ts";
 import type { Container } from "./config.ts";
 import { conmonPath } from "./conmon.ts";
@@ -16,7 +16,7 @@ import type { Engine } from "./engine.ts";
 import { randomId } from "./names.ts";
 import { runtimeError } from "./runtime.ts";
 import { specUlimits } from "./ulimits.ts";
-import { lookupUser } from "./user.ts";
+import { lookupUser, type UserIds } from "./user.ts";
 
 export interface ExecOptions {
   command: string[];
@@ -88,25 +88,19 @@ function processSpec(engine: Engine, container: Container, options: ExecOptions)
   };
   const own = bundle.process;
   const env = new Map(own.env.map(pair => split(pair)));
+  // The name is the first process's; who wants to know it here asks hostname(1).
+  if (!config.env.some(one => one.startsWith("HOSTNAME="))) env.delete("HOSTNAME");
   if (options.tty && !env.has("TERM")) env.set("TERM", "xterm");
   let { user, capabilities } = own;
   if (options.user !== undefined && options.user !== "") {
-    const found = lookupUser(bundle.root.path, options.user, config.groupAdd);
+    const found = userOf(bundle.root.path, options.user, config.groupAdd);
     user = { ...own.user, uid: found.uid, gid: found.gid, additionalGids: found.additionalGids };
     env.set("HOME", found.home);
   }
   const bounding = options.privileged ? decideCapabilities({ privileged: true }) : config.capabilities;
-  const effective =
-    options.privileged || user.uid === 0
-      ? bounding
-      : config.capAdd.filter(one => config.capabilities.includes(one));
-  capabilities = {
-    bounding,
-    effective,
-    permitted: effective,
-    inheritable: [],
-    ...(user.uid === 0 ? {} : { ambient: effective }),
-  };
+  capabilities = options.privileged
+    ? processCapabilities({ capabilities: bounding, capAdd: [], privileged: true }, 0)
+    : processCapabilities(config, user.uid);
   for (const word of options.env ?? []) {
     const [name, value] = split(word);
     if (word.includes("=")) env.set(name, value);
@@ -126,6 +120,15 @@ function processSpec(engine: Engine, container: Container, options: ExecOptions)
     cwd: options.workdir || own.cwd,
     capabilities,
   };
+}
+
+/** `lookupUser`, with the exit code of a command that was not begun. */
+function userOf(root: string, text: string, groups: readonly string[]): UserIds {
+  try {
+    return lookupUser(root, text, groups);
+  } catch (error) {
+    throw new UserError(errorText(error), { exitCode: 255, status: 400 });
+  }
 }
 
 function split(pair: string): [string, string] {

@@ -1,5 +1,6 @@
 /** `/etc/hosts` of a container: the host's entries, what `--add-host` says, the host itself, the container itself. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Container } from "./config.ts";
 import type { Engine } from "./engine.ts";
@@ -27,13 +28,9 @@ export function formatHosts(container: Container, base: ReturnType<typeof entrie
     const colon = text.indexOf(":");
     return { address: text.slice(colon + 1), names: [text.slice(0, colon)] };
   });
-  const known = new Set(added.flatMap(one => one.names));
-  const lines = [...added];
-  for (const { address, names } of base) {
-    const rest = names.filter(name => !known.has(name));
-    if (rest.length > 0) lines.push({ address, names: rest });
-  }
-  if (gateway && !known.has("host.containers.internal"))
+  // Whoever looks a name up takes the first entry: what was added wins.
+  const lines = [...added, ...base];
+  if (gateway && !lines.some(one => one.names.includes("host.containers.internal")))
     lines.push({ address: gateway, names: ["host.containers.internal"] });
   for (const { ipv4, ipv6 } of state.attachments)
     for (const address of [ipv4, ipv6]) if (address) lines.push({ address, names: own });
@@ -42,10 +39,16 @@ export function formatHosts(container: Container, base: ReturnType<typeof entrie
   return lines.map(({ address, names }) => `${address}\t${names.join(" ")}\n`).join("");
 }
 
+/** The host's first address, for containers that have no bridge to reach it by; "" where it has none. */
+function hostAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap(one => one ?? []);
+  return all.find(one => one.family === "IPv4" && !one.internal)?.address ?? "";
+}
+
 /** Fills the file that is bound into the container; it must keep its inode. */
 export function writeHosts(engine: Engine, container: Container): void {
   const { base_hosts_file: base, host_containers_internal_ip: own } = engine.conf.containers;
-  const gateway = own || (container.state.attachments.find(one => one.gateway)?.gateway ?? "");
+  const gateway = own || container.state.attachments.find(one => one.gateway)?.gateway || hostAddress();
   const path =
     base === "image"
       ? resolveInRoot(join(engine.paths.container(container.config.id), "merged"), "/etc/hosts")

@@ -1,23 +1,34 @@
 /** What `inspect` tells of a container, in the shape that Podman 4 gives it (InspectContainerData). */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Container, ContainerConfig, NetworkAttachment, PortMapping } from "./config.ts";
+import { createAnnotations, runAnnotations } from "./annotations.ts";
+import { processCapabilities } from "./capabilities.ts";
+import { type Container, type ContainerConfig, dependencies } from "./config.ts";
 import type { Engine } from "./engine.ts";
+import { hasCheck } from "./health.ts";
+import { hostPart, mountsPart } from "./inspect-host.ts";
+import { inOrder, networkSettings } from "./inspect-network.ts";
+import { runtimeName } from "./runtime.ts";
+import { cgroupPath, processArgs } from "./spec.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 const time = (ms: number) => (ms > 0 ? new Date(ms).toISOString() : NEVER);
 
-/** The container as JSON. */
+/** The container as JSON. What is undefined is left out of it, but a template may ask for it. */
 export function inspectContainer(engine: Engine, container: Container): Record<string, unknown> {
   const { config, state } = container;
   const directory = engine.paths.container(config.id);
   const run = engine.paths.containerRun(config.id);
+  const args = processArgs(config);
   const running = container.phase === "running";
+  // Who shares another's network has that one's addresses.
+  const owner =
+    (config.network.kind === "container" && engine.containers.byId(config.network.id)) || container;
   return {
     Id: config.id,
     Created: time(config.created),
-    Path: config.args[0] ?? "",
-    Args: config.args.slice(1),
+    Path: args[0] ?? "",
+    Args: args.slice(1),
     State: {
       OciVersion: "1.0.2-dev",
       Status: container.phase === "stopping" ? "stopping" : container.phase,
@@ -27,13 +38,13 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
       OOMKilled: state.oomKilled,
       Dead: false,
       Pid: running ? state.pid : 0,
-      ConmonPid: running ? state.conmonPid : 0,
+      ConmonPid: running ? state.conmonPid : undefined,
       ExitCode: state.exitCode,
       Error: state.error,
       StartedAt: time(state.startedAt),
       FinishedAt: time(state.finishedAt),
       Health: {
-        Status: state.health?.status ?? "",
+        Status: state.health?.status ?? (hasCheck(config.health) ? "starting" : ""),
         FailingStreak: state.health?.failingStreak ?? 0,
         Log:
           state.health?.log.map(one => ({
@@ -43,17 +54,21 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
             Output: one.output,
           })) ?? null,
       },
-      CgroupPath: running ? `${config.cgroupParent || "/libpod_parent"}/libpod-${config.id}` : "",
+      CgroupPath: running ? cgroupPath(config) : undefined,
+      CheckpointedAt: NEVER,
+      RestoredAt: NEVER,
     },
     Image: config.imageId,
+    ImageDigest: engine.images.find(config.imageId)?.digest ?? "",
     ImageName: config.imageName,
     Rootfs: "",
     Pod: "",
     ResolvConfPath: running ? join(run, "resolv.conf") : "",
     HostnamePath: running ? join(run, "hostname") : "",
     HostsPath: running ? join(run, "hosts") : "",
-    OCIConfigPath: join(directory, "config.json"),
-    OCIRuntime: state.runtime,
+    StaticDir: directory,
+    OCIConfigPath: state.startedAt > 0 ? join(directory, "config.json") : undefined,
+    OCIRuntime: runtimeName(engine, state.runtime),
     ConmonPidFile: join(run, "conmon.pid"),
     PidFile: join(run, "pidfile"),
     Name: config.name,
@@ -62,7 +77,7 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
     MountLabel: "",
     ProcessLabel: "",
     AppArmorProfile: "",
-    EffectiveCaps: config.capabilities,
+    EffectiveCaps: effectiveCapabilities(config),
     BoundingCaps: config.capabilities,
     ExecIDs: running ? execIds(engine, config.id) : [],
     GraphDriver: {
@@ -74,26 +89,22 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
         WorkDir: join(directory, "work"),
       },
     },
-    Mounts: config.mounts
-      .filter(one => one.kind !== "tmpfs")
-      .map(one => ({
-        Type: one.kind,
-        ...(one.kind === "volume" ? { Name: one.source } : {}),
-        Source: one.kind === "volume" ? engine.volumes.directory(one.source) : one.source,
-        Destination: one.destination,
-        Driver: one.kind === "volume" ? "local" : "",
-        Mode: "",
-        Options: one.options,
-        RW: !one.options.includes("ro"),
-        Propagation: one.options.find(option => /^r?(private|shared|slave)$/.test(option)) ?? "rprivate",
-      })),
-    NetworkSettings: networkSettings(container),
+    Mounts: mountsPart(engine, config.mounts),
+    Dependencies: dependencies(config),
+    NetworkSettings: networkSettings(owner, engine.networks.defaultNetwork),
     Namespace: "",
     IsInfra: false,
     IsService: false,
-    Config: configPart(config),
+    Config: configPart(engine, container),
     HostConfig: hostPart(container),
   };
+}
+
+/** Those of its first process; none for one that is not root and was given none by name. */
+function effectiveCapabilities(config: ContainerConfig): string[] | null {
+  const isRoot = /^(root|0)?(:|$)/.test(config.user);
+  const { effective } = processCapabilities(config, isRoot ? 0 : 1);
+  return effective.length > 0 ? effective : null;
 }
 
 /** Commands that run in it besides its first process, detached ones too. */
@@ -103,60 +114,23 @@ function execIds(engine: Engine, id: string): string[] {
   return readdirSync(directory).filter(name => existsSync(join(directory, name, "pid")));
 }
 
-const addresses = (one: NetworkAttachment | undefined) => ({
-  EndpointID: "",
-  Gateway: one?.gateway ?? "",
-  IPAddress: one?.ipv4 ?? "",
-  IPPrefixLen: one?.ipv4Prefix ?? 0,
-  IPv6Gateway: one?.ipv6Gateway ?? "",
-  GlobalIPv6Address: one?.ipv6 ?? "",
-  GlobalIPv6PrefixLen: one?.ipv6Prefix ?? 0,
-  MacAddress: one?.mac ?? "",
-});
-
-function networkSettings({ config, state }: Container): object {
-  const first = state.attachments.find(one => one.network === "podman");
-  return {
-    ...addresses(first),
-    Bridge: "",
-    SandboxID: "",
-    HairpinMode: false,
-    LinkLocalIPv6Address: "",
-    LinkLocalIPv6PrefixLen: 0,
-    Ports: {
-      ...Object.fromEntries(config.exposed.map(port => [port, null])),
-      ...bindings(state.ports.length > 0 ? state.ports : config.ports),
-    },
-    SandboxKey: state.netnsPath,
-    Networks: Object.fromEntries(
-      state.attachments.map(one => [
-        one.network,
-        {
-          ...addresses(one),
-          NetworkID: one.network,
-          DriverOpts: null,
-          IPAMConfig: null,
-          Links: null,
-          Aliases: one.aliases,
-        },
-      ]),
-    ),
-  };
+/** The environment as its process got it, once it was started; until then as far as it is decided. */
+function environmentOf(engine: Engine, { config, state }: Container): string[] {
+  if (state.startedAt === 0) return config.env;
+  try {
+    const text = readFileSync(join(engine.paths.container(config.id), "config.json"), "utf8");
+    return (JSON.parse(text) as { process: { env: string[] } }).process.env;
+  } catch {
+    return config.env;
+  }
 }
 
-function bindings(ports: readonly PortMapping[]): Record<string, { HostIp: string; HostPort: string }[]> {
-  const all: Record<string, { HostIp: string; HostPort: string }[]> = {};
-  for (const { hostIp, hostPort, containerPort, protocol, range } of ports)
-    for (let i = 0; i < range; i++) {
-      const key = `${containerPort + i}/${protocol}`;
-      const list = all[key] ?? [];
-      all[key] = list;
-      list.push({ HostIp: hostIp, HostPort: String(hostPort === 0 ? 0 : hostPort + i) });
-    }
-  return all;
-}
+/** Milliseconds as Go has durations; nothing for none. */
+const nanoseconds = (ms: number) => (ms > 0 ? ms * 1e6 : undefined);
 
-function configPart(config: ContainerConfig): object {
+function configPart(engine: Engine, container: Container): object {
+  const { config, state } = container;
+  const { health } = config;
   return {
     Hostname: config.hostname,
     Domainname: "",
@@ -167,57 +141,34 @@ function configPart(config: ContainerConfig): object {
     Tty: config.tty,
     OpenStdin: config.interactive,
     StdinOnce: false,
-    Env: config.env,
-    Cmd: config.command,
+    Env: environmentOf(engine, container),
+    Cmd: config.command.length > 0 ? config.command : null,
     Image: config.imageName,
     Volumes: null,
     WorkingDir: config.workdir,
     Entrypoint: config.entrypoint.join(" "),
     OnBuild: null,
-    Labels: config.labels,
-    Annotations: config.annotations,
+    Labels: Object.keys(config.labels).length > 0 ? inOrder(config.labels) : null,
+    Annotations: inOrder({
+      ...(state.startedAt > 0 ? runAnnotations(config) : {}),
+      ...createAnnotations(config),
+      ...config.annotations,
+    }),
     StopSignal: config.stopSignal,
+    Healthcheck: health && {
+      Test: health.test,
+      StartPeriod: nanoseconds(health.startPeriod),
+      Interval: nanoseconds(health.interval),
+      Timeout: nanoseconds(health.timeout),
+      Retries: health.retries || undefined,
+    },
+    HealthcheckOnFailureAction: "none",
     CreateCommand: config.createCommand,
+    Timezone: config.timezone,
     Umask: config.umask,
     Timeout: 0,
     StopTimeout: config.stopTimeout,
-  };
-}
-
-function hostPart({ config, state }: Container): object {
-  const { limits } = config;
-  return {
-    LogConfig: {
-      Type: config.logDriver,
-      Config: null,
-      Path: config.logPath,
-      Tag: config.logTag ?? "",
-      Size: "0B",
-    },
-    NetworkMode: config.network.kind === "container" ? `container:${config.network.id}` : config.network.kind,
-    PortBindings: bindings(state.ports.length > 0 ? state.ports : config.ports),
-    RestartPolicy: { Name: config.restart.name, MaximumRetryCount: config.restart.maxRetries ?? 0 },
-    AutoRemove: config.remove,
-    CapAdd: config.capAdd,
-    CapDrop: config.capDrop,
-    Dns: config.dns,
-    DnsOptions: config.dnsOption,
-    DnsSearch: config.dnsSearch,
-    ExtraHosts: config.addHost,
-    GroupAdd: config.groupAdd,
-    IpcMode: config.ipcMode,
-    PidMode: config.pidMode,
-    UTSMode: config.utsMode,
-    Privileged: config.privileged,
-    ReadonlyRootfs: config.readOnly,
-    SecurityOpt: config.securityOpt,
-    Init: config.initPath !== undefined,
-    Memory: limits.memory ?? 0,
-    MemorySwap: limits.memorySwap ?? 0,
-    NanoCpus: Math.round((limits.cpus ?? 0) * 1e9),
-    PidsLimit: limits.pidsLimit ?? 2048,
-    ShmSize: limits.shmSize ?? 65_536_000,
-    Runtime: "oci",
-    CgroupParent: config.cgroupParent,
+    Passwd: true,
+    sdNotifyMode: "container",
   };
 }

@@ -1,7 +1,7 @@
 /** `/etc/resolv.conf` of a container (resolv.conf(5)): what was asked for, else the network's, else the host's. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Container } from "./config.ts";
+import type { Container, ContainerConfig } from "./config.ts";
 import type { Engine } from "./engine.ts";
 
 interface Resolver {
@@ -22,7 +22,7 @@ export function parseResolvConf(text: string): Resolver {
 }
 
 /** The host's file; systemd-resolved's own where the host only names its stub, which a container can't reach. */
-function hostResolver(): Resolver {
+function hostResolver(shared: boolean): Resolver {
   const read = (path: string) => {
     try {
       return parseResolvConf(readFileSync(path, "utf8"));
@@ -31,10 +31,17 @@ function hostResolver(): Resolver {
     }
   };
   const own = read("/etc/resolv.conf");
-  return own.nameservers.length === 1 && own.nameservers[0] === "127.0.0.53"
-    ? read("/run/systemd/resolve/resolv.conf")
-    : own;
+  const stub = own.nameservers.length === 1 && own.nameservers[0] === "127.0.0.53";
+  const behind = "/run/systemd/resolve/resolv.conf";
+  return stub && !shared && existsSync(behind) ? read(behind) : own;
 }
+
+/** For a container that would have no nameserver at all: Google's, as with Podman. */
+const PUBLIC = ["8.8.8.8", "8.8.4.4"];
+
+/** False where the image's own file is to be seen: without a network, or with `--dns none`. */
+export const hasResolver = ({ network, dns }: ContainerConfig) =>
+  network.kind !== "none" && !dns.includes("none");
 
 const isLoopback = (address: string) => address.startsWith("127.") || address === "::1";
 
@@ -53,7 +60,7 @@ export function formatResolvConf(container: Container, host: Resolver): string {
   const servers = pick(
     config.dns,
     network.map(one => one.nameservers),
-    reachable,
+    reachable.length > 0 || shared ? reachable : PUBLIC,
   );
   const options = pick(
     config.dnsOption,
@@ -72,6 +79,6 @@ export function formatResolvConf(container: Container, host: Resolver): string {
 export function writeResolvConf(engine: Engine, container: Container): void {
   writeFileSync(
     join(engine.paths.containerRun(container.config.id), "resolv.conf"),
-    formatResolvConf(container, hostResolver()),
+    formatResolvConf(container, hostResolver(container.config.network.kind === "host")),
   );
 }

@@ -49,6 +49,15 @@ export function chooseRuntime(engine: Engine): string {
   return path;
 }
 
+/** The name of the runtime at `path`, or of that which would be chosen now; "" where there is none. */
+export function runtimeName(engine: Engine, path: string): string {
+  try {
+    return basename(path || chooseRuntime(engine));
+  } catch {
+    return "";
+  }
+}
+
 /**
  * Tries it on a root with nothing in it: a runtime that gets as far as missing the program has set up everything else.
  * (crun refuses machines whose control groups are half version 1 and half 2.)

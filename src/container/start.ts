@@ -22,6 +22,7 @@ import { chooseRuntime, startInRuntime } from "./runtime.ts";
 import { buildSpec } from "./spec.ts";
 import { lookupUser } from "./user.ts";
 import { chownTree } from "./volume.ts";
+import { linkMtab } from "./workdir.ts";
 
 export interface StartOptions {
   /** The caller will await the end and clean up: the exit command is then for the case that the caller dies. */
@@ -119,10 +120,14 @@ async function putUp(
     volatile: config.remove,
   });
   state.mounted = true;
+  linkMtab(rootfs);
   for (const one of config.mounts)
     if (one.kind === "volume") {
       engine.volumes.ensure(one.source);
-      if (!one.options.includes("nocopy")) engine.volumes.copyUp(one.source, rootfs, one.destination);
+      engine.volumes.copyUp(one.source, rootfs, one.destination, {
+        copy: !one.options.includes("nocopy"),
+        user: () => lookupUser(rootfs, config.user),
+      });
     }
   if (!/^(none|host|container:.*)$/.test(config.ipcMode)) {
     const shm = join(run, "shm");

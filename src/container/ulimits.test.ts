@@ -12,7 +12,7 @@ test("what people type", () => {
   for (const [text, why] of [
     ["foo=1", "invalid ulimit type: foo"],
     ["nofile", "invalid ulimit argument: nofile"],
-    ["nofile=", "invalid ulimit argument"],
+    ["nofile=", 'parsing "": invalid syntax'],
     ["nofile=10:5", "soft limit must be less than or equal to hard limit: 10 > 5"],
     ["nofile=-1:5", "soft limit must be less"],
     ["nofile=99999999999999999999", "invalid ulimit value"],

@@ -43,7 +43,15 @@ export function parseUlimit(text: string): Ulimit {
   const match = /^([^=]*)=(?:(-1|unlimited|\d{1,20})(?::(-1|unlimited|\d{1,20}))?)$/.exec(text);
   const name = text.split("=", 1)[0]!.toLowerCase();
   if (text.includes("=") && !(name in ROWS)) fail(`invalid ulimit type: ${name}`);
-  if (!match) return fail(`invalid ulimit argument: ${text}`);
+  if (!match) {
+    const word = text
+      .slice(text.indexOf("=") + 1)
+      .split(":")
+      .find(one => !/^(-?\d+|unlimited)$/.test(one));
+    return text.includes("=") && word !== undefined
+      ? fail(`strconv.ParseInt: parsing ${JSON.stringify(word)}: invalid syntax`)
+      : fail(`invalid ulimit argument: ${text}`);
+  }
   const value = (word: string) => {
     const number = UNLIMITED.has(word) ? -1 : Number(word);
     return Number.isSafeInteger(number) ? number : fail(`invalid ulimit value: ${word}`);

@@ -71,7 +71,10 @@ export interface UserIds {
   uid: number;
   gid: number;
   additionalGids: number[];
+  /** "/" where nothing else is known. */
   home: string;
+  /** Is there an entry in passwd(5)? */
+  known: boolean;
 }
 
 /** `""`, `postgres`, `1000`, `1000:1000`, `name:group` by the files in `root`. Throws in Podman's words. */
@@ -101,5 +104,6 @@ export function lookupUser(root: string, text: string, groupAdd: readonly string
     gid,
     additionalGids: [...new Set([...memberOf, ...groupAdd.map(group)])].filter(one => one !== gid),
     home: user?.home || "/",
+    known: user !== undefined,
   };
 }

@@ -1,6 +1,6 @@
 /** Named and anonymous volumes: directories that outlive containers. */
 import type { Database } from "bun:sqlite";
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import type { Paths } from "../state/paths.ts";
@@ -98,16 +98,28 @@ export class VolumeStore {
     rmSync(join(this.#paths.volumes, name), { recursive: true, force: true });
   }
 
-  /** Copies what the image has at `destination` into an empty volume, once, with owner and mode. */
-  copyUp(name: string, rootfs: string, destination: string): void {
+  /**
+   * Copies what the image has at `destination` into an empty volume, once, with owner and mode. Where the image has
+   * nothing there, the volume is given to the container's user.
+   */
+  copyUp(
+    name: string,
+    rootfs: string,
+    destination: string,
+    { copy, user }: { copy: boolean; user: () => { uid: number; gid: number } },
+  ): void {
     const volume = this.find(name);
     if (!volume?.needsCopyUp) return;
     const source = resolveInRoot(rootfs, destination);
     const target = this.directory(name);
-    if (existsSync(source) && lstatSync(source).isDirectory() && readdirSync(target).length === 0) {
-      const facts = lstatSync(source);
-      Bun.spawnSync(["cp", "-a", "--", `${source}/.`, target]);
+    const empty = readdirSync(target).length === 0;
+    const facts = lstatSync(source, { throwIfNoEntry: false });
+    if (empty && facts?.isDirectory()) {
+      if (copy) Bun.spawnSync(["cp", "-a", "--", `${source}/.`, target]);
       lchown(target, facts.uid, facts.gid);
+    } else if (empty && !facts) {
+      const { uid, gid } = user();
+      lchown(target, uid, gid);
     }
     this.#db
       .query("UPDATE volume SET record = ? WHERE name = ?")

@@ -7,6 +7,7 @@ import type { NetConfList, PortMap, Result } from "../cni/types.ts";
 import { linkByName, setLink } from "../netlink/link.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import * as netns from "../sys/netns.ts";
+import { bigIntToIp, contains, formatIP, ipToBigInt, networkOf, parseCidr, parseIP } from "../wire/addr.ts";
 
 export interface ServiceOptions {
   configDirectory?: string;
@@ -135,7 +136,15 @@ export class NetworkService {
   }
 
   async attach(request: AttachRequest): Promise<Attachment> {
-    const { list } = this.#find(this.resolve(request.network))!;
+    const { list, path } = this.#find(this.resolve(request.network))!;
+    const { subnets } = describe(list, path);
+    for (const address of [request.ip, request.ip6])
+      if (
+        address &&
+        subnets &&
+        !subnets.some(({ subnet }) => contains(parseCidr(subnet)!, parseIP(address)!))
+      )
+        throw new UserError(`requested static ip ${address} not in any subnet on network ${list.name}`);
     const cniArgs: [string, string][] = [
       ["IgnoreUnknown", "1"],
       ["K8S_POD_NAME", request.containerName],
@@ -217,6 +226,12 @@ function attachmentOf(network: string, ifName: string, result: Result): Attachme
   };
 }
 
+/** `10.88.0.0/16` → `10.88.0.1`: what a bridge that is a gateway gets where nothing else is said. */
+function firstAddress(subnet: string): string | undefined {
+  const cidr = parseCidr(subnet);
+  return cidr && formatIP(bigIntToIp(ipToBigInt(networkOf(cidr)) + 1n, cidr.ip.family));
+}
+
 function describe(list: NetConfList, path: string): NetworkInfo {
   const main = list.plugins[0]!;
   const args = (list.plugins[0]!.args ?? {}) as {
@@ -230,6 +245,7 @@ function describe(list: NetConfList, path: string): NetworkInfo {
     ...(ipam?.subnet ? [{ subnet: ipam.subnet, gateway: ipam.gateway }] : []),
     ...(ipam?.ranges ?? []).flat(),
   ];
+  const isGateway = main.isGateway === true || main.isDefaultGateway === true;
   return {
     name: list.name,
     id: networkId(list.name),
@@ -239,9 +255,14 @@ function describe(list: NetConfList, path: string): NetworkInfo {
       (main.master as string | undefined) ??
       (main.type === "bridge" ? "cni0" : undefined),
     created: (path ? statSync(path).ctime : new Date()).toISOString(),
-    subnets: ranges.length ? ranges.map(({ subnet, gateway }) => ({ subnet, gateway })) : undefined,
+    subnets: ranges.length
+      ? ranges.map(({ subnet, gateway }) => ({
+          subnet,
+          gateway: gateway ?? (isGateway ? firstAddress(subnet) : undefined),
+        }))
+      : undefined,
     ipv6_enabled: ranges.some(one => one.subnet.includes(":")),
-    internal: main.type === "bridge" && main.isGateway !== true && main.isDefaultGateway !== true,
+    internal: main.type === "bridge" && !isGateway,
     dns_enabled: list.plugins.some(plugin => plugin.type === "dnsname"),
     labels: args.podman_labels,
     options: args.podman_options,

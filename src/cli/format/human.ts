@@ -35,12 +35,13 @@ export function humanDuration(ms: number): string {
 }
 
 /**
- * What `--since` and `--until` take: a duration before `now`, seconds since 1970, or a date (RFC 3339, or its beginning).
+ * What `--since` and `--until` take: a duration before `now` (`sign` 1: after it), seconds since 1970, or a date (RFC
+ * 3339, or its beginning).
  * Milliseconds since 1970; undefined for what is none of these.
  */
-export function parseTime(text: string, now: number): number | undefined {
+export function parseTime(text: string, now: number, sign: -1 | 1 = -1): number | undefined {
   const span = parseDuration(text.replace(/^-/, ""));
-  if (span !== undefined && /[a-zµ]$/.test(text)) return now - span;
+  if (span !== undefined && /[a-zµ]$/.test(text)) return now + sign * span;
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
   if (!/^\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(text))
     return undefined;

@@ -64,7 +64,7 @@ const splitWords = (field: string) => field.replace(/([a-z])([A-Z])/g, "$1 $2");
 
 /** `\t` and `\n` as people type them in a shell's single quotes. */
 export function unescapeFormat(format: string): string {
-  return format.replaceAll("\\t", "\t").replaceAll("\\n", "\n").replaceAll('\\"', '"');
+  return format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 }
 
 /** Prints each of several objects by a template (`inspect -f`), one line each. */

@@ -141,15 +141,14 @@ class ActionReader {
     return true;
   }
 
-  /** A pipeline up to the end of the action or a closing parenthesis. */
-  pipeline(isRange = false): Pipeline {
-    const { variables, declares } = this.#declaration(isRange);
+  /** A pipeline up to the end of the action or a closing parenthesis; `context` is the word that it is for. */
+  pipeline(context = "command"): Pipeline {
+    const { variables, declares } = this.#declaration(context === "range");
     const calls: Call[] = [];
     for (;;) {
       const call: Expression[] = [];
       while (!this.done && !this.isMark("|") && !this.isMark(")")) call.push(this.#operand());
-      if (call.length === 0)
-        throw this.error(calls.length ? "missing value for command" : "missing value for command");
+      if (call.length === 0) throw this.error(`missing value for ${calls.length > 0 ? "command" : context}`);
       if (call.length > 1 && call[0]!.kind === "literal")
         throw this.error(`can't give argument to non-function ${this.text}`);
       calls.push(call);
@@ -261,7 +260,7 @@ export function parseTemplate(name: string, source: string, functions: ReadonlyS
   const unexpectedEnd = () => new UserError(`template: ${name}:${line}: unexpected EOF`);
 
   const block = (kind: "if" | "with" | "range", reader: ActionReader, depth: number, loops: number): Node => {
-    const pipeline = reader.pipeline(kind === "range");
+    const pipeline = reader.pipeline(kind);
     reader.finish();
     const first = nodes(depth + 1, loops + (kind === "range" ? 1 : 0));
     if (!first.end) throw unexpectedEnd();

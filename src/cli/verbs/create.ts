@@ -1,3 +1,4 @@
+import { writeErr } from "../../base/stdio.ts";
 import { createContainer } from "../../container/create.ts";
 import { type Command, print, requireArgs } from "../command.ts";
 import { CREATE_FLAGS, createOptions } from "../create-flags.ts";
@@ -15,6 +16,8 @@ export const create: Command = {
     const { config } = await createContainer(engine, options, {
       pull: pullFor(engine),
       commandLine: invocation.commandLine,
+      warn: text => writeErr(`${text}\n`),
+      replaced: old => print(old.config.name),
     });
     print(config.id);
   },

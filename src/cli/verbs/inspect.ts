@@ -83,7 +83,7 @@ const inspectOf = (type: string, summary: string, usage: string, more: readonly 
     let asked = flags.string("type") ?? type;
     if (asked !== "all" && !(asked in FINDERS))
       throw new UserError(
-        `invalid type ${JSON.stringify(asked)}: choose all, container, image, network or volume`,
+        `invalid type ${JSON.stringify(asked)}: must be "image", "container", "network", "volume", or "all"`,
       );
     const engine = await invocation.engine();
     let names = invocation.args;

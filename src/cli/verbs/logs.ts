@@ -11,19 +11,26 @@ export const logs: Command = {
   flags: [
     { long: "follow", short: "f", kind: "bool", help: "Follow log output" },
     LATEST,
-    { long: "names", short: "n", kind: "bool", help: "Output the container name in the log" },
+    {
+      long: "names",
+      short: "n",
+      kind: "bool",
+      help: "Output the container names instead of the container IDs in the log",
+    },
     { long: "since", kind: "string", help: "Show logs since TIMESTAMP or DURATION ago" },
     { long: "tail", kind: "int", help: "Output the specified number of LINES at the end of the logs" },
     { long: "timestamps", short: "t", kind: "bool", help: "Output the timestamps in the log" },
-    { long: "until", kind: "string", help: "Show logs until TIMESTAMP or DURATION ago" },
+    { long: "until", kind: "string", help: "Show logs until TIMESTAMP or DURATION from now" },
   ],
   async run(invocation) {
     const { flags } = invocation;
     const at = (name: string) => {
       const text = flags.string(name);
       if (text === undefined) return undefined;
-      const time = parseTime(text, Date.now());
-      if (time === undefined) throw new UserError(`parsing ${name}: ${JSON.stringify(text)} is no time`);
+      // As Podman has it, a duration is back from now for --since, and on from now for --until.
+      const time = parseTime(text, Date.now(), name === "since" ? -1 : 1);
+      if (time === undefined)
+        throw new UserError(`parsing --${name} ${JSON.stringify(text)}: unable to interpret time value`);
       return time;
     };
     const options = {
@@ -39,7 +46,7 @@ export const logs: Command = {
     const show = (line: LogLine, label: string) => {
       const isStart = atStart[line.stream];
       atStart[line.stream] = !line.partial;
-      const name = flags.bool("names") || containers.length > 1 ? `${label} ` : "";
+      const name = containers.length > 1 ? `${label} ` : "";
       const time = flags.bool("timestamps") ? `${line.time.replace("+00:00", "Z")} ` : "";
       (line.stream === "stdout" ? writeOut : writeErr)(
         `${isStart ? name + time : ""}${line.text}${line.partial ? "" : "\n"}`,

@@ -34,7 +34,9 @@ function choose(engine: Engine, flags: Parameters<Command["run"]>[0]["flags"]): 
   const key = flags.string("sort") ?? "created";
   const sort = SORTS[key];
   if (!sort)
-    throw new UserError(`invalid option for --sort: ${key}: choose one of ${Object.keys(SORTS).join(", ")}`);
+    throw new UserError(
+      `invalid argument ${JSON.stringify(key)} for "--sort" flag: ${JSON.stringify(key)} is not a valid value. Choose from: "${Object.keys(SORTS).join(", ")}"`,
+    );
   return shown.toReversed().sort(sort);
 }
 
@@ -56,8 +58,8 @@ export const ps: Command = {
   ],
   async run(invocation) {
     const { flags } = invocation;
-    if (flags.bool("quiet") && (flags.bool("size") || flags.bool("ns") || flags.has("format")))
-      throw new UserError(`quiet conflicts with size, namespace${flags.has("format") ? ", and format" : ""}`);
+    if (flags.bool("quiet") && (flags.bool("size") || flags.bool("ns")))
+      throw new UserError("quiet conflicts with size and namespace");
     const engine = await invocation.engine();
     const containers = choose(engine, flags);
     const full = flags.bool("no-trunc");

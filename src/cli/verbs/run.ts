@@ -1,8 +1,11 @@
-import { UserError } from "../../base/errors.ts";
+import { BugError, errorText, UserError } from "../../base/errors.ts";
 import { log } from "../../base/log.ts";
+import { writeErr } from "../../base/stdio.ts";
 import type { Attachment } from "../../container/attach.ts";
+import type { Container } from "../../container/config.ts";
 import { createContainer } from "../../container/create.ts";
-import { startLocked } from "../../container/start.ts";
+import type { Engine } from "../../container/engine.ts";
+import { type StartOptions, startLocked } from "../../container/start.ts";
 import { DETACH_KEYS, followToEnd, SIG_PROXY } from "../attached.ts";
 import { type Command, print, requireArgs } from "../command.ts";
 import { CREATE_FLAGS, createOptions } from "../create-flags.ts";
@@ -15,10 +18,22 @@ function streams(flags: Values): { stdin: boolean; stdout: boolean; stderr: bool
   for (const word of named)
     if (!["stdin", "stdout", "stderr"].includes(word))
       throw new UserError(
-        `invalid stream ${JSON.stringify(word)} for --attach - must be one of stdin, stdout, or stderr`,
+        `invalid stream ${JSON.stringify(word)} for --attach - must be one of stdin, stdout, or stderr: invalid argument`,
       );
   const has = (word: string) => named.length === 0 || named.includes(word);
   return { stdin: flags.bool("interactive") && has("stdin"), stdout: has("stdout"), stderr: has("stderr") };
+}
+
+/** `run` answers for a container that could not be started with 127 where something was not found, else with 126. */
+async function startForRun(engine: Engine, container: Container, options: StartOptions): Promise<void> {
+  try {
+    await startLocked(engine, container, options);
+  } catch (error) {
+    if (error instanceof BugError) throw error;
+    const text = errorText(error);
+    const exitCode = /file not found|no such file or directory/i.test(text) ? 127 : 126;
+    throw new UserError(text, { exitCode, cause: error });
+  }
 }
 
 export const run: Command = {
@@ -36,7 +51,6 @@ export const run: Command = {
     const { flags, args } = invocation;
     requireArgs(invocation, 1);
     const detach = flags.bool("detach");
-    if (detach && flags.has("attach")) throw new UserError("invalid option: conflicting options: -a and -d");
     const wanted = streams(flags);
     const options = createOptions(flags, args);
     if (options.tty && wanted.stdin && !detach && !process.stdin.isTTY)
@@ -46,8 +60,10 @@ export const run: Command = {
     const container = await createContainer(engine, options, {
       pull: pullFor(engine),
       commandLine: invocation.commandLine,
+      warn: text => writeErr(`${text}\n`),
+      replaced: old => print(old.config.name),
       start: one =>
-        startLocked(engine, one, {
+        startForRun(engine, one, {
           attended: !detach && one.config.remove,
           created: async made => {
             if (detach) return;

@@ -1,4 +1,4 @@
-import { UserError } from "../../base/errors.ts";
+import { execInContainer } from "../../container/exec.ts";
 import { topOf } from "../../container/top.ts";
 import type { Command } from "../command.ts";
 import { printTable } from "../format/output.ts";
@@ -14,11 +14,12 @@ const DESCRIPTORS: Readonly<Record<string, string>> = {
   tty: "TTY",
   time: "TIME",
   args: "COMMAND",
+  comm: "COMMAND",
 };
 
 export const top: Command = {
   summary: "Display the running processes of a container",
-  usage: "[options] CONTAINER [FORMAT-DESCRIPTORS]",
+  usage: "[options] CONTAINER [FORMAT-DESCRIPTORS|ARGS]",
   interspersed: false,
   flags: [LATEST],
   async run(invocation) {
@@ -26,17 +27,15 @@ export const top: Command = {
     const missing = "you must provide the name or id of a running container";
     const { container, rest } = selectOne(invocation, engine, missing);
     const [heading = [], ...rows] = topOf(container);
-    const wanted = rest
-      .flatMap(word => word.split(","))
-      .map(word => {
-        const column = DESCRIPTORS[word.toLowerCase()];
-        if (!column)
-          throw new UserError(
-            `unknown descriptor ${JSON.stringify(word)}: choose from ${Object.keys(DESCRIPTORS).join(", ")}`,
-          );
-        return heading.indexOf(column);
-      });
-    const columns = wanted.length > 0 ? wanted : heading.map((_, index) => index);
-    printTable([heading, ...rows].map(row => columns.map(index => row[index]!)));
+    const wanted = rest.flatMap(word => word.split(",")).map(word => word.toLowerCase());
+    // What is no descriptor is meant for the container's own ps(1).
+    if (!wanted.every(word => word in DESCRIPTORS))
+      return (await execInContainer(engine, container, { command: ["ps", ...rest] })).exitCode;
+    const cell = (row: readonly string[], word: string) => {
+      const text = row[heading.indexOf(DESCRIPTORS[word]!)]!;
+      return word === "comm" && row !== heading ? text.split(" ")[0]!.replace(/^.*\//, "") : text;
+    };
+    const words = wanted.length > 0 ? wanted : Object.keys(DESCRIPTORS).filter(word => word !== "comm");
+    printTable([heading, ...rows].map(row => words.map(word => cell(row, word))));
   },
 };

@@ -136,7 +136,12 @@ function configureInside(context: PluginContext, result: Result): string {
       const family = route.dst.includes(":") ? 6 : 4;
       const gateway =
         route.gw ?? result.ips.find(one => (one.address.includes(":") ? 6 : 4) === family)?.gateway;
-      addRoute(nl, { dst: route.dst, gateway, index: link.index, metric: route.priority, mtu: route.mtu });
+      try {
+        addRoute(nl, { dst: route.dst, gateway, index: link.index, metric: route.priority, mtu: route.mtu });
+      } catch (error) {
+        // Another network of the same container has it already: the first one's holds.
+        if (!hasCode(error, "EEXIST")) throw error;
+      }
     }
     return link.mac;
   });

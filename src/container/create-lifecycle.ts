@@ -1,0 +1,37 @@
+/** Deciding what begins a new container's process, and what happens after its end. */
+import { UserError } from "../base/errors.ts";
+import type { RestartPolicy } from "./config.ts";
+import { findProgram } from "./runtime.ts";
+
+/** The program that `--init` puts before the command. */
+export function initProgram(path: string | undefined): string {
+  const found = path
+    ? findProgram(path)
+    : (findProgram("catatonit", ["/usr/libexec/podman", "/usr/libexec/catatonit"]) ?? findProgram("tini"));
+  if (!found)
+    throw new UserError(
+      `container-init binary not found on the host: stat ${path ?? "catatonit"}: no such file or directory`,
+      {
+        hint: "install catatonit",
+      },
+    );
+  return found;
+}
+
+/** `--restart`: `no`, `always`, `unless-stopped`, `on-failure[:RETRIES]`. */
+export function restartPolicy(text = "no"): RestartPolicy {
+  const [name = "", retries] = text.split(":", 2);
+  if (name === "" || name === "no") return { name: "no" };
+  if (name !== "on-failure" && name !== "always" && name !== "unless-stopped")
+    throw new UserError(
+      `running container create option: ${JSON.stringify(name)} is not a valid restart policy: invalid argument`,
+    );
+  if (retries === undefined) return { name };
+  if (name !== "on-failure")
+    throw new UserError("restart policy retries can only be specified with on-failure restart policy");
+  if (!/^\d+$/.test(retries))
+    throw new UserError(
+      `parsing restart policy retry count: strconv.Atoi: parsing ${JSON.stringify(retries)}: invalid syntax`,
+    );
+  return { name, maxRetries: Number(retries) };
+}

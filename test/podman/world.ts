@@ -1,0 +1,114 @@
+/** A host with Debian's podman and Portolan side by side. */
+import { type Outcome, TestHost } from "../support/host.ts";
+import { imageArchive } from "./image.ts";
+
+export const ENGINES = ["podman", "portolan"] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+/** One configuration for both. podman alone needs the runtime that works here, no systemd and its older network backend. */
+const FILES = {
+  "/etc/containers/containers.conf": `[containers]
+default_ulimits = []
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[network]
+network_backend = "cni"
+cni_plugin_dirs = ["/usr/lib/cni"]
+`,
+  "/etc/containers/storage.conf": `[storage]
+driver = "overlay"
+graphroot = "/var/lib/containers/storage"
+runroot = "/run/containers/storage"
+`,
+  "/etc/containers/policy.json": `{ "default": [{ "type": "insecureAcceptAnything" }] }`,
+  "/etc/containers/registries.conf": "unqualified-search-registries = []\n",
+  "/etc/resolv.conf": "nameserver 192.168.77.1\n",
+  "/etc/hosts": "127.0.0.1\tlocalhost\n",
+  // podman's own default network as a file: both engines then share one bridge and one pool of addresses.
+  "/etc/cni/net.d/87-podman-bridge.conflist": JSON.stringify({
+    cniVersion: "0.4.0",
+    name: "podman",
+    plugins: [
+      {
+        type: "bridge",
+        bridge: "cni-podman0",
+        isGateway: true,
+        ipMasq: true,
+        hairpinMode: true,
+        ipam: {
+          type: "host-local",
+          routes: [{ dst: "0.0.0.0/0" }],
+          ranges: [[{ subnet: "10.88.0.0/16", gateway: "10.88.0.1" }]],
+        },
+      },
+      { type: "portmap", capabilities: { portMappings: true } },
+      { type: "firewall" },
+      { type: "tuning", capabilities: { mac: true } },
+    ],
+  }),
+  // A network with one address to give.
+  "/etc/cni/net.d/90-tiny.conflist": JSON.stringify({
+    cniVersion: "0.4.0",
+    name: "tiny",
+    plugins: [
+      {
+        type: "bridge",
+        bridge: "tiny0",
+        isGateway: true,
+        ipam: {
+          type: "host-local",
+          routes: [{ dst: "0.0.0.0/0" }],
+          ranges: [[{ subnet: "10.99.0.0/30" }]],
+        },
+      },
+    ],
+  }),
+};
+
+/**
+ * Before each script: `engine` is the engine under test, `quiet` says nothing, `ready NAME` waits until that container's
+ * log says `ready`. At its end no container and no volume is left (a container that others depend on takes two rounds).
+ */
+const prelude = (engine: EngineName) => `engine() { ${engine} "$@"; }
+quiet() { "$@" >/dev/null 2>&1; }
+ready() { until engine logs "$1" 2>/dev/null | grep -q ready; do sleep 0.02; done; }
+finish() {
+  cd / && rm -rf "$scratch"
+  for round in 1 2; do [ -z "$(engine ps -aq)" ] || quiet engine rm -f -t 0 -v -a; done
+  quiet engine volume prune -f
+}
+scratch=$(mktemp -d) && cd "$scratch" && trap finish EXIT
+`;
+
+export class Pair implements AsyncDisposable {
+  private constructor(readonly host: TestHost) {}
+
+  /** A host with both engines, and the images of these names in both (see `imageArchive`). */
+  static async open(...images: string[]): Promise<Pair> {
+    const host = await TestHost.create();
+    try {
+      // podman's overlay can't lie on the host's own.
+      await host.must("sh", "-c", "mkdir -p /var/lib/containers && mount -t tmpfs tmpfs /var/lib/containers");
+      for (const [path, text] of Object.entries(FILES)) await host.write(path, text);
+      for (const image of images) {
+        const archive = await imageArchive(image);
+        await Promise.all(ENGINES.map(engine => host.must(engine, "load", "-q", "-i", archive)));
+      }
+      return new Pair(host);
+    } catch (error) {
+      await host[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Runs a script with `engine` as that engine; one that hangs is ended after 40 seconds. */
+  run(engine: EngineName, script: string): Promise<Outcome> {
+    return this.host.run(["timeout", "40", "sh", "-c", prelude(engine) + script]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.host[Symbol.asyncDispose]();
+  }
+}
