@@ -73,6 +73,8 @@ export function checkAddresses(options: CreateOptions, network: NetworkMode): vo
     if (!parseIP(text.slice(colon + 1)))
       throw new UserError(`invalid IP address in add-host: ${JSON.stringify(text.slice(colon + 1))}`);
   }
+  if (network.kind === "none" && (options.dns || options.dnsSearch || options.dnsOption))
+    throw new UserError("conflicting options: dns and the network mode: none");
   if (options.noHosts && options.addHost)
     throw new UserError("--no-hosts and --add-host cannot be set together");
   for (const server of options.dns ?? [])

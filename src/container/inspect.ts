@@ -5,7 +5,6 @@ import { createAnnotations, runAnnotations } from "./annotations.ts";
 import { processCapabilities } from "./capabilities.ts";
 import { type Container, type ContainerConfig, dependencies } from "./config.ts";
 import type { Engine } from "./engine.ts";
-import { hasCheck } from "./health.ts";
 import { hostPart, mountsPart } from "./inspect-host.ts";
 import { inOrder, networkSettings } from "./inspect-network.ts";
 import { runtimeName } from "./runtime.ts";
@@ -44,7 +43,7 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
       StartedAt: time(state.startedAt),
       FinishedAt: time(state.finishedAt),
       Health: {
-        Status: state.health?.status ?? (hasCheck(config.health) ? "starting" : ""),
+        Status: state.health?.status ?? "",
         FailingStreak: state.health?.failingStreak ?? 0,
         Log:
           state.health?.log.map(one => ({

@@ -26,7 +26,7 @@ table(
   `${SLEEP}; engine restart -t 0 one; engine inspect -f '{{.State.Status}} {{.RestartCount}}' one; engine stop -t 0 one; engine restart one; engine ps --format '{{.Names}}'`,
   `${SLEEP}; engine rm one; echo $?; engine rm -f -t 0 one; echo $?; engine ps -aq`,
   "engine create --name one busybox true; engine stop one; engine kill one; engine restart one; engine wait one",
-  "engine create --name one busybox >/dev/null; engine create --name two busybox >/dev/null; engine rm one nope two; echo $?; engine ps -a --format '{{.Names}}'; engine rm one two; engine ps -aq",
+  "engine create --name one busybox >/dev/null; engine create --name two busybox >/dev/null; engine rm one nope two; echo $?; engine ps -a --format '{{.Names}}'; engine rm one two | sort; engine ps -aq",
   "engine create --name one busybox >/dev/null; engine create --name two busybox >/dev/null; engine rm -a | wc -l; engine ps -aq",
   "engine create --cidfile f busybox true >/dev/null; engine rm --cidfile f >/dev/null; echo $?; engine rm --cidfile g; echo $?; engine ps -aq",
   "engine rm -f nope; echo $?; engine rm -i nope; echo $?; engine stop -i nope; echo $?; engine rm -t 3 nope; echo $?",
@@ -75,7 +75,7 @@ table(
 
 // top.
 table(
-  `${SLEEP}; engine top one | head -1; engine top one pid args user; engine top one pid,ppid,comm; engine top -l pid; engine top one -eo pid,args | head -2`,
+  `${SLEEP}; until engine top one | grep -q sleep; do :; done; engine top one | head -1; engine top one pid args user; engine top one pid,ppid,comm; engine top -l pid; engine top one -eo pid,args | head -2`,
 );
 
 // What is refused before anything is done.

@@ -5,6 +5,7 @@ import type { Attachment } from "../../container/attach.ts";
 import type { Container } from "../../container/config.ts";
 import { createContainer } from "../../container/create.ts";
 import type { Engine } from "../../container/engine.ts";
+import { chooseRuntime } from "../../container/runtime.ts";
 import { type StartOptions, startLocked } from "../../container/start.ts";
 import { DETACH_KEYS, followToEnd, SIG_PROXY } from "../attached.ts";
 import { type Command, print, requireArgs } from "../command.ts";
@@ -56,6 +57,8 @@ export const run: Command = {
     if (options.tty && wanted.stdin && !detach && !process.stdin.isTTY)
       log.warn("The input device is not a TTY. The --tty and --interactive flags might not work properly");
     const engine = await invocation.engine();
+    // Without a runtime nothing is made at all.
+    chooseRuntime(engine);
     let attachment: Attachment | undefined;
     const container = await createContainer(engine, options, {
       pull: pullFor(engine),
