@@ -142,7 +142,6 @@ export async function finishRun(engine: Engine, container: Container, thorough =
     state.exitCode = end?.code ?? 255;
     state.finishedAt = Math.round(end?.at ?? Date.now());
     state.oomKilled = existsSync(join(engine.paths.container(container.config.id), "oom"));
-    state.health = undefined;
     engine.containers.save(container, "stopping");
     recordContainerEvent(engine, container, "died", { exitCode: state.exitCode });
   }

@@ -45,13 +45,14 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
       Health: {
         Status: state.health?.status ?? "",
         FailingStreak: state.health?.failingStreak ?? 0,
-        Log:
-          state.health?.log.map(one => ({
-            Start: one.start,
-            End: one.end,
-            ExitCode: one.exitCode,
-            Output: one.output,
-          })) ?? null,
+        Log: state.health?.log.length
+          ? state.health.log.map(one => ({
+              Start: one.start,
+              End: one.end,
+              ExitCode: one.exitCode,
+              Output: one.output,
+            }))
+          : null,
       },
       CgroupPath: running ? cgroupPath(config) : undefined,
       CheckpointedAt: NEVER,

@@ -135,7 +135,7 @@ function fields(text: string): string[] {
   // podman keeps options and mounts in no order, and tells the name in the environment of some before they start.
   const { Tmpfs } = one.HostConfig;
   for (const [place, options] of Object.entries(Tmpfs)) Tmpfs[place] = options.split(",").sort().join(" ");
-  one.HostConfig.Binds = one.HostConfig.Binds.map(bind => bind.split(/[:,]/).sort().join(" "));
+  one.HostConfig.Binds = one.HostConfig.Binds.map(bind => normal(bind).split(/[:,]/).sort().join(" "));
   one.Config.Env = one.Config.Env.filter(word => !word.startsWith("HOSTNAME="));
   one.Mounts.sort((a, b) => (a.Destination < b.Destination ? -1 : 1));
   walk(one, "");
