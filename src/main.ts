@@ -6,11 +6,17 @@
 import { report } from "./cli/report.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
+  if (/(^|\/)slirp4netns$/.test(process.argv0))
+    return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv);
   switch (argv[0]) {
     case "__untar":
       return (await import("./image/unpack.ts")).untarMain(argv.slice(1));
     case "__health":
       return (await import("./container/health.ts")).healthMain(argv.slice(1));
+    case "__netd":
+      return (await import("./netd/child.ts")).dataPlaneMain(argv.slice(1));
+    case "__slirp4netns":
+      return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv.slice(1));
     default:
       return (await import("./cli/program.ts")).runProgram(argv);
   }

@@ -1,8 +1,6 @@
 /**
  * Small programs at both ends of a network: `callers.ts serve ADDRESS PORT` answers each byte with a byte;
- * `callers.ts once ADDRESS PORT` answers one and closes, so that ports in TIME-WAIT gather on its side, where they are in
- * nobody's way; `callers.ts calls ADDRESS PORT SECONDS` connects, asks once and waits for the end, again and again, and
- * prints how often a second;
+ * `callers.ts calls ADDRESS PORT SECONDS` connects, asks once and closes, again and again, and prints how often a second;
  * `callers.ts asks ADDRESS PORT SECONDS` asks on one connection and prints the median time to the answer in microseconds.
  */
 import { closeFd, setNonBlocking } from "../../src/sys/fd.ts";
@@ -16,7 +14,7 @@ const target = inetAddress(parseIP(address)!, Number(port));
 const byte = new Uint8Array(new ArrayBuffer(1));
 const room = new Uint8Array(new ArrayBuffer(64));
 
-function serve(once: boolean): never {
+function serve(): never {
   const listener = socket(AF.INET, SOCK.STREAM);
   setInt(listener, LEVEL.SOCKET, 2, 1);
   bind(listener, target);
@@ -29,10 +27,7 @@ function serve(once: boolean): never {
     setNonBlocking(fd, false);
     setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
     try {
-      while (recv(fd, room) > 0) {
-        send(fd, byte);
-        if (once) break;
-      }
+      while (recv(fd, room) > 0) send(fd, byte);
     } catch {
       // The caller has reset its connection.
     }
@@ -58,7 +53,6 @@ function calls(): void {
   for (; performance.now() < end; count++) {
     const fd = open();
     ask(fd);
-    recv(fd, room);
     closeFd(fd);
   }
   console.log(count / Number(seconds));
@@ -75,6 +69,6 @@ function asks(): void {
   console.log(median(times));
 }
 
-if (role === "serve" || role === "once") serve(role === "once");
+if (role === "serve") serve();
 else if (role === "calls") calls();
 else asks();

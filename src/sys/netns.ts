@@ -43,6 +43,21 @@ export function run<T>(namespace: string | number, fn: () => Synchronous<T>): T 
   }
 }
 
+/** Takes the calling thread into the namespace of an open descriptor, to stay. */
+export function enter(namespace: number): void {
+  check(libc.setns(namespace, CLONE_NEWNET), "setns", String(namespace));
+}
+
+/** True when the calling thread may enter the namespace that it is in, and so come back to it from another. */
+export function canReturn(): boolean {
+  const home = openCurrent();
+  try {
+    return libc.setns(home, CLONE_NEWNET) === 0;
+  } finally {
+    closeFd(home);
+  }
+}
+
 /** Makes the directory for pins a shared mount of its own, so that pins made later are seen by every mount namespace. */
 function preparePinDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o755 });

@@ -1,8 +1,8 @@
 /** Processes and threads: signals by number and name, replacing this process, adopting orphans, capabilities to ask about. */
 import { readFileSync } from "node:fs";
-import { check } from "./errno.ts";
-import { libc } from "./libc.ts";
-import { cstr, stringArray } from "./mem.ts";
+import { check, ERRNO } from "./errno.ts";
+import { errnoNow, libc } from "./libc.ts";
+import { addressOf, bytes, cstr, stringArray } from "./mem.ts";
 
 /** Signal numbers on x86-64 and arm64 (signal(7)). */
 export const SIGNALS: Readonly<Record<string, number>> = {
@@ -68,6 +68,12 @@ function resetSignals(): void {
   for (let number = 1; number <= 64; number++) libc.signal(number, SIG_DFL);
 }
 
+/** These signals pass this process by (signal(2)). */
+export function ignoreSignals(numbers: readonly number[]): void {
+  const SIG_IGN = 1;
+  for (const number of numbers) libc.signal(number, SIG_IGN);
+}
+
 /** Replaces this process: same pid, close-on-exec descriptors gone. Returns only by throwing. */
 export function exec(path: string, argv: readonly string[], env: Readonly<Record<string, string>>): never {
   const args = stringArray(argv);
@@ -82,6 +88,26 @@ const PR_SET_CHILD_SUBREAPER = 36;
 /** Orphans below this process become its children (prctl(2)). */
 export function becomeSubreaper(): void {
   check(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl", "PR_SET_CHILD_SUBREAPER");
+}
+
+const PR_SET_PDEATHSIG = 1;
+const PR_GET_PDEATHSIG = 2;
+
+/** The signal that the kernel sends this process when its parent's thread ends; 0 for none (prctl(2)). */
+export function parentDeathSignal(): number {
+  const number = bytes(4);
+  check(libc.prctl(PR_GET_PDEATHSIG, addressOf(number), 0, 0, 0), "prctl", "PR_GET_PDEATHSIG");
+  return new DataView(number.buffer).getInt32(0, true);
+}
+
+/** Sets it. The kernel forgets it when the process changes user, gains capabilities or enters a user namespace. */
+export function setParentDeathSignal(number: number): void {
+  check(libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl", "PR_SET_PDEATHSIG");
+}
+
+/** Waits until the child `pid` has ended and takes its status away (waitpid(2)); quiet when somebody else has. */
+export function waitFor(pid: number): void {
+  while (libc.waitpid(pid, null, 0) < 0 && errnoNow() === ERRNO.EINTR);
 }
 
 /** True while `pid` exists and is no zombie. */

@@ -1,0 +1,58 @@
+/**
+ * What a supervisor and its data plane say to each other, one JSON object to a packet of a SOCK_SEQPACKET pair, with
+ * descriptors beside it (SCM_RIGHTS). Every request is answered by an object with its number.
+ */
+
+/** A network: where its addresses are and what it may do. All addresses are text. */
+export interface TapSettings {
+  ipv4: { subnet: string; gateway: string; dns: string; guest: string };
+  ipv6?: { prefix: string; gateway: string; dns: string };
+  /** Bytes of IP packet. */
+  mtu: number;
+  hostLoopback: boolean;
+  dns: boolean;
+  outbound: { ipv4?: string; ipv6?: string };
+}
+
+/** Ports of the host that lead to a guest; the listening sockets come with it, one to a port, in order. */
+export interface PortSettings {
+  proto: "tcp" | "udp";
+  hostAddr: string;
+  hostPort: number;
+  guestAddr: string;
+  guestPort: number;
+  /** Ports in a row. */
+  count: number;
+}
+
+export type Order =
+  | { op: "tap"; key: string; settings: TapSettings }
+  | { op: "ports"; key: string; tap: string; settings: PortSettings }
+  | { op: "remove"; key: string };
+
+export type Request = Order & { seq: number };
+
+export interface Answer {
+  seq: number;
+  /** Why the order was not carried out; absent: it was. */
+  error?: string;
+}
+
+/** The word on the data plane's command line for `SupervisorOptions.seccomp`. */
+export const SECCOMP = "seccomp";
+
+/** Descriptors to a request; the kernel carries 253 (SCM_MAX_FD). */
+export const MAX_DESCRIPTORS = 250;
+/** Bytes of a request, far above what the longest takes. */
+export const MAX_MESSAGE = 16384;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encodeMessage(message: Request | Answer): Uint8Array<ArrayBuffer> {
+  return encoder.encode(JSON.stringify(message));
+}
+
+export function decodeMessage<T extends Request | Answer>(data: Uint8Array): T {
+  return JSON.parse(decoder.decode(data)) as T;
+}

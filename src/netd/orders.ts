@@ -1,0 +1,118 @@
+/** Orders as the data plane's taps and ports. Descriptors that come with one belong to whatever it makes of them. */
+import { BugError } from "../base/errors.ts";
+import type { StackConfig, StackLimits } from "../stack/config.ts";
+import { closeFd } from "../sys/fd.ts";
+import { adoptTap } from "../sys/tun.ts";
+import { type Cidr, type IpAddress, parseCidr, parseIP } from "../wire/addr.ts";
+import type { Order, PortSettings, TapSettings } from "./control.ts";
+import type { DataPlane } from "./data-plane.ts";
+import type { Tap } from "./tap.ts";
+
+/** What one guest may hold: some ten thousand connections, and memory that a laptop can spare. */
+const LIMITS: StackLimits = {
+  tcpFlows: 16_384,
+  udpFlows: 4096,
+  pingFlows: 256,
+  flowBuffer: 4 << 20,
+  totalBuffer: 256 << 20,
+  reassembly: 4 << 20,
+};
+
+export class Orders {
+  private readonly taps = new Map<string, Tap>();
+  private readonly ports = new Map<string, { tap: Tap; id: number }>();
+
+  constructor(private readonly plane: DataPlane) {}
+
+  /** Throws what stands in the way; then the descriptors are closed. */
+  obey(order: Order, fds: readonly number[]): void {
+    switch (order.op) {
+      case "tap":
+        this.addTap(order.key, order.settings, fds);
+        break;
+      case "ports":
+        this.addPorts(order.key, order.tap, order.settings, fds);
+        break;
+      case "remove":
+        this.remove(order.key);
+    }
+  }
+
+  private addTap(key: string, settings: TapSettings, fds: readonly number[]): void {
+    const [fd] = fds;
+    if (fd === undefined || fds.length !== 1) throw new BugError(`a tap came with ${fds.length} descriptors`);
+    const { ipv4, ipv6 } = settings.outbound;
+    const tap = this.plane.addTap({
+      device: adoptTap(fd),
+      config: configOf(settings, this.plane.searchDomains),
+      outbound: { ...(ipv4 ? { ipv4: ip(ipv4) } : {}), ...(ipv6 ? { ipv6: ip(ipv6) } : {}) },
+      onGone: () => this.taps.delete(key),
+    });
+    this.taps.set(key, tap);
+  }
+
+  private addPorts(key: string, tapKey: string, settings: PortSettings, fds: readonly number[]): void {
+    const tap = this.taps.get(tapKey);
+    if (!tap) {
+      for (const fd of fds) closeFd(fd);
+      throw new BugError(`there is no tap ${tapKey}`);
+    }
+    const { proto, hostAddr, hostPort, guestAddr, guestPort, count } = settings;
+    const id = tap.publish(
+      {
+        protocol: proto,
+        hostAddress: ip(hostAddr),
+        hostPort,
+        count,
+        guestAddress: ip(guestAddr),
+        guestPort,
+      },
+      fds,
+    );
+    this.ports.set(key, { tap, id });
+  }
+
+  private remove(key: string): void {
+    const ports = this.ports.get(key);
+    ports?.tap.unpublish(ports.id);
+    this.ports.delete(key);
+    const tap = this.taps.get(key);
+    if (tap) this.plane.removeTap(tap);
+    this.taps.delete(key);
+  }
+}
+
+function configOf(
+  settings: TapSettings,
+  searchDomains: readonly string[],
+): Omit<StackConfig, "offload" | "secret"> {
+  const { ipv4, ipv6 } = settings;
+  const gateway = ip(ipv4.gateway);
+  return {
+    ipv4: { subnet: cidr(ipv4.subnet), gateway, dns: ip(ipv4.dns), guest: ip(ipv4.guest) },
+    ...(ipv6 ? { ipv6: { prefix: cidr(ipv6.prefix), gateway: ip(ipv6.gateway), dns: ip(ipv6.dns) } } : {}),
+    mac: gatewayMac(gateway),
+    mtu: settings.mtu,
+    hostLoopback: settings.hostLoopback,
+    dns: settings.dns,
+    searchDomains,
+    limits: LIMITS,
+  };
+}
+
+/** The gateway's, the same after every start, so that what guests remember of it stays true. */
+function gatewayMac(gateway: IpAddress): Uint8Array {
+  return Uint8Array.of(0x52, 0x55, ...gateway.bytes);
+}
+
+function ip(text: string): IpAddress {
+  return parseIP(text) ?? bug(text);
+}
+
+function cidr(text: string): Cidr {
+  return parseCidr(text) ?? bug(text);
+}
+
+function bug(text: string): never {
+  throw new BugError(`an order holds the address ${JSON.stringify(text)}`);
+}
