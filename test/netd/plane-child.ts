@@ -3,16 +3,20 @@
  * then obeys one JSON request to a line on standard input and answers with one line each; ends with its input.
  */
 import { DataPlane } from "../../src/netd/data-plane.ts";
+import { Frames } from "../../src/netd/frames.ts";
 import type { Tap } from "../../src/netd/tap.ts";
+import { Stack } from "../../src/stack/stack.ts";
 import { EPOLL } from "../../src/sys/epoll.ts";
 import { readFd } from "../../src/sys/fd.ts";
 import { bytes } from "../../src/sys/mem.ts";
 import { run } from "../../src/sys/netns.ts";
 import { openTap } from "../../src/sys/tun.ts";
 import { type Cidr, parseCidr, parseIP } from "../../src/wire/addr.ts";
+import { Random } from "../simulated/random.ts";
 import type { PlaneRequest, PlaneSetup } from "./world.ts";
 
 const setup = JSON.parse(process.argv[2]!) as PlaneSetup;
+if (setup.loss) loseFrames(setup.loss, new Random(7));
 const plane = new DataPlane({ resolvConf: setup.resolvConf });
 const ip = (text: string) => parseIP(text)!;
 const cidr = (text: string): Cidr => parseCidr(text)!;
@@ -96,3 +100,15 @@ plane.watch(0, EPOLL.IN, () => {
 say({ ready: true });
 plane.run();
 plane[Symbol.dispose]();
+
+/** The wire loses frames, both ways, with this probability. */
+function loseFrames(probability: number, random: Random): void {
+  const { write } = Frames.prototype;
+  Frames.prototype.write = function (frame) {
+    if (!random.chance(probability)) write.call(this, frame);
+  };
+  const { input } = Stack.prototype;
+  Stack.prototype.input = function (...given) {
+    if (!random.chance(probability)) input.apply(this, given);
+  };
+}

@@ -21,6 +21,8 @@ export interface PlaneSetup {
   outboundDevice?: string;
   /** How many descriptors the plane may open. */
   descriptors?: number;
+  /** Probability with which a frame is lost, each way. */
+  loss?: number;
 }
 
 export type PlaneRequest = { guest?: number } & (
