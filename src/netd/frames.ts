@@ -29,6 +29,8 @@ export class Frames {
   readonly start: number;
   /** The guest's kernel vouches for the checksum of the frame that was read. */
   trusted = false;
+  /** Bytes of payload to a datagram, where that frame brings several of UDP; else 0. */
+  segmentSize = 0;
   /** Frames that the device did not take. */
   dropped = 0;
   private readonly fd: number;
@@ -41,8 +43,11 @@ export class Frames {
   /** Reads the next frame into `buffer`; gives where it ends, or a negative errno. */
   read(): number {
     const end = readFrame(this.fd, this.buffer);
-    if (end > 0 && this.start > 0)
-      this.trusted = (this.buffer[0]! & (FLAG.NEEDS_CSUM | FLAG.DATA_VALID)) !== 0;
+    if (end > 0 && this.start > 0) {
+      const { buffer } = this;
+      this.trusted = (buffer[0]! & (FLAG.NEEDS_CSUM | FLAG.DATA_VALID)) !== 0;
+      this.segmentSize = buffer[1] === GSO.UDP_L4 ? buffer[4]! | (buffer[5]! << 8) : 0;
+    }
     return end;
   }
 

@@ -109,7 +109,7 @@ export class Tap implements Turn {
         if (end !== -ERRNO.EAGAIN) this.gone(-end);
         break;
       }
-      stack.input(now, buffer, view, start, end, frames.trusted);
+      stack.input(now, buffer, view, start, end, frames.trusted, frames.segmentSize);
       count++;
     }
     this.lone = single || count <= 1;

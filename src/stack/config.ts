@@ -12,7 +12,7 @@ export interface StackConfig {
   mtu: number;
   /** The device takes partial checksums and TCP super-frames (`IFF_VNET_HDR`). */
   offload: boolean;
-  /** The device takes UDP super-frames as well, if it has offload (`VIRTIO_NET_HDR_GSO_UDP_L4`, Linux 6.2). */
+  /** With offload: the device takes UDP super-frames as well (`VIRTIO_NET_HDR_GSO_UDP_L4`, Linux 6.2). */
   udpSegments?: boolean;
   /** The gateway's address stands for the host's loopback. */
   hostLoopback: boolean;

@@ -67,11 +67,12 @@ export class IpInput {
     start: number,
     end: number,
     trusted: boolean,
+    segmentSize: number,
   ): void {
     const ip = start + ETHERNET.HEADER;
     const header = checkIPv4(view, buffer, ip, end);
     if (header < 0 || (header > IPV4.HEADER && hasSourceRoute(buffer, ip, header))) return;
-    const packet = this.#fill(4, buffer, view, ip, trusted);
+    const packet = this.#fill(4, buffer, view, ip, trusted, segmentSize);
     packet.source = ip + IPV4.SOURCE;
     packet.destination = ip + IPV4.DESTINATION;
     packet.protocol = buffer[ip + IPV4.PROTOCOL]!;
@@ -97,10 +98,11 @@ export class IpInput {
     start: number,
     end: number,
     trusted: boolean,
+    segmentSize: number,
   ): void {
     const ip = start + ETHERNET.HEADER;
     if (!checkIPv6(view, ip, end)) return;
-    const packet = this.#fill(6, buffer, view, ip, trusted);
+    const packet = this.#fill(6, buffer, view, ip, trusted, segmentSize);
     packet.source = ip + IPV6.SOURCE;
     packet.destination = ip + IPV6.DESTINATION;
     packet.protocol = buffer[ip + IPV6.NEXT_HEADER]!;
@@ -117,6 +119,7 @@ export class IpInput {
     view: DataView<ArrayBuffer>,
     ip: number,
     trusted: boolean,
+    segmentSize: number,
   ): Packet {
     const packet = this.#packet;
     packet.buffer = buffer;
@@ -124,6 +127,7 @@ export class IpInput {
     packet.family = family;
     packet.ip = ip;
     packet.trusted = trusted;
+    packet.segmentSize = segmentSize;
     return packet;
   }
 

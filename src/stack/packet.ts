@@ -21,4 +21,6 @@ export class Packet {
   hops = 0;
   /** The transport's checksum was vouched for by the guest's kernel and must not be looked at (virtio offload). */
   trusted = false;
+  /** Bytes of payload to a datagram where a frame brings several of UDP at once (virtio offload), else 0. */
+  segmentSize = 0;
 }

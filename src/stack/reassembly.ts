@@ -178,6 +178,7 @@ export class Reassembly {
     packet.transport = DATA;
     packet.end = DATA + length;
     packet.trusted = false;
+    packet.segmentSize = 0;
   }
 
   #expire(now: number): void {

@@ -62,6 +62,7 @@ export class Stack {
   /**
    * A frame from the guest: the bytes of `buffer` from `start` to `end`; `view` is over the same ArrayBuffer. Nothing of
    * it is kept. `trusted`: the guest's kernel vouches for the transport's checksum, which may be partial (virtio).
+   * `segmentSize`: bytes of payload to a datagram, if the frame brings several of UDP (virtio's `gso_size`), else 0.
    */
   input(
     now: number,
@@ -70,15 +71,16 @@ export class Stack {
     start: number,
     end: number,
     trusted: boolean,
+    segmentSize = 0,
   ): void {
     if (start + ETHERNET.HEADER > end || isGroupMac(buffer, start + ETHERNET.SOURCE)) return;
     if (!isGroupMac(buffer, start) && !this.#isOurs(buffer, start)) return;
     switch (view.getUint16(start + ETHERNET.TYPE)) {
       case ETHERTYPE.IPV4:
-        this.#input.input4(now, buffer, view, start, end, trusted);
+        this.#input.input4(now, buffer, view, start, end, trusted, segmentSize);
         return;
       case ETHERTYPE.IPV6:
-        if (this.#config.ipv6) this.#input.input6(now, buffer, view, start, end, trusted);
+        if (this.#config.ipv6) this.#input.input6(now, buffer, view, start, end, trusted, segmentSize);
         return;
       case ETHERTYPE.ARP:
         if (this.#arp.input(buffer, view, start + ETHERNET.HEADER, end)) this.#resolver.heard();

@@ -456,6 +456,16 @@ describe("datagrams in one frame, where the device takes UDP super-frames", () =
     ]);
   });
 
+  test("the guest's own super-frames are taken apart, wherever they go", () => {
+    const world = new World({ offload: true, udpSegments: true });
+    world.guest(udp(GUEST, PEER, "abcdefghij"), true, 4);
+    world.guest(udp(GUEST, PEER, "abcd"), true, 4);
+    expect(world.outside.socket(0).sent.map(decode)).toEqual(["abcd", "efgh", "ij", "abcd"]);
+    world.stack.datagramArrived(world.now, 50, endpoint("198.51.100.9:7"), endpoint(GUEST), join("x"), 0, 1);
+    world.guest(udp(GUEST, "198.51.100.9:7", "abcdefghij"), true, 5);
+    expect(world.outside.replies.map(one => decode(one.data))).toEqual(["abcde", "fghij"]);
+  });
+
   test("literal bytes: lengths and the partial checksum are the whole frame's", () => {
     const world = new World({ offload: true, udpSegments: true });
     world.guest(udp(GUEST, PEER, ""));

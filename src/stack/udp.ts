@@ -78,13 +78,19 @@ export class UdpLayer {
       // No checksum at all: IPv4's leave, and nobody else's (RFC 8200, 8.1).
       if (family === 6 && !packet.trusted) return;
     } else if (!isTransportSound(packet, UDP.HEADER + length)) return;
-    if (this.#services.input(packet, length)) return;
+    const several = packet.segmentSize > 0 && length > packet.segmentSize;
+    if (!several && this.#services.input(packet, length)) return;
     const from = view.getUint16(transport + UDP.SOURCE);
     const to = view.getUint16(transport + UDP.DESTINATION);
     const flow =
       this.#flows.find(family, buffer, source, buffer, destination, from, to) ??
       this.#open(now, packet, from, to);
-    if (flow) this.#send(now, flow, packet, length);
+    if (!flow) return;
+    const start = transport + UDP.HEADER;
+    if (!several) this.#send(now, flow, packet, start, length);
+    else
+      for (let at = 0; at < length; at += packet.segmentSize)
+        this.#send(now, flow, packet, start + at, Math.min(packet.segmentSize, length - at));
   }
 
   /** A datagram from a client to a published port, for the guest endpoint `to`. */
@@ -222,10 +228,10 @@ export class UdpLayer {
     this.#timers.set(flow.timer, now + flow.timeout);
   }
 
-  #send(now: number, flow: UdpFlow, packet: Packet, length: number): void {
+  /** Sends `length` bytes from `start` on, of `packet`. */
+  #send(now: number, flow: UdpFlow, packet: Packet, start: number, length: number): void {
     this.#touch(now, flow);
-    const { buffer, transport } = packet;
-    const start = transport + UDP.HEADER;
+    const { buffer } = packet;
     let sent = this.#sendOnce(flow, buffer, start, length);
     if (sent < 0 && !flow.client && sent !== -ERRNO.EAGAIN && sent !== -ERRNO.EMSGSIZE) {
       // What an earlier datagram met is told by the next, which stays behind: told on, and tried once more.

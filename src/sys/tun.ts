@@ -34,7 +34,7 @@ export interface TapDevice {
   headerSize: number;
   /** The guest's kernel hands over partial checksums and TCP super-frames, and takes them. */
   offload: boolean;
-  /** The guest's kernel takes UDP super-frames too (Linux 6.2). It does not hand them over. */
+  /** So it does with UDP super-frames (Linux 6.2). */
   udpSegments: boolean;
 }
 
@@ -81,10 +81,8 @@ export function adoptTap(fd: number): TapDevice {
   setNonBlocking(fd, true);
   if (!(flags & IFF.VNET_HDR)) return { fd, name, headerSize: 0, offload: false, udpSegments: false };
   const size = headerSize(fd);
-  // Asked for first and then taken back: a kernel that knows the one direction knows the other.
   const udpSegments = setOffload(fd, TUN_F.USO4 | TUN_F.USO6);
-  const offload = setOffload(fd);
-  return { fd, name, headerSize: size, offload, udpSegments: offload && udpSegments };
+  return { fd, name, headerSize: size, offload: udpSegments || setOffload(fd), udpSegments };
 }
 
 /** TUNSETPERSIST: whether the device stays when nobody holds it open. */

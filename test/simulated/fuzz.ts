@@ -63,7 +63,8 @@ export function fuzz(frames: number, seed: number): FuzzResult {
     for (; index < frames; index++) {
       length = makeFrame(random, outside, buffer, view);
       const trusted = random.below(4) > 0;
-      stack.input(now, buffer, view, 0, length, trusted);
+      const segmentSize = random.below(32) === 0 ? 1 + random.below(1500) : 0;
+      stack.input(now, buffer, view, 0, length, trusted, segmentSize);
       if (random.below(4) === 0) worldEvent(random, outside, stack, now);
       if (random.below(8) === 0) stack.flush(now);
       if (random.below(16) === 0) {

@@ -232,10 +232,18 @@ export class World {
   }
 
   /** The guest sends a frame. It lies in a larger buffer, as it does behind a device. */
-  guest(frame: Uint8Array, trusted = false): void {
+  guest(frame: Uint8Array, trusted = false, segmentSize = 0): void {
     const buffer = new Uint8Array(new ArrayBuffer(frame.length + 48)).fill(0xee);
     buffer.set(frame, 16);
-    this.stack.input(this.now, buffer, new DataView(buffer.buffer), 16, 16 + frame.length, trusted);
+    this.stack.input(
+      this.now,
+      buffer,
+      new DataView(buffer.buffer),
+      16,
+      16 + frame.length,
+      trusted,
+      segmentSize,
+    );
     this.stack.flush(this.now);
   }
 
