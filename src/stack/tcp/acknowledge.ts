@@ -3,7 +3,7 @@ import { TCP_FLAG } from "../../wire/tcp.ts";
 import { type Connection, RECOVERY, STATE } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { sendChallenge, timestampOf } from "./emit.ts";
-import { enqueue, enterTimeWait, guestDone, releaseSend, schedule } from "./lifecycle.ts";
+import { enqueue, enterTimeWait, guestDone, ringEmptied, schedule } from "./lifecycle.ts";
 import { duplicateArrived, recoveryAdvanced, takeSack } from "./recovery.ts";
 import type { Segment } from "./segment.ts";
 import { seqDiff, seqGe, seqGt, seqLt } from "./sequence.ts";
@@ -93,7 +93,7 @@ function advanced(tcp: TcpContext, connection: Connection, segment: Segment, ack
     connection.duplicates = 0;
     connection.congestion.acknowledged(acked, connection.mss, limited);
   }
-  if (seqGe(ack, connection.sndEnd)) releaseSend(tcp, connection);
+  if (seqGe(ack, connection.sndEnd)) ringEmptied(tcp, connection);
   if (connection.flight > 0) schedule(tcp, connection, tcp.now + connection.rto.value);
   else connection.retransmitAt = Number.POSITIVE_INFINITY;
   enqueue(tcp, connection);

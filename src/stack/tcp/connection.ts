@@ -151,6 +151,8 @@ export class Connection {
   /** Retransmission, or a window probe when nothing is on its way. */
   retransmitAt = Number.POSITIVE_INFINITY;
   ackAt = Number.POSITIVE_INFINITY;
+  /** Large rings that are empty by then go back. */
+  ringsAt = Number.POSITIVE_INFINITY;
   /** Keepalive, or the end of a state that ends by itself (SYN-SENT, TIME-WAIT). */
   idleAt = Number.POSITIVE_INFINITY;
   lastHeard = 0;

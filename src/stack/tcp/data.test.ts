@@ -170,8 +170,9 @@ describe("data to the guest", () => {
     expect(t.socket.given).toBe(6000);
   });
 
-  test("a megabyte, acknowledged piece by piece, arrives whole", () => {
+  test("a megabyte, acknowledged piece by piece, arrives whole; the memory for it is given back", () => {
     const t = new TcpTrace().establish("mss 1460,ws 4", 4000);
+    const promised = t.layer.promised;
     t.guest(". 1 ack 1 win 4000");
     t.socket.available = 1 << 20;
     t.ready("R");
@@ -186,6 +187,8 @@ describe("data to the guest", () => {
       t.pass(1).guest(`. 1 ack ${received} win 4000`);
     }
     expect(received).toBe((1 << 20) + 1);
-    t.expect();
+    expect(t.layer.promised).toBeGreaterThan(promised);
+    t.pass(500).expect();
+    expect(t.layer.promised).toBe(promised);
   });
 });

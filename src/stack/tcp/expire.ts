@@ -2,7 +2,7 @@
 import { type Connection, STATE } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { sendAck, sendSegment, sendSyn } from "./emit.ts";
-import { abort, guestAborted, guestDone, KEEPALIVE_IDLE, schedule } from "./lifecycle.ts";
+import { abort, guestAborted, guestDone, KEEPALIVE_IDLE, releaseEmptyRings, schedule } from "./lifecycle.ts";
 import { timedOut } from "./recovery.ts";
 import { probeWindow, transmit } from "./transmit.ts";
 
@@ -22,6 +22,10 @@ export function expired(tcp: TcpContext, connection: Connection, now: number): v
   if (now >= connection.retransmitAt) {
     connection.retransmitAt = Number.POSITIVE_INFINITY;
     retransmit(tcp, connection);
+  }
+  if (now >= connection.ringsAt) {
+    connection.ringsAt = Number.POSITIVE_INFINITY;
+    releaseEmptyRings(tcp, connection);
   }
   if (now >= connection.idleAt) {
     connection.idleAt = Number.POSITIVE_INFINITY;

@@ -3,6 +3,7 @@ import { type Connection, STATE } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { sendReset } from "./emit.ts";
 import { SMALLEST_RING } from "./ring.ts";
+import { seqGe } from "./sequence.ts";
 
 /**
  * Twice the longest that a segment lives. On a wire that is a queue in local memory two seconds are ample, and a busy
@@ -11,6 +12,8 @@ import { SMALLEST_RING } from "./ring.ts";
 const TIME_WAIT = 4000;
 /** First keepalive probe after this much silence, in milliseconds. */
 export const KEEPALIVE_IDLE = 600_000;
+/** How long an empty ring stays with its flow, in milliseconds. */
+const RINGS_KEPT = 250;
 /** Most connections in TIME-WAIT; beyond, the oldest end early. */
 const MOST_WAITING = 4096;
 
@@ -21,7 +24,7 @@ export function schedule(
   retransmitAt = connection.retransmitAt,
 ): void {
   connection.retransmitAt = retransmitAt;
-  const when = Math.min(retransmitAt, connection.ackAt, connection.idleAt);
+  const when = Math.min(retransmitAt, connection.ackAt, connection.idleAt, connection.ringsAt);
   if (when !== Number.POSITIVE_INFINITY) tcp.timers.set(connection.timer, when);
 }
 
@@ -76,6 +79,7 @@ export function guestDone(tcp: TcpContext, connection: Connection): void {
   connection.retransmitAt = Number.POSITIVE_INFINITY;
   connection.idleAt = Number.POSITIVE_INFINITY;
   connection.ackAt = Number.POSITIVE_INFINITY;
+  connection.ringsAt = Number.POSITIVE_INFINITY;
 }
 
 export function enterTimeWait(tcp: TcpContext, connection: Connection): void {
@@ -97,6 +101,37 @@ export function endOldestWait(tcp: TcpContext): boolean {
   return true;
 }
 
+/**
+ * A ring has become empty: a small one goes back at once, a large one if it is still empty a quarter of a second later, so
+ * that a busy flow keeps it.
+ */
+export function ringEmptied(tcp: TcpContext, connection: Connection): void {
+  const { sndRing, rcvRing } = connection;
+  if (sndRing !== undefined && sndRing.size === SMALLEST_RING && isSendEmpty(connection))
+    releaseSend(tcp, connection);
+  if (rcvRing !== undefined && rcvRing.size === SMALLEST_RING && isReceiveEmpty(connection))
+    releaseReceive(tcp, connection);
+  const large = connection.sndRing !== undefined || connection.rcvRing !== undefined;
+  if (!large || connection.ringsAt !== Number.POSITIVE_INFINITY) return;
+  connection.ringsAt = tcp.now + RINGS_KEPT;
+  schedule(tcp, connection);
+}
+
+/** Gives back the rings that are empty. */
+export function releaseEmptyRings(tcp: TcpContext, connection: Connection): void {
+  if (isSendEmpty(connection)) releaseSend(tcp, connection);
+  if (isReceiveEmpty(connection)) releaseReceive(tcp, connection);
+}
+
+function isSendEmpty(connection: Connection): boolean {
+  return seqGe(connection.sndUna, connection.sndEnd);
+}
+
+function isReceiveEmpty(connection: Connection): boolean {
+  const { beyond, finReceived, finSequence, rcvNxt, rcvTaken } = connection;
+  return rcvTaken === (finReceived ? finSequence : rcvNxt) && (beyond === undefined || beyond.count === 0);
+}
+
 /** Gives back the send ring and what it took of the budget beyond the smallest. */
 export function releaseSend(tcp: TcpContext, connection: Connection): void {
   const ring = connection.sndRing;
@@ -107,7 +142,7 @@ export function releaseSend(tcp: TcpContext, connection: Connection): void {
 }
 
 /** Gives back the receive ring; the promise of the window stays. */
-export function releaseReceive(tcp: TcpContext, connection: Connection): void {
+function releaseReceive(tcp: TcpContext, connection: Connection): void {
   const ring = connection.rcvRing;
   if (ring === undefined) return;
   connection.rcvRing = undefined;

@@ -6,11 +6,8 @@ import { seqDiff } from "./sequence.ts";
 
 /** Smallest ring, and what every flow may count on in each direction. */
 export const SMALLEST_RING = 16 * 1024;
-/**
- * Bytes of rings that wait for their next use, at most. A busy flow gives its ring back whenever the guest has everything,
- * and takes one again a moment later; on its way to the largest size it has left one of each behind.
- */
-const KEPT = 8 * 1024 * 1024;
+/** Bytes of rings that wait for their next flow, at most: one of the largest. None wait when there are no flows. */
+const KEPT = 2 * 1024 * 1024;
 
 export class Ring {
   readonly bytes: Uint8Array<ArrayBuffer>;

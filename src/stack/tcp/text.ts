@@ -12,7 +12,7 @@ import {
   guestDone,
   hostClosed,
   hostFailed,
-  releaseReceive,
+  ringEmptied,
   schedule,
 } from "./lifecycle.ts";
 import { Ranges } from "./ranges.ts";
@@ -182,8 +182,7 @@ export function drain(tcp: TcpContext, connection: Connection): boolean {
     if (taken < length) connection.writable = false;
     if (taken > 0) connection.rcvTaken = seqAdd(connection.rcvTaken, taken);
   }
-  if (connection.rcvTaken === end && (connection.beyond === undefined || connection.beyond.count === 0))
-    releaseReceive(tcp, connection);
+  if (connection.rcvTaken === end) ringEmptied(tcp, connection);
   finish(tcp, connection);
   return connection.entry >= 0;
 }
