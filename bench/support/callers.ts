@@ -1,6 +1,8 @@
 /**
  * Small programs at both ends of a network: `callers.ts serve ADDRESS PORT` answers each byte with a byte;
- * `callers.ts calls ADDRESS PORT SECONDS` connects, asks once and closes, again and again, and prints how often a second;
+ * `callers.ts once ADDRESS PORT` answers one and closes, so that ports in TIME-WAIT gather on its side, where they are in
+ * nobody's way; `callers.ts calls ADDRESS PORT SECONDS` connects, asks once and waits for the end, again and again, and
+ * prints how often a second;
  * `callers.ts asks ADDRESS PORT SECONDS` asks on one connection and prints the median time to the answer in microseconds.
  */
 import { closeFd, setNonBlocking } from "../../src/sys/fd.ts";
@@ -14,7 +16,7 @@ const target = inetAddress(parseIP(address)!, Number(port));
 const byte = new Uint8Array(new ArrayBuffer(1));
 const room = new Uint8Array(new ArrayBuffer(64));
 
-function serve(): never {
+function serve(once: boolean): never {
   const listener = socket(AF.INET, SOCK.STREAM);
   setInt(listener, LEVEL.SOCKET, 2, 1);
   bind(listener, target);
@@ -27,7 +29,10 @@ function serve(): never {
     setNonBlocking(fd, false);
     setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
     try {
-      while (recv(fd, room) > 0) send(fd, byte);
+      while (recv(fd, room) > 0) {
+        send(fd, byte);
+        if (once) break;
+      }
     } catch {
       // The caller has reset its connection.
     }
@@ -53,6 +58,7 @@ function calls(): void {
   for (; performance.now() < end; count++) {
     const fd = open();
     ask(fd);
+    recv(fd, room);
     closeFd(fd);
   }
   console.log(count / Number(seconds));
@@ -69,6 +75,6 @@ function asks(): void {
   console.log(median(times));
 }
 
-if (role === "serve") serve();
+if (role === "serve" || role === "once") serve(role === "once");
 else if (role === "calls") calls();
 else asks();
