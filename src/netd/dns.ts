@@ -98,6 +98,8 @@ class Query implements Ready {
     const now = performance.now();
     this.options.loop.timers.set(this.end, now + PATIENCE);
     this.askNext(now);
+    // Whoever asked is still in the middle of it: where nobody can be asked, that is told a little later.
+    if (this.asked.size === 0) this.options.loop.timers.set(this.end, now);
   }
 
   /** Asks the next resolver that can be asked, and says when the one after it will be. */
@@ -110,7 +112,6 @@ class Query implements Ready {
         this.options.loop.timers.set(this.timer, now + (this.count < length ? NEXT_RESOLVER : NEXT_ROUND));
       return;
     }
-    if (this.asked.size === 0) this.finish(undefined);
   }
 
   private ask(resolver: Resolver): boolean {
@@ -153,6 +154,7 @@ class Query implements Ready {
     this.drop(fd);
     this.options.loop.timers.cancel(this.timer);
     this.askNext(now);
+    if (this.asked.size === 0) this.finish(undefined);
   }
 
   /** It has the id that went out by this socket, and repeats the question. */

@@ -236,6 +236,11 @@ export class HostSockets implements Outside {
     this.close(handle);
   }
 
+  /** Closes every socket of the stack's. */
+  resetAll(): void {
+    for (let handle = 0; handle < this.kinds.length; handle++) if (this.kinds[handle]) this.reset(handle);
+  }
+
   dnsQuery(token: number, message: Uint8Array): void {
     this.dns.query(token, message);
   }

@@ -34,10 +34,12 @@ export class Tap implements Turn {
   touched = false;
   private readonly frames: Frames;
   private readonly sockets: HostSockets;
-  private readonly stack: Stack;
+  private readonly config: StackConfig;
+  private stack: Stack;
   private readonly published: PublishedPorts;
   private readonly dns: DnsForwarder;
   private closed = false;
+  private brokenAt = Number.NEGATIVE_INFINITY;
   /** The last wake-up found one frame, and when that was. */
   private lone = false;
   private heardAt = 0;
@@ -50,7 +52,7 @@ export class Tap implements Turn {
     const { device } = options;
     const secret = crypto.getRandomValues(new Uint8Array(16));
     const { offload, udpSegments } = device;
-    const config: StackConfig = { ...options.config, offload, udpSegments, secret };
+    this.config = { ...options.config, offload, udpSegments, secret };
     const outbound = new Outbound(options.outbound);
     this.frames = new Frames(device);
     this.sockets = new HostSockets({
@@ -60,8 +62,8 @@ export class Tap implements Turn {
       resolvConf,
       sink: { ready: (now, fd, events) => this.socketReady(now, fd, events) },
     });
-    this.stack = new Stack(config, this.sockets);
-    this.published = new PublishedPorts(this.guest(config));
+    this.stack = new Stack(this.config, this.sockets);
+    this.published = new PublishedPorts(this.guest());
     this.dns = new DnsForwarder({
       loop,
       resolvConf,
@@ -78,59 +80,94 @@ export class Tap implements Turn {
     loop.join(this);
   }
 
-  private guest(config: StackConfig): Guest {
-    const { loop, stack, sockets } = this;
+  private guest(): Guest {
+    const { loop, sockets, config } = this;
     return {
       loop,
       hasFamily: family => family === 4 || config.ipv6 !== undefined,
       adopt: fd => sockets.adopt(fd),
       tcpAccepted: (now, fd, from, to) => {
-        stack.tcpAccepted(now, fd, from, to);
         loop.touch(this);
+        try {
+          this.stack.tcpAccepted(now, fd, from, to);
+        } catch (error) {
+          this.broken(error);
+        }
       },
       datagramArrived: (now, fd, from, to, buffer, start, length) => {
-        stack.datagramArrived(now, fd, from, to, buffer, start, length);
         loop.touch(this);
+        try {
+          this.stack.datagramArrived(now, fd, from, to, buffer, start, length);
+        } catch (error) {
+          this.broken(error);
+        }
       },
-      datagramsClosed: (now, fd) => stack.datagramsClosed(now, fd),
+      datagramsClosed: (now, fd) => this.stack.datagramsClosed(now, fd),
     };
   }
 
   private frameReady(now: number): void {
-    const { frames, stack, loop } = this;
-    const { buffer, view, start } = frames;
+    const { frames, loop } = this;
     // Where frames come one by one, a look for a second costs more than it finds; epoll will tell if there is one.
     const single = this.lone && loop.wakeUps !== this.heardAt + 1;
     const most = single ? 1 : BATCH;
+    loop.touch(this);
     let count = 0;
-    while (count < most) {
-      const end = frames.read();
-      if (end < 0) {
-        if (end !== -ERRNO.EAGAIN) this.gone(-end);
-        break;
+    try {
+      const { stack } = this;
+      while (count < most) {
+        const end = frames.read();
+        if (end < 0) {
+          if (end !== -ERRNO.EAGAIN) this.gone(-end);
+          break;
+        }
+        stack.input(now, frames.buffer, frames.view, frames.start, end, frames.trusted, frames.segmentSize);
+        count++;
       }
-      stack.input(now, buffer, view, start, end, frames.trusted, frames.segmentSize);
-      count++;
+      this.sockets.endBatch(now);
+    } catch (error) {
+      this.broken(error);
     }
     this.lone = single || count <= 1;
     this.heardAt = loop.wakeUps;
-    this.sockets.endBatch(now);
-    loop.touch(this);
   }
 
   private socketReady(now: number, fd: number, events: number): void {
-    this.stack.socketReady(now, fd, readiness(events));
     this.loop.touch(this);
+    try {
+      this.stack.socketReady(now, fd, readiness(events));
+    } catch (error) {
+      this.broken(error);
+    }
   }
 
   /** The end of a wake-up: what is due, and what has gathered. */
   run(now: number): void {
     if (this.closed) return;
-    const { stack } = this;
-    if (this.due <= now) stack.tick(now);
-    stack.flush(now);
-    this.sockets.endBatch(now);
-    this.due = stack.nextTimeout();
+    try {
+      const { stack } = this;
+      if (this.due <= now) stack.tick(now);
+      stack.flush(now);
+      this.sockets.endBatch(now);
+      this.due = stack.nextTimeout();
+    } catch (error) {
+      this.broken(error);
+    }
+  }
+
+  /**
+   * A mistake of ours has come to light in this guest's stack, whose state can't be trusted any more. Its flows are reset
+   * and it begins anew; other guests do not notice.
+   */
+  private broken(error: unknown): void {
+    const now = performance.now();
+    if (now - this.brokenAt > 10_000) {
+      this.brokenAt = now;
+      log.error(`${this.options.device.name}: flows are reset after an internal error: ${traceOf(error)}`);
+    }
+    this.sockets.resetAll();
+    this.stack = new Stack(this.config, this.sockets);
+    this.due = Number.POSITIVE_INFINITY;
   }
 
   /** See `PublishedPorts.publish`. */
@@ -158,10 +195,16 @@ export class Tap implements Turn {
     if (this.closed) return;
     this.published.close();
     this.dns.close();
-    this.stack.close(performance.now());
     this.closed = true;
+    try {
+      this.stack.close(performance.now());
+    } finally {
+      this.sockets.resetAll();
+    }
     this.loop.leave(this);
     this.loop.unwatch(this.options.device.fd);
     closeFd(this.options.device.fd);
   }
 }
+
+const traceOf = (error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error));

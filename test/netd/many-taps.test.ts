@@ -1,5 +1,6 @@
 /** Many guests in one process, and what happens when descriptors run out. */
 import { expect, test } from "bun:test";
+import { SOCK } from "../../src/sys/socket.ts";
 import { until } from "../support/await.ts";
 import { exchange, patternSum } from "./streams.ts";
 import { TestSocket } from "./test-socket.ts";
@@ -38,6 +39,30 @@ test("twenty guests of one address each have their own network", async () => {
   });
   for (const one of [...clients, ...peers, ...servers]) one[Symbol.dispose]();
 }, 60_000);
+
+test("a mistake in one guest's stack resets that guest's flows and nobody else's", async () => {
+  await using world = await World.create({ fatalLength: 14 + 20 + 8 + 777 }, 2);
+  using server = TestSocket.bound(world.outside, OUTSIDE);
+  const [victim, neighbour] = world.guests.map(guest => {
+    const client = TestSocket.connected(guest, OUTSIDE, server.port);
+    return { client, peer: server.accept().socket };
+  });
+  using fatal = TestSocket.connected(world.guest, OUTSIDE, 9, SOCK.DGRAM);
+  fatal.send("x".repeat(777));
+  expect(() => victim!.peer.receive()).toThrow("ECONNRESET");
+  expect(() => {
+    victim!.client.send("anybody?");
+    victim!.client.receive();
+  }).toThrow("ECONNRESET");
+  neighbour!.client.send("what happened?");
+  expect(neighbour!.peer.text()).toBe("what happened?");
+  using again = TestSocket.connected(world.guest, OUTSIDE, server.port);
+  using heard = server.accept().socket;
+  again.send("as before");
+  expect(heard.text()).toBe("as before");
+  for (const { client, peer } of [victim!, neighbour!])
+    for (const one of [client, peer]) one[Symbol.dispose]();
+});
 
 test("out of descriptors: those that are there go on, new ones wait and get their turn", async () => {
   const wanted = 150;

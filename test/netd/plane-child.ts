@@ -2,6 +2,7 @@
  * The data plane in a process of its own, for tests: `plane-child.ts SETUP`, with a `PlaneSetup` as JSON. Says `ready`,
  * then obeys one JSON request to a line on standard input and answers with one line each; ends with its input.
  */
+import { BugError } from "../../src/base/errors.ts";
 import { DataPlane } from "../../src/netd/data-plane.ts";
 import { Frames } from "../../src/netd/frames.ts";
 import type { Tap } from "../../src/netd/tap.ts";
@@ -16,6 +17,14 @@ import { Random } from "../simulated/random.ts";
 import type { PlaneRequest, PlaneSetup } from "./world.ts";
 
 const setup = JSON.parse(process.argv[2]!) as PlaneSetup;
+
+/** A mistake in the stack, for want of a real one: frames of this length are too much for it. */
+const takeIn = Stack.prototype.input;
+if (setup.fatalLength)
+  Stack.prototype.input = function (...frame) {
+    if (frame[4] - frame[3] === setup.fatalLength) throw new BugError("a frame too much");
+    takeIn.apply(this, frame);
+  };
 if (setup.loss) loseFrames(setup.loss, new Random(7));
 const plane = new DataPlane({ resolvConf: setup.resolvConf });
 const ip = (text: string) => parseIP(text)!;

@@ -78,15 +78,19 @@ test("clients of the host itself appear as the gateway, each with a port of its 
   for (const hostPort of [8090, 8091])
     await world.publish({ protocol: "tcp", host: "127.0.0.1", hostPort, guestPort: server.port });
   await world.publish({ protocol: "udp", host: "127.0.0.1", hostPort: 5390, guestPort: datagrams.port });
-  // One local port towards two published ones: to the guest two callers of one address.
+  // One local port towards two published ones: to the guest these would be one.
   using first = TestSocket.connected(world.host, "127.0.0.1", 8090);
-  using one = server.accept().socket;
-  const local = first.local.port;
-  using second = TestSocket.bound(world.host, "127.0.0.2", local);
-  second[Symbol.dispose]();
-  first.send("one");
-  expect(one.text()).toBe("one");
-  expect(first.local.port).toBe(local);
+  using second = TestSocket.connected(world.host, "127.0.0.1", 8091, SOCK.STREAM, first.local);
+  const callers = [server.accept(), server.accept()];
+  const ports = callers.map(caller => show(caller.from));
+  expect(new Set(ports).size).toBe(2);
+  for (const port of ports) expect(port).toStartWith("10.0.2.2 ");
+  expect(second.local.port).toBe(first.local.port);
+  for (const [index, socket] of [first, second].entries()) {
+    socket.send(`caller ${index}`);
+    expect(callers[index]!.socket.text()).toBe(`caller ${index}`);
+    callers[index]!.socket[Symbol.dispose]();
+  }
 
   using client = TestSocket.connected(world.host, "127.0.0.1", 5390, SOCK.DGRAM);
   client.send("question");

@@ -216,6 +216,24 @@ test("what goes out leaves from the address that was chosen; the loopback does n
   expect(peer.text()).toBe("hello");
 });
 
+test("what goes out leaves by the interface that was chosen; the loopback needs none", async () => {
+  await using world = await World.create({ outboundDevice: "eth0" });
+  world.host.sh("ip", "link", "add", "other", "type", "veth", "peer", "name", "nowhere");
+  world.host.sh("ip", "link", "set", "other", "up");
+  world.host.sh("ip", "route", "add", `${OUTSIDE}/32`, "dev", "other");
+  expect(world.host.sh("ip", "route", "get", OUTSIDE)).toContain("dev other");
+  using server = TestSocket.bound(world.outside, OUTSIDE);
+  using client = TestSocket.connected(world.guest, OUTSIDE, server.port);
+  client.send("by eth0");
+  using peer = server.accept().socket;
+  expect(peer.text()).toBe("by eth0");
+  using local = TestSocket.bound(world.host, "127.0.0.1");
+  using second = TestSocket.connected(world.guest, "10.0.2.2", local.port);
+  second.send("hello");
+  using near = local.accept().socket;
+  expect(near.text()).toBe("hello");
+});
+
 test("a guest whose namespace ends takes its tap along, and the plane goes on with the others", async () => {
   await using world = await World.create({}, 2);
   const [, second] = world.guests as [TestNetns, TestNetns];

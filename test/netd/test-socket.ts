@@ -4,12 +4,16 @@ import { sysError } from "../../src/sys/errno.ts";
 import { closeFd, setNonBlocking, waitReadable } from "../../src/sys/fd.ts";
 import {
   acceptSocket,
+  bindSocket,
   connectSocket,
+  LEVEL,
   localAddress,
   receivePart,
   resetOnClose,
+  SO,
   SocketAddress,
   sendPart,
+  setInt,
   shutdownSending,
 } from "../../src/sys/inet.ts";
 import { bytes } from "../../src/sys/mem.ts";
@@ -44,10 +48,18 @@ export class TestSocket implements Disposable {
     return new TestSocket(place.run(() => socket(family === 6 ? AF.INET6 : AF.INET, type)));
   }
 
-  /** Connected to `address`; throws what connect(2) says. */
-  static connected(place: TestNetns, address: string, port: number, type: number = SOCK.STREAM): TestSocket {
+  /** Connected to `address`, from `local` where that is given; throws what connect(2) says. */
+  static connected(
+    place: TestNetns,
+    address: string,
+    port: number,
+    type: number = SOCK.STREAM,
+    local?: SocketAddress,
+  ): TestSocket {
     const ip = parseIP(address)!;
     const one = TestSocket.open(place, ip.family, type);
+    setInt(one.fd, LEVEL.SOCKET, SO.REUSEADDR, 1);
+    if (local) bindSocket(one.fd, local);
     try {
       connect(one.fd, inetAddress(ip, port));
       return one;

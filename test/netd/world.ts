@@ -19,6 +19,8 @@ export interface PlaneSetup {
   outbound4?: string;
   outbound6?: string;
   outboundDevice?: string;
+  /** Frames of this many bytes meet a mistake in the stack. */
+  fatalLength?: number;
   /** How many descriptors the plane may open. */
   descriptors?: number;
   /** Probability with which a frame is lost, each way. */
