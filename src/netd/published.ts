@@ -39,10 +39,11 @@ export class PublishedPorts {
    * `fds`: sockets that somebody has bound already (`bindPorts`), one to a port; they are ours from now on.
    */
   publish(publication: Publication, fds?: readonly number[]): number {
-    this.check(publication);
-    const waiting = [...(fds ?? bindPorts(publication))];
+    const waiting = [...(fds ?? [])];
     const sockets: Socket[] = [];
     try {
+      this.check(publication);
+      if (!fds) waiting.push(...bindPorts(publication));
       for (let fd = waiting.shift(); fd !== undefined; fd = waiting.shift())
         sockets.push(this.open(publication, fd, sockets.length));
     } catch (error) {

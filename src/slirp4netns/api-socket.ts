@@ -11,7 +11,7 @@ import { AF, bind, listen, SOCK, socket, unixAddress } from "../sys/socket.ts";
 import { ApiError, type ApiRequest, isIncomplete, MAX_REQUEST, parseApiRequest } from "./api-request.ts";
 
 const BACKLOG = 128;
-/** Connections at a time; those beyond are dropped. */
+/** Connections at a time; a newcomer beyond takes the place of the one that has been there longest. */
 const MAX_CONNECTIONS = 64;
 /** A connection that has not been done with in so many seconds is dropped. */
 const PATIENCE = 10;
@@ -56,7 +56,7 @@ interface Connection {
 
 /** Serves a listening socket; `handle` gives the value that is the answer. */
 export function serveApi(fd: number, handle: (request: ApiRequest) => Promise<object>): Disposable {
-  let open = 0;
+  const open = new Set<Bun.Socket<Connection>>();
   const finish = (client: Bun.Socket<Connection>) => {
     const { rest } = client.data;
     // The event loop also says "drain" when the client has closed its side before there was an answer.
@@ -74,7 +74,7 @@ export function serveApi(fd: number, handle: (request: ApiRequest) => Promise<ob
   };
   const socket: Bun.SocketHandler<Connection> = {
     open(client) {
-      open++;
+      open.add(client);
       client.data = {
         text: "",
         bytes: 0,
@@ -82,7 +82,8 @@ export function serveApi(fd: number, handle: (request: ApiRequest) => Promise<ob
         taken: false,
       };
       client.timeout(PATIENCE);
-      if (open > MAX_CONNECTIONS) client.terminate();
+      const [oldest] = open;
+      if (open.size > MAX_CONNECTIONS) oldest?.terminate();
     },
     data(client, chunk) {
       const { data } = client;
@@ -102,8 +103,8 @@ export function serveApi(fd: number, handle: (request: ApiRequest) => Promise<ob
     },
     drain: finish,
     timeout: client => client.terminate(),
-    close() {
-      open--;
+    close(client) {
+      open.delete(client);
     },
     error(_, error) {
       log.debug(`API connection: ${errorText(error)}`);

@@ -103,7 +103,7 @@ export function askApi(path: string, text: string): Promise<Record<string, unkno
       socket: {
         open(socket) {
           socket.write(text);
-          socket.shutdown(true);
+          socket.shutdown();
         },
         data(_, chunk) {
           answer += chunk.toString();
