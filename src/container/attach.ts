@@ -2,7 +2,7 @@
  * Our own streams joined to those of a process in a container: output to ours, our input to its, terminals raw, window
  * sizes passed on, detach keys heeded, signals handed over. Used by run, start, attach and exec.
  */
-import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { closeSync, constants, createReadStream, fstatSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { errorText, hasCode, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
@@ -90,13 +90,17 @@ async function runAttachment(
   }
 }
 
+/** Bun reads a file as standard input from its beginning, wherever others have read to; it must go on from there. */
+const standardInput = (): NodeJS.ReadableStream & { unref?: () => void } =>
+  fstatSync(0).isFile() ? createReadStream("", { fd: 0, autoClose: false }) : process.stdin;
+
 /** Sends what comes on our standard input; the end of it too. Gives a function that stops it. */
 function forwardInput(
   socket: AttachSocket,
   filter: DetachFilter | undefined,
   detach: () => void,
 ): () => void {
-  const input = process.stdin;
+  const input = standardInput();
   let sending = Promise.resolve();
   const take = (chunk: Buffer) => {
     const { pass, detached } = filter ? filter.feed(chunk) : { pass: chunk, detached: false };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildImage } from "../../scripts/images/build.ts";
 import { TestHost } from "../support/host.ts";
 import { difference, type Snapshot, snapshot } from "../support/leaks.ts";
-import { openHost } from "./world.ts";
+import { openHost, openRegistry } from "./world.ts";
 
 /** A network with one address to give. */
 const TINY = {
@@ -120,6 +120,28 @@ test("a broken conflist is warned of and left out; the other networks work", asy
   expect(difference(before, await snapshot(host))).toEqual([]);
 });
 
+test("a network whose subnet is none is refused by name, and holds nothing", async () => {
+  for (const subnet of ["10.98.0.0/99", "10.98.0.0", "nonsense"]) {
+    const ipam = { type: "host-local", subnet };
+    const list = { cniVersion: "0.4.0", name: "odd", plugins: [{ type: "bridge", bridge: "odd0", ipam }] };
+    await host.write("/etc/cni/net.d/70-odd.conflist", JSON.stringify(list));
+    const { code, stderr } = await host.run([
+      "portolan",
+      "run",
+      "--rm",
+      "--network",
+      "odd",
+      "busybox",
+      "true",
+    ]);
+    await host.must("rm", "/etc/cni/net.d/70-odd.conflist");
+    expect(stderr).toMatch(/^Error: [^\n]+\n$/);
+    expect(stderr).toContain(subnet);
+    expect(code).toBe(126);
+    expect(difference(before, await snapshot(host))).toEqual([]);
+  }
+});
+
 test("an ordinary user is told to be root", async () => {
   const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
   for (const words of [["ps"], ["run", "busybox"]]) {
@@ -139,4 +161,19 @@ test("a full disk is told in one line, and what came is removed", async () => {
   expect(stderr).toMatch(/^Error: [^\n]*no space left on device[^\n]*\n$/i);
   expect(difference(clean, await snapshot(small))).toEqual([]);
   expect(await small.must("portolan", "run", "--rm", "busybox", "echo", "still works")).toBe("still works");
+}, 60_000);
+
+test("a disk that fills in a pull: one line, and what came is removed", async () => {
+  await using registry = await openRegistry("nginx");
+  await using small = await TestHost.create();
+  await small.must("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", "/var/lib/portolan");
+  await small.useRegistry(registry, ["docker.io"]);
+  await small.must("portolan", "load", "-q", "-i", await buildImage("busybox"));
+  await small.must("portolan", "run", "--rm", "--network", "none", "busybox", "true");
+  const clean = await snapshot(small);
+  const { code, stderr } = await small.run(["portolan", "run", "--rm", "nginx", "true"]);
+  expect(code).toBe(125);
+  expect(stderr).toMatch(/\nError: [^\n]*no space left on device[^\n]*\n$/i);
+  expect(stderr.match(/^Error/gm)?.length).toBe(1);
+  expect(difference(clean, await snapshot(small))).toEqual([]);
 }, 60_000);

@@ -21,6 +21,7 @@ table(
   "engine run --rm -t busybox sh -c 'tty; echo $TERM'",
   "echo hello | engine run --rm -i busybox cat; echo hello | engine run --rm busybox cat",
   "engine run --rm -a stdout busybox sh -c 'echo out; echo err >&2'; engine run --rm -a bogus busybox true",
+  "engine run --rm -it busybox true </dev/null",
   "engine run -it; engine create",
 );
 

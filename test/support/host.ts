@@ -88,6 +88,8 @@ export interface RunOptions {
 /** A command on a pseudo-terminal of 80 × 24. */
 export interface TerminalSession {
   type(text: string): void;
+  /** The terminal's programs are told of its new size (SIGWINCH). */
+  resize(columns: number, rows: number): void;
   /** Resolves once what was printed matches; throws with all of it after ten seconds. */
   until(pattern: RegExp): Promise<void>;
   exited: Promise<number>;
@@ -195,9 +197,11 @@ export class TestHost implements AsyncDisposable {
         printed += Buffer.from(data).toString();
       },
     });
-    const child = Bun.spawn(this.words(command), { terminal });
+    // As the leader of a session of its own, or the kernel would signal nobody.
+    const child = Bun.spawn(["setsid", "--ctty", "--wait", ...this.words(command)], { terminal });
     return {
       type: text => terminal.write(text),
+      resize: (columns, rows) => terminal.resize(columns, rows),
       until: pattern =>
         until(
           () => pattern.test(printed),

@@ -195,6 +195,10 @@ export const bridge: Plugin = {
   async add(context) {
     const conf = confOf(context);
     const mac = (context.runtimeConfig.mac as string | undefined) ?? context.args.MAC ?? conf.mac;
+    // Addresses first: what can't be had is refused before any link is made.
+    const given = context.conf.ipam?.type ? await context.ipam.add() : undefined;
+    if (given?.ips.length === 0)
+      throw new CniError(CNI_ERROR.INTERNAL, "IPAM plugin returned missing IP config");
     using nl = new NetlinkSocket();
     const master = ensureBridge(nl, conf);
     const home = netns.openCurrent();
@@ -211,10 +215,7 @@ export const bridge: Plugin = {
       setBridgePort(nl, host.index, { hairpin: conf.hairpinMode, isolated: conf.portIsolation });
 
     const result = emptyResult(context.cniVersion);
-    if (context.conf.ipam?.type) {
-      const given = await context.ipam.add();
-      if (given.ips.length === 0)
-        throw new CniError(CNI_ERROR.INTERNAL, "IPAM plugin returned missing IP config");
+    if (given) {
       result.ips = given.ips.map(one => ({ ...one, interface: 2 }));
       result.routes = [...given.routes];
       result.dns = given.dns;
