@@ -21,11 +21,11 @@ import type { Segment } from "./segment.ts";
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from "./sequence.ts";
 
 /** How long an acknowledgment waits for an answer to go with, in milliseconds. */
-const DELAYED_ACK = 40;
+export const DELAYED_ACK = 40;
 
 /**
- * Takes the text of a segment that is acceptable, and its FIN. `sequence`: of the first byte of text; `length`: bytes;
- * both as sent, the part outside the window is cut here. False when the connection is gone.
+ * Takes the text of an acceptable segment, and its FIN; what lies outside of the window is cut here. False when the
+ * connection is gone.
  */
 export function takeText(tcp: TcpContext, connection: Connection, segment: Segment, fin: boolean): boolean {
   let { sequence, textStart: start, textLength: length } = segment;
