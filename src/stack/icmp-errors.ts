@@ -5,7 +5,7 @@
  * (RFC 1812, 4.3.2.8; RFC 4443, 2.4 f), and never answer an error, a group or a fragment that is not the first
  * (RFC 1122, 3.2.2; RFC 4443, 2.4 e).
  */
-import { ICMP, ICMP_TYPE, isIcmpError, putIcmp, REASSEMBLY_TIME, UNREACHABLE } from "../wire/icmp.ts";
+import { ICMP, ICMP_TYPE, isIcmpError, putIcmp, UNREACHABLE } from "../wire/icmp.ts";
 import { ICMPV6_TYPE, isIcmpV6Error, UNREACHABLE6 } from "../wire/icmpv6.ts";
 import { IPV4, PROTOCOL, putIPv4, sealIPv4 } from "../wire/ipv4.ts";
 import { IPV6, putIPv6 } from "../wire/ipv6.ts";
@@ -88,12 +88,15 @@ export class IcmpErrors {
     this.#emit(6, ICMPV6_TYPE.PARAMETER_PROBLEM, code, pointer, buffer, ip, end, source, -1);
   }
 
-  /** The rest of a fragmented packet did not come in time; `packet` is as far as its first fragment went. */
-  reassemblyTimeout(now: number, packet: Packet): void {
+  /**
+   * The packet used up its hops, or fragments did not come in time (`code`, TIME_EXCEEDED); in this case `packet` goes as
+   * far as its first fragment went.
+   */
+  timeExceeded(now: number, packet: Packet, code: number): void {
     if (!this.#answerable(packet) || !this.#permitted(now)) return;
     const { family, buffer, ip, end, source } = packet;
     const type = family === 4 ? ICMP_TYPE.TIME_EXCEEDED : ICMPV6_TYPE.TIME_EXCEEDED;
-    this.#emit(family, type, REASSEMBLY_TIME, 0, buffer, ip, end, source, -1);
+    this.#emit(family, type, code, 0, buffer, ip, end, source, -1);
   }
 
   #answerable(packet: Packet): boolean {

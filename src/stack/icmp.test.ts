@@ -196,6 +196,21 @@ describe("packets that the stack does not take", () => {
     expect(world.outside.socket(0).sent.length).toBe(2);
   });
 
+  test("one hop ends at the gateway, and reaches what lives there", () => {
+    const world = new World();
+    world.guest(udp("10.0.2.100:1", "192.0.2.7:33434", "", { ttl: 1 }));
+    world.guest(udp("[fd00::64]:1", "[2001:db8::7]:33434", "", { ttl: 1 }));
+    world.guest(icmp(GUEST, "10.0.2.2", 8, 0, 1, "", { ttl: 1 }));
+    expect(world.take()).toEqual([
+      "icmp 10.0.2.2 > 10.0.2.100 type 11 code 0",
+      "icmp6 fd00::2 > fd00::64 type 3 code 0",
+      "icmp 10.0.2.2 > 10.0.2.100 type 0 code 0",
+    ]);
+    expect(world.outside.open).toEqual([]);
+    world.guest(udp("10.0.2.100:1", "192.0.2.7:33434", "", { ttl: 2 }));
+    expect(world.outside.open.length).toBe(1);
+  });
+
   test("unknown protocols are refused", () => {
     const world = new World();
     world.guest(packet(132, GUEST, PEER, join([1, 2, 3, 4, 5, 6, 7, 8])));

@@ -3,6 +3,7 @@
  * joined, senders that can't be on this wire dropped.
  */
 import { ETHERNET, isGroupMac } from "../wire/ethernet.ts";
+import { TIME_EXCEEDED } from "../wire/icmp.ts";
 import { PARAMETER6 } from "../wire/icmpv6.ts";
 import { checkIPv4, IPV4, PROTOCOL } from "../wire/ipv4.ts";
 import { checkIPv6, EXTENSION, FRAGMENT, IPV6 } from "../wire/ipv6.ts";
@@ -229,7 +230,20 @@ export class IpInput {
     return true;
   }
 
+  /** To the other side of the router that we are; one hop ends here. */
+  #isForwarded(packet: Packet): boolean {
+    const { family, buffer, destination } = packet;
+    return (
+      this.#policy.isRoutable(family, buffer, destination) &&
+      !this.#policy.isOnLink(family, buffer, destination)
+    );
+  }
+
   #deliver(now: number, packet: Packet): void {
+    if (packet.hops === 1 && this.#isForwarded(packet)) {
+      this.#errors.timeExceeded(now, packet, TIME_EXCEEDED.HOPS);
+      return;
+    }
     switch (packet.protocol) {
       case PROTOCOL.TCP:
         this.#up.tcp.input(now, packet);

@@ -6,6 +6,7 @@
  * block (eight bytes, the unit of offsets), so neither the order nor the number of fragments costs anything. Fragments
  * that overlap void the packet (RFC 8200, 4.5; RFC 5722), in IPv4 as well; the same bytes a second time do not.
  */
+import { TIME_EXCEEDED } from "../wire/icmp.ts";
 import { IPV4, PROTOCOL, putIPv4, sealIPv4 } from "../wire/ipv4.ts";
 import { IPV6, putIPv6 } from "../wire/ipv6.ts";
 import type { IcmpErrors } from "./icmp-errors.ts";
@@ -187,7 +188,7 @@ export class Reassembly {
       if (slot.deadline <= now) {
         if (slot.first >= 8 && !slot.isVoid && canQuote(slot)) {
           this.#lay(this.#packet, slot, slot.first);
-          this.#errors.reassemblyTimeout(now, this.#packet);
+          this.#errors.timeExceeded(now, this.#packet, TIME_EXCEEDED.REASSEMBLY);
         }
         this.#release(slot);
       }

@@ -34,8 +34,8 @@ export const UNREACHABLE = {
   PROHIBITED: 13,
 } as const;
 
-/** Code of TIME_EXCEEDED: a fragment was missing for too long. */
-export const REASSEMBLY_TIME = 1;
+/** Codes of TIME_EXCEEDED, in ICMPv6 too. */
+export const TIME_EXCEEDED = { HOPS: 0, REASSEMBLY: 1 } as const;
 
 /** True for messages about other packets; nobody answers those with another error (RFC 1122, 3.2.2). */
 export function isIcmpError(type: number): boolean {

@@ -99,6 +99,14 @@ test("the guest's kernel makes its IPv6 address and route from the router's adve
   expect(guest.sh("ping", "-6", "-n", "-c", "1", "-W", "5", OUTSIDE6)).toContain("1 received");
 });
 
+test("traceroute finds the gateway, then the destination", () => {
+  world.guest.sh("ip", "address", "replace", "10.0.2.100/24", "dev", "tap0");
+  world.guest.sh("ip", "route", "replace", "default", "via", "10.0.2.2");
+  const text = world.guest.sh("busybox", "traceroute", "-n", "-q", "1", "-m", "4", OUTSIDE);
+  const hops = [...text.matchAll(/^ *(\d+) +([\d.]+)/gm)].map(match => match[2]);
+  expect(hops).toEqual(["10.0.2.2", OUTSIDE]);
+});
+
 test("machines bridged to one tap reach the world and each other, and nobody takes another's address", () => {
   const { guest } = world;
   using one = new TestNetns("one");
