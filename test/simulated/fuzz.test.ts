@@ -11,4 +11,4 @@ for (const seed of [1, 2, 3])
     expect(result.opened).toBeGreaterThan(1000);
     expect(result.mostOpen).toBeLessThanOrEqual(LIMITS.tcpFlows * 2 + LIMITS.udpFlows + LIMITS.pingFlows);
     expect(result.heapLate - result.heapEarly).toBeLessThan(LIMITS.totalBuffer + LIMITS.reassembly + SLACK);
-  });
+  }, 120_000);
