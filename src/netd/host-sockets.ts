@@ -251,8 +251,12 @@ function isEarlierError(result: number): boolean {
   return result !== -ERRNO.EAGAIN && result !== -ERRNO.EMSGSIZE && result !== -ERRNO.ENOBUFS;
 }
 
-/** Bytes leave when they come, and urgent ones stay in their place among the others. */
+/**
+ * Bytes leave when they come, and urgent ones stay in their place among the others. A peer that is gone is found out in the
+ * kernel's own time: a guest that asks by keepalive is answered by the stack, and would never hear of it.
+ */
 function prepareStream(fd: number): void {
   setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
   setInt(fd, LEVEL.SOCKET, SO.OOBINLINE, 1);
+  setInt(fd, LEVEL.SOCKET, SO.KEEPALIVE, 1);
 }

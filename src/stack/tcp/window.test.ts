@@ -209,6 +209,16 @@ describe("keepalive", () => {
     expect(t.socket.state).toBe("open");
   });
 
+  test("half-closed with a guest that is gone: as well", () => {
+    const t = new TcpTrace().establish();
+    t.end().expect("F. 1 ack 1");
+    t.guest(". 1 ack 2").expect();
+    t.pass(600_000 + 6 * 30_000);
+    expect(t.drain().at(-1)!.flags).toBe("R.");
+    expect(t.socket.state).toBe("reset");
+    expect(t.layer.promised).toBe(0);
+  });
+
   test("a guest that is gone: six questions, then both sides are reset", () => {
     const t = new TcpTrace().establish();
     t.pass(600_000 + 6 * 30_000);
