@@ -146,7 +146,8 @@ export class TestHost implements AsyncDisposable {
     this.mustRun(["ip", "route", "add", "default", "via", OUTSIDE_ADDRESS]);
   }
 
-  private words(command: readonly string[], env: Record<string, string> = {}): string[] {
+  /** The command line that runs `command` on the host, for whoever starts it himself. */
+  words(command: readonly string[], env: Record<string, string> = {}): string[] {
     const variables = { PATH, HOME: "/root", LANG: "C.UTF-8", TERM: "xterm", ...env };
     return [
       ...["nsenter", `--target=${this.pid}`, "--mount", "--pid", "--net", "--ipc", "--uts", "--wd"],
