@@ -26,7 +26,7 @@ export function dataPlaneMain(argv: readonly string[]): number {
   ignoreSignals([SIGNALS.INT!, SIGNALS.TERM!, SIGNALS.HUP!]);
   using plane = new DataPlane();
   if (argv.includes(SECCOMP)) restrictCalls({ programs: false, families: [AF.INET, AF.INET6] });
-  const orders = new Orders(plane);
+  const orders = new Orders(plane, gone => send(CONTROL, encodeMessage({ gone })));
   plane.watch(CONTROL, EPOLL.IN, () => {
     const { data, fds } = receiveFds(CONTROL, MAX_DESCRIPTORS, MAX_MESSAGE);
     if (data.length === 0) plane.stop();

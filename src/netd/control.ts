@@ -38,6 +38,11 @@ export interface Answer {
   error?: string;
 }
 
+/** Said unasked: the device of the order `gone` is no more, somebody removed it in the guest's namespace. */
+export interface Notice {
+  gone: string;
+}
+
 /** The word on the data plane's command line for `SupervisorOptions.seccomp`. */
 export const SECCOMP = "seccomp";
 
@@ -49,10 +54,10 @@ export const MAX_MESSAGE = 16384;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-export function encodeMessage(message: Request | Answer): Uint8Array<ArrayBuffer> {
+export function encodeMessage(message: Request | Answer | Notice): Uint8Array<ArrayBuffer> {
   return encoder.encode(JSON.stringify(message));
 }
 
-export function decodeMessage<T extends Request | Answer>(data: Uint8Array): T {
+export function decodeMessage<T extends Request | Answer | Notice>(data: Uint8Array): T {
   return JSON.parse(decoder.decode(data)) as T;
 }

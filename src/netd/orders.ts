@@ -22,7 +22,11 @@ export class Orders {
   private readonly taps = new Map<string, Tap>();
   private readonly ports = new Map<string, { tap: Tap; id: number }>();
 
-  constructor(private readonly plane: DataPlane) {}
+  /** `gone` is told of taps whose device is no more. */
+  constructor(
+    private readonly plane: DataPlane,
+    private readonly gone: (key: string) => void,
+  ) {}
 
   /** Throws what stands in the way; then the descriptors are closed. */
   obey(order: Order, fds: readonly number[]): void {
@@ -46,7 +50,10 @@ export class Orders {
       device: adoptTap(fd),
       config: configOf(settings, this.plane.searchDomains),
       outbound: { ...(ipv4 ? { ipv4: ip(ipv4) } : {}), ...(ipv6 ? { ipv6: ip(ipv6) } : {}) },
-      onGone: () => this.taps.delete(key),
+      onGone: () => {
+        this.taps.delete(key);
+        this.gone(key);
+      },
     });
     this.taps.set(key, tap);
   }

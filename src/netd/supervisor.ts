@@ -11,7 +11,7 @@ import { log } from "../base/log.ts";
 import { closeFd } from "../sys/fd.ts";
 import { sendFds } from "../sys/scm-rights.ts";
 import { socketPair } from "../sys/socket-pair.ts";
-import { type Answer, decodeMessage, encodeMessage, type Order, SECCOMP } from "./control.ts";
+import { type Answer, decodeMessage, encodeMessage, type Notice, type Order, SECCOMP } from "./control.ts";
 import { SELF } from "./sandbox.ts";
 
 /** Starts in a row that end before all orders are carried out; then it is given up. */
@@ -41,6 +41,8 @@ export interface SupervisorOptions {
   command?: readonly string[];
   /** The data plane makes no system calls but those of its trade. */
   seccomp?: boolean;
+  /** Called when a tap's device is no more; its order stays until it is removed. */
+  gone?: (key: string) => void;
 }
 
 export class Supervisor {
@@ -75,7 +77,7 @@ export class Supervisor {
     const [control, theirs] = socketPair();
     const pending = new Map<number, Pending>();
     try {
-      const socket = await Bun.connect<undefined>(adopted(control, data => answered(pending, data)));
+      const socket = await Bun.connect<undefined>(adopted(control, data => this.heard(pending, data)));
       const process = Bun.spawn(
         [...(this.options.command ?? [SELF]), "__netd", ...(this.options.seccomp ? [SECCOMP] : [])],
         {
@@ -89,6 +91,19 @@ export class Supervisor {
     } finally {
       closeFd(theirs);
     }
+  }
+
+  private heard(pending: Map<number, Pending>, data: Uint8Array): void {
+    const message = decodeMessage<Answer | Notice>(data);
+    if ("gone" in message) {
+      this.options.gone?.(message.gone);
+      return;
+    }
+    const { seq, error } = message;
+    const waiting = pending.get(seq);
+    pending.delete(seq);
+    if (error === undefined) waiting?.resolve();
+    else waiting?.reject(new Refused(error, { exitCode: 1 }));
   }
 
   private ended(how: string): void {
@@ -165,14 +180,6 @@ function send(child: Child, seq: number, order: Order, fds: readonly number[]): 
       reject(error);
     }
   });
-}
-
-function answered(pending: Map<number, Pending>, data: Uint8Array): void {
-  const { seq, error } = decodeMessage<Answer>(data);
-  const waiting = pending.get(seq);
-  pending.delete(seq);
-  if (error === undefined) waiting?.resolve();
-  else waiting?.reject(new Refused(error, { exitCode: 1 }));
 }
 
 /** What gives a descriptor of ours to the event loop; one packet is one call. */

@@ -34,7 +34,13 @@ export async function supervise(stage: SuperviseStage, options: SlirpOptions): P
       log.error(errorText(error));
       leave(1);
     },
-    { seccomp: options.seccomp },
+    {
+      seccomp: options.seccomp,
+      gone: () => {
+        log.error(`the interface ${options.tapName} was removed`);
+        leave(1);
+      },
+    },
   );
   try {
     await supervisor.keep({ op: "tap", key: TAP, settings: settings(stage, options) }, [stage.tap]);
