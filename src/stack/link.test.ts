@@ -184,6 +184,18 @@ describe("IPv6 neighbours and routers", () => {
     expect(world.take()).toEqual(["udp [2001:db8::9]:7 > [fd00::64]:8 hello"]);
   });
 
+  test("what waits for somebody who does not answer is dropped after three seconds", () => {
+    const world = new World({ ipv6: undefined });
+    const data = join("stale");
+    const end = (text: string) => ({ family: 4 as const, address: address(text), port: 7 });
+    world.stack.datagramArrived(world.now, 50, end("192.0.2.7"), end("10.0.2.100"), data, 0, 5);
+    world.stack.flush(world.now);
+    expect(world.take()).toEqual(["arp who has 10.0.2.100 tell 10.0.2.2"]);
+    world.pass(3000);
+    world.guest(arp(1, GUEST_MAC, "10.0.2.100", "10.0.2.100"));
+    expect(world.take()).toEqual([]);
+  });
+
   test("without IPv6 the guest speaks to nobody", () => {
     const world = new World({ ipv6: undefined });
     expect(world.greeting).toEqual([]);

@@ -8,8 +8,11 @@ import type { Parking } from "./ip-output.ts";
 import type { NeighbourDiscovery } from "./neighbour-discovery.ts";
 import type { Neighbours } from "./neighbours.ts";
 import { OutFrame, type Outside } from "./outside.ts";
+import { Timer, type Timers } from "./timers.ts";
 
 const MOST = 16;
+/** Milliseconds; whoever was to be told later would not know what to make of it. */
+const PATIENCE = 3000;
 
 interface Parked {
   frame: OutFrame;
@@ -23,8 +26,19 @@ export class Resolver implements Parking {
   readonly #arp: Arp;
   readonly #discovery: NeighbourDiscovery;
   readonly #parked: Parked[] = [];
+  readonly #timers: Timers;
+  readonly #timer = new Timer(() => this.#parked.splice(0));
+  /** Frames were parked since the last `flush`. */
+  #fresh = false;
 
-  constructor(outside: Outside, neighbours: Neighbours, arp: Arp, discovery: NeighbourDiscovery) {
+  constructor(
+    outside: Outside,
+    neighbours: Neighbours,
+    arp: Arp,
+    discovery: NeighbourDiscovery,
+    timers: Timers,
+  ) {
+    this.#timers = timers;
     this.#outside = outside;
     this.#neighbours = neighbours;
     this.#arp = arp;
@@ -48,8 +62,16 @@ export class Resolver implements Parking {
       family,
       address: address.slice(start, start + (family === 4 ? 4 : 16)),
     });
+    this.#fresh = true;
     if (family === 4) this.#arp.request(address, start);
     else this.#discovery.solicit(address, start);
+  }
+
+  /** Lets what is parked wait for some seconds from now. */
+  flush(now: number): void {
+    if (!this.#fresh) return;
+    this.#fresh = false;
+    this.#timers.set(this.#timer, now + PATIENCE);
   }
 
   /** Somebody was heard: sends what waited for it. */

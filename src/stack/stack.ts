@@ -46,7 +46,7 @@ export class Stack {
     this.#config = config;
     this.#policy = policy;
     this.#arp = new Arp(config, outside, policy, neighbours);
-    this.#resolver = new Resolver(outside, neighbours, this.#arp, discovery);
+    this.#resolver = new Resolver(outside, neighbours, this.#arp, discovery, timers);
     const output = new IpOutput(config, outside, neighbours, this.#resolver satisfies Parking);
     const errors = new IcmpErrors(config, output, policy);
     this.#reassembly = new Reassembly(config.limits.reassembly, timers, errors);
@@ -136,6 +136,7 @@ export class Stack {
   /** Does what was put off to the end of a batch of frames and events: acknowledgements, windows, data. */
   flush(now: number): void {
     this.#tcp.flush(now);
+    this.#resolver.flush(now);
   }
 
   /** When `tick` wants to be called; Infinity for never. */

@@ -47,7 +47,7 @@ export function fuzz(frames: number, seed: number): FuzzResult {
   const config = configFor({
     offload,
     udpSegments,
-    mtu: Math.max(mtu, 1280),
+    mtu,
     limits: LIMITS,
     searchDomains: ["a.test"],
   });
