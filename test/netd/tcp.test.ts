@@ -75,6 +75,18 @@ for (const [mtu, offload] of [
       expect(() => peer.receive()).toThrow("ECONNRESET");
     });
 
+    test("an answer ahead of a reset is heard, though the server has not heard the guest out", () => {
+      using server = TestSocket.bound(world.outside, OUTSIDE);
+      using client = TestSocket.connected(world.guest, OUTSIDE, server.port);
+      const { socket: peer } = server.accept();
+      client.send(new Uint8Array(new ArrayBuffer(100_000)));
+      peer.send("too much");
+      expect(peer.receive().length).toBeGreaterThan(0);
+      peer[Symbol.dispose]();
+      expect(client.text()).toBe("too much");
+      expect(() => client.receive()).toThrow("ECONNRESET");
+    });
+
     test("one byte at a time", () => {
       using server = TestSocket.bound(world.outside, OUTSIDE);
       using client = TestSocket.connected(world.guest, OUTSIDE, server.port);

@@ -36,7 +36,26 @@ describe("resets", () => {
   test("the host's socket fails while the guest's data is sent", () => {
     const t = new TcpTrace().establish();
     t.socket.error = ERRNO.ECONNRESET;
-    t.guest("P. 1:11 ack 1").expect("R. 1 ack 1");
+    t.guest("P. 1:11 ack 1").expect("R. 1 ack 11");
+    gone(t);
+  });
+
+  test("what the peer had sent before it refused the guest's data still reaches the guest", () => {
+    const t = new TcpTrace().establish();
+    t.socket.available = 100;
+    t.socket.error = ERRNO.ECONNRESET;
+    t.guest("P. 1:11 ack 1").expect("P. 1:101 ack 11", "R. 101 ack 11");
+    gone(t);
+  });
+
+  test("so it does when kept data is refused, and the guest has to make room first", () => {
+    const t = new TcpTrace().establish("mss 1000", 1000);
+    t.socket.room = 0;
+    t.guest("P. 1:11 ack 1 win 1000").expect(". 1 ack 11");
+    t.socket.available = 1500;
+    t.socket.error = ERRNO.ECONNRESET;
+    t.ready("W").expect(". 1:1001 ack 11");
+    t.guest(". 11 ack 1001 win 1000").expect("P. 1001:1501 ack 11", "R. 1501 ack 11");
     gone(t);
   });
 

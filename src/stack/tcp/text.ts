@@ -119,10 +119,7 @@ function takeInOrder(
   if (connection.rcvTaken === connection.rcvNxt && connection.writable) {
     taken = tcp.outside.send(connection.handle, segment.buffer, start, length);
     if (taken < 0) {
-      if (taken !== -ERRNO.EAGAIN) {
-        hostFailed(tcp, connection);
-        return false;
-      }
+      if (taken !== -ERRNO.EAGAIN && !hostRefuses(tcp, connection)) return false;
       taken = 0;
     }
     if (taken < length) connection.writable = false;
@@ -175,16 +172,28 @@ export function drain(tcp: TcpContext, connection: Connection): boolean {
     const length = Math.min(seqDiff(end, connection.rcvTaken), ring.contiguous(connection.rcvTaken));
     const at = connection.rcvTaken & ring.mask;
     const taken = tcp.outside.send(connection.handle, ring.bytes, at, length);
-    if (taken < 0 && taken !== -ERRNO.EAGAIN) {
-      hostFailed(tcp, connection);
-      return false;
-    }
+    if (taken < 0 && taken !== -ERRNO.EAGAIN && !hostRefuses(tcp, connection)) return false;
     if (taken < length) connection.writable = false;
     if (taken > 0) connection.rcvTaken = seqAdd(connection.rcvTaken, taken);
   }
   if (connection.rcvTaken === end) ringEmptied(tcp, connection);
   finish(tcp, connection);
   return connection.entry >= 0;
+}
+
+/**
+ * The host's socket takes nothing any more. What it has received before that is still for the guest (an answer that was
+ * sent ahead of a reset, say), and is read first. False when there can be nothing, and the connection is gone.
+ */
+function hostRefuses(tcp: TcpContext, connection: Connection): boolean {
+  if (connection.hostEnded || connection.state < STATE.ESTABLISHED) {
+    hostFailed(tcp, connection);
+    return false;
+  }
+  connection.hostBroken = true;
+  connection.readable = true;
+  enqueue(tcp, connection);
+  return true;
 }
 
 /** The host's socket takes bytes again: what waits, and news of the window when that is worth a segment. */

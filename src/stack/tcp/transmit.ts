@@ -30,7 +30,7 @@ export function transmit(tcp: TcpContext, connection: Connection): void {
       sendFin(tcp, connection);
       break;
     }
-    if (unsent <= 0 && connection.hostBroken) {
+    if (unsent <= 0 && connection.hostBroken && !connection.readable) {
       hostFailed(tcp, connection);
       return;
     }
@@ -50,7 +50,7 @@ export function transmit(tcp: TcpContext, connection: Connection): void {
       length = receive(tcp, connection, Math.min(room, largest));
       if (length < 0) return;
       if (length === 0) {
-        if (connection.hostEnded) continue;
+        if (connection.hostEnded || (connection.hostBroken && !connection.readable)) continue;
         break;
       }
     }
@@ -154,7 +154,8 @@ function receive(tcp: TcpContext, connection: Connection, wanted: number): numbe
       // more read tells it in time to send FIN along.
       if (got < room && !connection.readsToTheEnd) connection.readable = false;
     } else if (count === 0) {
-      connection.hostEnded = true;
+      // After a failure the end is only its echo.
+      connection.hostEnded = !connection.hostBroken;
       connection.readable = false;
     } else if (count === -ERRNO.EAGAIN) connection.readable = false;
     else if (got > 0) {
