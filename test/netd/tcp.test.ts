@@ -168,6 +168,7 @@ describe("what a connection can meet", () => {
       (_, index) =>
         new Promise<string>((resolve, reject) =>
           world.guest.run(() => {
+            let answer = "";
             Bun.connect({
               hostname: OUTSIDE,
               port: server.port,
@@ -176,9 +177,12 @@ describe("what a connection can meet", () => {
                   most = Math.max(most, ++open);
                 },
                 data(socket, data) {
+                  // A stream may bring a line in pieces.
+                  answer += data.toString();
+                  if (!answer.endsWith("\n")) return;
                   open--;
                   socket.end();
-                  resolve(data.toString());
+                  resolve(answer);
                 },
                 connectError: (_, error) => reject(error),
                 error: (_, error) => reject(error),
@@ -186,7 +190,8 @@ describe("what a connection can meet", () => {
             })
               .then(async socket => {
                 sockets.push(socket);
-                if (sockets.length === count) for (const [at, one] of sockets.entries()) one.write(`n${at}`);
+                if (sockets.length === count)
+                  for (const [at, one] of sockets.entries()) one.write(`n${at}\n`);
               })
               .catch(reject);
             return index;
