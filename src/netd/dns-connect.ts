@@ -10,12 +10,10 @@ import {
   closeSocket,
   connectSocket,
   IPPROTO,
-  LEVEL,
   openSocket,
+  relayStream,
   replaceSocket,
   SocketAddress,
-  setInt,
-  TCP_OPTION,
 } from "../sys/inet.ts";
 import { interfaceIndex } from "../sys/interface.ts";
 import { SOCK } from "../sys/socket.ts";
@@ -75,7 +73,7 @@ class Attempt implements Ready {
     const { family, bytes } = resolver.ip;
     const fd = openSocket(family, SOCK.STREAM, IPPROTO.TCP);
     if (fd < 0) return fd;
-    setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
+    relayStream(fd);
     let result = this.connection.outbound.bind(fd, family, bytes);
     const scope = resolver.zone ? interfaceIndex(resolver.zone) : 0;
     if (result === 0) result = connectSocket(fd, address.set(family, bytes, this.connection.port, scope));

@@ -19,13 +19,13 @@ import {
   LEVEL,
   openSocket,
   receivePart,
+  relayStream,
   resetOnClose,
   SO,
   SocketAddress,
   sendPart,
   setInt,
   shutdownSending,
-  TCP_OPTION,
 } from "../sys/inet.ts";
 import { SOCK } from "../sys/socket.ts";
 import type { DnsForwarder } from "./dns.ts";
@@ -86,7 +86,7 @@ export class HostSockets implements Outside {
     if (typeof address === "number") return address;
     const fd = this.open(to.family, SOCK.STREAM, IPPROTO.TCP);
     if (fd < 0) return fd;
-    prepareStream(fd);
+    relayStream(fd);
     let result = this.context.outbound.bind(fd, to.family, address);
     if (result === 0) result = connectSocket(fd, this.address.set(to.family, address, to.port));
     if (result === -ERRNO.EINPROGRESS) result = 0;
@@ -162,7 +162,6 @@ export class HostSockets implements Outside {
 
   /** Takes in a connection that a published port has accepted. */
   adopt(fd: number): number {
-    prepareStream(fd);
     return this.register(fd, 0, STREAM);
   }
 
@@ -249,14 +248,4 @@ export class HostSockets implements Outside {
 /** True for what a call on a datagram socket says of another datagram than its own. */
 function isEarlierError(result: number): boolean {
   return result !== -ERRNO.EAGAIN && result !== -ERRNO.EMSGSIZE && result !== -ERRNO.ENOBUFS;
-}
-
-/**
- * Bytes leave when they come, and urgent ones stay in their place among the others. A peer that is gone is found out in the
- * kernel's own time: a guest that asks by keepalive is answered by the stack, and would never hear of it.
- */
-function prepareStream(fd: number): void {
-  setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
-  setInt(fd, LEVEL.SOCKET, SO.OOBINLINE, 1);
-  setInt(fd, LEVEL.SOCKET, SO.KEEPALIVE, 1);
 }

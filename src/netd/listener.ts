@@ -4,7 +4,7 @@ import type { Endpoint } from "../stack/endpoint.ts";
 import { Timer } from "../stack/timers.ts";
 import { EPOLL } from "../sys/epoll.ts";
 import { ERRNO, errnoName, sysError } from "../sys/errno.ts";
-import { acceptSocket, closeSocket, SocketAddress } from "../sys/inet.ts";
+import { acceptSocket, closeSocket, relayStream, SocketAddress } from "../sys/inet.ts";
 import { endpointOf, type Guest } from "./guest.ts";
 import type { Ready } from "./loop.ts";
 
@@ -24,6 +24,7 @@ export class TcpListener implements Ready {
     private readonly fd: number,
     private readonly to: Endpoint,
   ) {
+    relayStream(fd);
     const result = guest.loop.add(fd, EPOLL.IN, this);
     if (result < 0) {
       closeSocket(fd);

@@ -1,5 +1,5 @@
 /** Where sockets of the host begin: the address or the interface that was chosen for the way out. */
-import { bindSocket, bindToDevice, SocketAddress } from "../sys/inet.ts";
+import { bindSocket, bindToDevice, IP_OPTION, LEVEL, SocketAddress, setInt } from "../sys/inet.ts";
 import { cstr } from "../sys/mem.ts";
 import type { IpAddress } from "../wire/addr.ts";
 
@@ -38,6 +38,8 @@ export class Outbound {
     }
     const source = local ? undefined : family === 6 ? this.ipv6 : this.ipv4;
     if (source === undefined && port === undefined) return 0;
+    // Chosen by connect(2), a port need only be free towards that destination.
+    if (port === undefined) setInt(fd, LEVEL.IP, IP_OPTION.BIND_ADDRESS_NO_PORT, 1);
     return bindSocket(fd, scratch.set(family, source ?? (family === 6 ? ANY6 : ANY4), port ?? 0));
   }
 }

@@ -135,6 +135,17 @@ export function getInt(fd: number, level: number, name: number): number {
   return result < 0 ? -errnoNow() : optionView.getInt32(0, true);
 }
 
+/**
+ * What a relayed TCP stream wants of its socket, and what an accepted one inherits from its listener: each write leaves at
+ * once, urgent data stays in its place (RFC 6093), and a peer that is gone is found out in the kernel's own time, since a
+ * guest that asks by keepalive is answered by the stack and would never hear of it.
+ */
+export function relayStream(fd: number): void {
+  setInt(fd, LEVEL.TCP, TCP_OPTION.NODELAY, 1);
+  setInt(fd, LEVEL.SOCKET, SO.KEEPALIVE, 1);
+  setInt(fd, LEVEL.SOCKET, SO.OOBINLINE, 1);
+}
+
 /** Binds to a network interface; the name is at most 15 bytes (SO_BINDTODEVICE). */
 export function bindToDevice(fd: number, name: Uint8Array<ArrayBuffer>): number {
   const result = packetLibc.setsockopt(fd, LEVEL.SOCKET, SO.BINDTODEVICE, addressOf(name), name.length);

@@ -233,6 +233,22 @@ test("what goes out leaves from the address that was chosen; the loopback does n
   expect(peer.text()).toBe("hello");
 });
 
+test("with an address of its own to leave from, a port is free for each destination anew", async () => {
+  await using world = await World.create({ outbound4: "192.0.2.1" });
+  world.host.sh("sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40009");
+  using one = TestSocket.bound(world.outside, OUTSIDE);
+  using other = TestSocket.bound(world.outside, OUTSIDE);
+  const sockets = [one, other].flatMap(server =>
+    Array.from({ length: 8 }, () => {
+      const client = TestSocket.connected(world.guest, OUTSIDE, server.port);
+      const { socket, from } = server.accept();
+      expect(from.port).toBeWithin(40_000, 40_010);
+      return [client, socket];
+    }),
+  );
+  for (const socket of sockets.flat()) socket[Symbol.dispose]();
+});
+
 test("what goes out leaves by the interface that was chosen; the loopback needs none", async () => {
   await using world = await World.create({ outboundDevice: "eth0" });
   world.host.sh("ip", "link", "add", "other", "type", "veth", "peer", "name", "nowhere");
