@@ -1,7 +1,7 @@
 /** The data plane as a supervisor's child: takes orders at descriptor 3 until that ends. */
 import { errorText, UserError } from "../base/errors.ts";
 import { EPOLL } from "../sys/epoll.ts";
-import { ignoreSignals, SIGNALS, setParentDeathSignal } from "../sys/process.ts";
+import { ignoreSignals, SIGNALS, setParentDeathSignal, setProcessName } from "../sys/process.ts";
 import { receiveFds } from "../sys/scm-rights.ts";
 import { restrictCalls } from "../sys/seccomp.ts";
 import { AF, send } from "../sys/socket.ts";
@@ -21,6 +21,7 @@ const CONTROL = 3;
 
 /** Serves until the supervisor is gone; gives the exit code. */
 export function dataPlaneMain(argv: readonly string[]): number {
+  setProcessName("netd");
   setParentDeathSignal(SIGNALS.KILL!);
   // Signals of a terminal go to the whole group; when to end is the supervisor's to say.
   ignoreSignals([SIGNALS.INT!, SIGNALS.TERM!, SIGNALS.HUP!]);

@@ -6,7 +6,7 @@ import { writeOut } from "../base/stdio.ts";
 import type { TapSettings } from "../netd/control.ts";
 import { Supervisor } from "../netd/supervisor.ts";
 import { closeFd, writeFd } from "../sys/fd.ts";
-import { setParentDeathSignal } from "../sys/process.ts";
+import { setParentDeathSignal, setProcessName } from "../sys/process.ts";
 import { restrictCalls } from "../sys/seccomp.ts";
 import { formatCidr, formatIP } from "../wire/addr.ts";
 import { addressesOf, IPV6 } from "./addresses.ts";
@@ -25,6 +25,7 @@ export async function supervise(stage: SuperviseStage, options: SlirpOptions): P
   const { promise: end, resolve: leave } = Promise.withResolvers<number>();
   process.on("SIGTERM", () => leave(0));
   process.on("SIGINT", () => leave(0));
+  setProcessName("slirp4netns");
   followParent(stage.origin);
   if (options.exitFd !== undefined) leaveWith(options.exitFd, () => leave(0));
 

@@ -110,6 +110,13 @@ export function waitFor(pid: number): void {
   while (libc.waitpid(pid, null, 0) < 0 && errnoNow() === ERRNO.EINTR);
 }
 
+const PR_SET_NAME = 15;
+
+/** The name by which ps(1) and pkill(1) know this process, up to 15 bytes; `execve` has set it to the file's. */
+export function setProcessName(name: string): void {
+  check(libc.prctl(PR_SET_NAME, addressOf(cstr(name)), 0, 0, 0), "prctl", "PR_SET_NAME");
+}
+
 /** True while `pid` exists and is no zombie. */
 export function isAlive(pid: number): boolean {
   return startTime(pid) !== undefined;
