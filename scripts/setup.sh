@@ -30,6 +30,7 @@ docker-registry: a real registry for pulls
 skopeo: fills that registry
 busybox-static: a small image made on the spot
 slirp4netns: to compare with
+rootlesskit: drives our slirp4netns as Docker and nerdctl do
 iperf3: throughput, in the benches
 '
 

@@ -187,6 +187,7 @@ describe("beginning and end", () => {
     const running = await world.start("ours");
     const words = readFileSync(`/proc/${running.pid}/cmdline`, "utf8").split("\0");
     expect(words.slice(0, 2)).toEqual([world.installed.path, "-c"]);
+    expect(readFileSync(`/proc/${running.pid}/comm`, "utf8")).toBe("slirp4netns\n");
     expect(readFileSync(`/proc/${running.pid}/environ`, "utf8")).not.toContain("PATH=");
   });
 
