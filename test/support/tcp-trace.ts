@@ -127,8 +127,13 @@ export class TcpTrace {
     return this.host.sockets.length - 1;
   }
 
-  /** Segments of the guest's, as one batch. */
+  /** Segments of the guest's, as one batch, and the millisecond after it, in which short acknowledgments come. */
   guest(...lines: string[]): this {
+    return this.batch(...lines).pass(1);
+  }
+
+  /** Segments of the guest's, as one batch. */
+  batch(...lines: string[]): this {
     for (const line of lines) this.inject(line);
     this.layer.flush(this.now);
     return this;

@@ -117,7 +117,7 @@ export class Connection {
   /** What lies behind a gap. */
   beyond: Ranges | undefined;
   /** Starts of stretches in `beyond`, latest first, for the order of SACK blocks. */
-  readonly recent = new Int32Array(4);
+  recent: Int32Array | undefined;
   recents = 0;
   /** A segment that came twice, for a DSACK (RFC 2883); empty when both are equal. */
   duplicateStart = 0;

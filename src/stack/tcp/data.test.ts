@@ -24,12 +24,12 @@ describe("data from the guest", () => {
     t.feed(10).expect("P. 21:31 ack 31");
   });
 
-  test("an answer that does not come in time: the acknowledgment goes alone, after 40 ms, and at once from then on", () => {
+  test("an answer that does not come in time: the acknowledgment goes alone, after 40 ms, and after one from then on", () => {
     const t = new TcpTrace().establish();
     t.guest("P. 1:11 ack 1").feed(10);
     t.drain();
-    t.guest("P. 11:21 ack 11").expect().pass(39).expect().pass(1).expect(". 11 ack 21");
-    t.guest("P. 21:31 ack 11").expect(". 11 ack 31");
+    t.batch("P. 11:21 ack 11").pass(39).expect().pass(1).expect(". 11 ack 21");
+    t.batch("P. 21:31 ack 11").expect().pass(1).expect(". 11 ack 31");
   });
 
   test("two full segments are acknowledged at once, answer or not", () => {
@@ -39,11 +39,23 @@ describe("data from the guest", () => {
     t.guest("P. 11:1471 ack 11", "P. 1471:2931 ack 11").expect(". 11 ack 2931");
   });
 
-  test("FIN is acknowledged at once", () => {
+  test("less than two segments wait a millisecond for an answer, whoever sends them", () => {
+    const t = new TcpTrace().establish();
+    t.batch("P. 1:11 ack 1").expect().pass(1).expect(". 1 ack 11");
+    const other = new TcpTrace().establish();
+    other.batch("P. 1:11 ack 1").feed(10).expect("P. 1:11 ack 11");
+    other.pass(100).expect();
+  });
+
+  test("FIN waits for an answer as data does: it is acknowledged with our own, or in time", () => {
     const t = new TcpTrace().establish();
     t.guest("P. 1:11 ack 1").feed(10);
     t.drain();
-    t.guest("FP. 11:21 ack 11").expect(". 11 ack 22");
+    t.guest("FP. 11:21 ack 11").expect().pass(39).expect(". 11 ack 22");
+    const other = new TcpTrace().establish();
+    other.batch("F. 1 ack 1").end().expect("F. 1 ack 2");
+    other.guest(". 2 ack 2").expect();
+    expect(other.layer.flows).toBe(0);
   });
 
   test("behind a gap it is kept, and each segment acknowledged by itself", () => {

@@ -254,7 +254,7 @@ function collectSack(connection: Connection, count: number): void {
     return false;
   };
   for (let index = 0; index < connection.recents && filled < count; index++) {
-    const at = beyond.holding(connection.recent[index]!);
+    const at = beyond.holding(connection.recent![index]!);
     if (at >= 0 && !known(beyond.start(at))) put(beyond.start(at), beyond.end(at));
   }
   for (let at = beyond.count - 1; at >= 0 && filled < count; at--)

@@ -102,6 +102,11 @@ describe("rings", () => {
     for (const ring of rings) pool.give(ring);
     pool.clear();
     expect(rings).not.toContain(pool.take(1 << 20));
+    const small = Array.from({ length: 10 }, () => pool.take(SMALLEST_RING));
+    for (const ring of small) pool.give(ring);
+    pool.clear();
+    const kept = Array.from({ length: 10 }, () => pool.take(SMALLEST_RING));
+    expect(kept.filter(ring => small.includes(ring)).length).toBe(4);
   });
 
   test("a budget promises no more than there is", () => {

@@ -6,8 +6,10 @@ import { seqDiff } from "./sequence.ts";
 
 /** Smallest ring, and what every flow may count on in each direction. */
 export const SMALLEST_RING = 16 * 1024;
-/** Bytes of rings that wait for their next flow, at most: one of the largest. None wait when there are no flows. */
+/** Bytes of rings that wait for their next flow, at most: one of the largest. */
 const KEPT = 2 * 1024 * 1024;
+/** How many of the smallest wait when there are no flows. */
+const KEPT_IDLE = 4;
 
 export class Ring {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -63,10 +65,12 @@ export class RingPool {
     else rings.push(ring);
   }
 
-  /** Keeps nothing: there are no flows. */
+  /** There are no flows: keeps a few small rings, which the next short connection will want, and none else. */
   clear(): void {
+    const small = this.free.get(SMALLEST_RING)?.splice(0, KEPT_IDLE) ?? [];
     this.free.clear();
-    this.kept = 0;
+    this.free.set(SMALLEST_RING, small);
+    this.kept = small.length * SMALLEST_RING;
   }
 }
 

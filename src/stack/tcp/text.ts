@@ -20,8 +20,12 @@ import { ringSize } from "./ring.ts";
 import type { Segment } from "./segment.ts";
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from "./sequence.ts";
 
-/** How long an acknowledgment waits for an answer to go with, in milliseconds. */
+/**
+ * How long an acknowledgment waits for an answer to go with, in milliseconds: of a guest that is seen to ask and wait, and
+ * of one that may have more to say, and whose kernel holds that back meanwhile (Nagle).
+ */
 export const DELAYED_ACK = 40;
+const SHORT_DELAY = 1;
 
 /**
  * Takes the text of an acceptable segment, and its FIN; what lies outside of the window is cut here. False when the
@@ -72,38 +76,30 @@ export function acceptEdge(connection: Connection): number {
 
 /** The FIN that was waited for, and the acknowledgments that follow from what came. */
 function settle(tcp: TcpContext, connection: Connection, segment: Segment): boolean {
+  let owed = connection.unacknowledged > 0;
   if (connection.finKnown && !connection.finReceived && connection.rcvNxt === connection.finSequence) {
     connection.finReceived = true;
     connection.rcvNxt = seqAdd(connection.rcvNxt, 1);
-    connection.ackNow = true;
+    owed = true;
     if (connection.state === STATE.ESTABLISHED) connection.state = STATE.CLOSE_WAIT;
-    else if (connection.state === STATE.FIN_WAIT_1) connection.state = STATE.CLOSING;
-    else if (connection.state === STATE.FIN_WAIT_2) {
-      enqueue(tcp, connection);
-      finish(tcp, connection);
-      enterTimeWait(tcp, connection);
-      return true;
-    }
+    else connection.ackNow = true;
+    if (connection.state === STATE.FIN_WAIT_1) connection.state = STATE.CLOSING;
     finish(tcp, connection);
-    if (connection.entry < 0) return false;
+    if (connection.state === STATE.FIN_WAIT_2) enterTimeWait(tcp, connection);
   }
   if (connection.ackNow) enqueue(tcp, connection);
-  else if (connection.unacknowledged > 0) owe(tcp, connection, segment);
-  return true;
+  else if (owed) owe(tcp, connection, segment);
+  return connection.entry >= 0;
 }
 
 /** Decides between now and a little later (RFC 9293, 3.8.6.3). */
 function owe(tcp: TcpContext, connection: Connection, segment: Segment): void {
-  if (
-    !connection.interactive ||
-    segment.textLength > connection.mss ||
-    connection.unacknowledged >= 2 * connection.mss
-  ) {
+  if (segment.textLength > connection.mss || connection.unacknowledged >= 2 * connection.mss) {
     connection.ackNow = true;
     enqueue(tcp, connection);
   } else if (!connection.ackLater) {
     connection.ackLater = true;
-    connection.ackAt = tcp.now + DELAYED_ACK;
+    connection.ackAt = tcp.now + (connection.interactive ? DELAYED_ACK : SHORT_DELAY);
     schedule(tcp, connection);
   }
 }
@@ -258,6 +254,7 @@ function noteDuplicate(connection: Connection, start: number, end: number): void
 
 /** Puts `sequence` in front of the stretches that SACK blocks are made of. */
 function noteRecent(connection: Connection, sequence: number): void {
+  connection.recent ??= new Int32Array(4);
   const { recent } = connection;
   for (let index = recent.length - 1; index > 0; index--) recent[index] = recent[index - 1]!;
   recent[0] = sequence;
