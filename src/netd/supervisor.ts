@@ -67,9 +67,19 @@ export class Supervisor {
   async start(): Promise<void> {
     const child = await this.spawn();
     this.child = child;
-    await Promise.all(
-      [...this.entries.values()].map(entry => send(child, ++this.seq, entry.order, entry.fds)),
-    );
+    // One after the other: the kernel limits how many descriptors are on their way at a time (unix(7), ETOOMANYREFS).
+    // What one order meets is no reason to leave out the others.
+    const refused: unknown[] = [];
+    for (const entry of [...this.entries.values()]) {
+      if (this.entries.get(entry.order.key) !== entry) continue;
+      try {
+        await send(child, ++this.seq, entry.order, entry.fds);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        refused.push(error);
+      }
+    }
+    if (refused.length > 0) throw refused[0];
     this.failures = 0;
   }
 

@@ -2,6 +2,7 @@
 import { MAX_DESCRIPTORS } from "../netd/control.ts";
 import { bindPorts } from "../netd/port-sockets.ts";
 import type { Supervisor } from "../netd/supervisor.ts";
+import { closeFd } from "../sys/fd.ts";
 import { parseIP } from "../wire/addr.ts";
 import type { ApiRequest, HostForward } from "./api-request.ts";
 import { portFailure, unknownId } from "./api-socket.ts";
@@ -51,20 +52,19 @@ export class Ports {
     return id;
   }
 
-  /** One order for as many ports as one message carries; all are in force, or none. */
+  /** One order for as many ports as one message carries, one after the other; all are in force, or none. */
   private async publish(id: number, settings: HostForward, fds: readonly number[]): Promise<void> {
-    const orders = chunks(settings, fds).map(({ settings, fds }, index) => ({
-      order: { op: "ports" as const, key: keyOf(id, index), tap: this.tap, settings },
-      fds,
-    }));
-    const outcomes = await Promise.allSettled(
-      orders.map(({ order, fds }) => this.supervisor.keep(order, fds)),
-    );
-    const failed = outcomes.find(outcome => outcome.status === "rejected");
-    if (!failed) return;
-    const kept = orders.filter((_, index) => outcomes[index]?.status === "fulfilled");
-    await Promise.all(kept.map(({ order }) => this.supervisor.remove(order.key)));
-    throw failed.reason;
+    const parts = chunks(settings, fds);
+    for (const [index, part] of parts.entries()) {
+      try {
+        const order = { op: "ports" as const, key: keyOf(id, index), tap: this.tap, settings: part.settings };
+        await this.supervisor.keep(order, part.fds);
+      } catch (error) {
+        for (let before = 0; before < index; before++) await this.supervisor.remove(keyOf(id, before));
+        for (const { fds } of parts.slice(index + 1)) for (const fd of fds) closeFd(fd);
+        throw error;
+      }
+    }
   }
 
   private async remove(id: number): Promise<void> {

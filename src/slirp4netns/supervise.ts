@@ -7,6 +7,7 @@ import type { TapSettings } from "../netd/control.ts";
 import { Supervisor } from "../netd/supervisor.ts";
 import { closeFd, writeFd } from "../sys/fd.ts";
 import { setParentDeathSignal, setProcessName } from "../sys/process.ts";
+import { raiseDescriptorLimit } from "../sys/rlimit.ts";
 import { restrictCalls } from "../sys/seccomp.ts";
 import { formatCidr, formatIP } from "../wire/addr.ts";
 import { addressesOf, IPV6 } from "./addresses.ts";
@@ -27,6 +28,8 @@ export async function supervise(stage: SuperviseStage, options: SlirpOptions): P
   process.on("SIGINT", () => leave(0));
   setProcessName("slirp4netns");
   followParent(stage.origin);
+  // It holds a descriptor for each published port.
+  raiseDescriptorLimit();
   if (options.exitFd !== undefined) leaveWith(options.exitFd, () => leave(0));
 
   if (options.seccomp) restrictCalls({ programs: true });

@@ -78,6 +78,19 @@ test("a port that is asked for while the data plane is away is opened all the sa
   expect(await askTcp(world.outside, HOST, 8081)).toBe(`guest ${OUTSIDE}`);
 });
 
+test("three thousand ports come back with it", async () => {
+  const running = await world.start("ours");
+  serveTcp(running.guest, GUEST, 80, "guest");
+  const args = { proto: "tcp", host_addr: HOST, host_port: "20000-22999", guest_port: "20000-22999" };
+  expect(await running.api({ execute: "add_hostfwd", arguments: args })).toHaveProperty("return.id");
+  const last = { proto: "tcp", host_addr: HOST, host_port: 8082, guest_port: 80 };
+  await running.api({ execute: "add_hostfwd", arguments: last });
+  await killDataPlane(running);
+  expect(await askTcp(world.outside, HOST, 8082)).toBe(`guest ${OUTSIDE}`);
+  serveTcp(running.guest, GUEST, 22_999, "last of the range");
+  expect(await askTcp(world.outside, HOST, 22_999)).toBe(`last of the range ${OUTSIDE}`);
+});
+
 test("an interface that somebody removes in the guest ends it, with a word", async () => {
   const running = await world.start("ours");
   running.guest.sh("ip", "link", "delete", "tap0");

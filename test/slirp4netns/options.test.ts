@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { openTap } from "../../src/sys/tun.ts";
 import { TestNetns } from "../support/netns.ts";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
-import { gone, OUTSIDE, World } from "./world.ts";
+import { gone, OUTSIDE, OUTSIDE6, World } from "./world.ts";
 
 const world = new World();
 serveTcp(world.outside, OUTSIDE, 7000, "outside");
@@ -137,6 +137,19 @@ describe("what the guest may reach", () => {
     expect(await askTcp(open.guest, "10.0.2.2", 7001)).toBe("host 127.0.0.1");
     expect(await askTcp(closed.guest, "10.0.2.2", 7001)).toBe("refused");
     expect(await askTcp(closed.guest, OUTSIDE, 7000)).toBe("outside 192.0.2.1");
+  });
+
+  test("--disable-dns closes the name server's address", async () => {
+    const { guest } = await world.start("ours", ["-c", "--disable-dns"]);
+    expect(await askTcp(guest, "10.0.2.3", 53)).toBe("refused");
+    expect(await askTcp(guest, OUTSIDE, 7000)).toBe("outside 192.0.2.1");
+  });
+
+  test("--outbound-addr6", async () => {
+    world.host.sh("ip", "address", "add", "2001:db8::77/64", "dev", "eth0", "nodad");
+    serveTcp(world.outside, OUTSIDE6, 7000, "outside");
+    const { guest } = await world.start("ours", ["-c", "-6", "--outbound-addr6=2001:db8::77"]);
+    expect(await askTcp(guest, OUTSIDE6, 7000)).toBe("outside 2001:db8::77");
   });
 
   test("--outbound-addr takes an address and an interface", async () => {

@@ -80,6 +80,28 @@ test.each([
   );
 });
 
+test("it dies with a RootlessKit that is killed, though it has entered a user namespace since", async () => {
+  await user.must("sh", "-c", "rm -f running");
+  const kit = [
+    "rootlesskit",
+    "--net=slirp4netns",
+    `--slirp4netns-binary=${OURS}`,
+    "--slirp4netns-sandbox=true",
+  ];
+  const child = user.spawn([...kit, "sh", "-c", "touch running; exec sleep infinity"]);
+  await until(
+    async () => (await user.run(["test", "-e", "running"])).code === 0 || child.exitCode !== null,
+    () => "nothing runs under RootlessKit",
+  );
+  expect(await user.host.must("pgrep", "-x", "slirp4netns")).toMatch(/^\d+$/);
+  await user.host.must("pkill", "-KILL", "-o", "-x", "rootlesskit");
+  await until(
+    async () => (await user.run(["pgrep", "-x", "netd|slirp4netns"])).code === 1,
+    () => "its network outlived RootlessKit",
+  );
+  await child.exited;
+});
+
 test("a port that is taken is refused, and nothing stays", async () => {
   const held = user.spawn(["busybox", "nc", "-l", "-p", "8090"]);
   await until(
