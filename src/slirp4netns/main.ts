@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { errorText, UserError } from "../base/errors.ts";
 import { writeErr, writeOut } from "../base/stdio.ts";
 import { dropPrivileges, enterRoot } from "../netd/sandbox.ts";
+import { CAP, isCapable } from "../sys/capabilities.ts";
 import { parentDeathSignal } from "../sys/process.ts";
 import { bindApiSocket } from "./api-socket.ts";
 import { helpText, versionText } from "./help.ts";
@@ -45,6 +46,11 @@ async function run(argv0: string, argv: readonly string[], command: RunCommand):
   if (!stage) for (const warning of warnings) writeErr(`WARNING: ${warning}\n`);
   const begun = stage ?? firstStage(argv0, options);
   try {
+    if (stage && !isCapable(CAP.SYS_ADMIN))
+      throw new UserError("the target's user namespace does not map you to its root", {
+        exitCode: 1,
+        hint: "make it with `unshare --map-root-user`; other users lose their rights in it when a program starts",
+      });
     return prepare(begun, argv, options);
   } catch (error) {
     if (options.apiSocket !== undefined) rmSync(options.apiSocket, { force: true });

@@ -124,6 +124,17 @@ ls /proc/$pid/root/ | tr '\\n' ' '`;
     expect(await end()).toEqual({ code: 0, stderr: "" });
   });
 
+  test("a user namespace in which the user is not root is refused with what to do", async () => {
+    await using user = await OrdinaryUser.create();
+    const script = `unshare --user --net sleep infinity &
+until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done
+${OURS} -a api.sock $! tap0; code=$?; ls api.sock; kill $!; exit $code`;
+    const { code, stderr } = await user.run(["sh", "-c", script]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("the target's user namespace does not map you to its root (make it with");
+    expect(stderr).toContain("cannot access 'api.sock'");
+  });
+
   test("who may not enter the target is told so", async () => {
     await using user = await OrdinaryUser.create();
     const { code, stderr } = await user.run([OURS, "1", "tap0"]);
