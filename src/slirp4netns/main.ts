@@ -11,14 +11,8 @@ import { helpText, versionText } from "./help.ts";
 import { parseCommandLine, type RunCommand, type SlirpOptions, UsageError } from "./options.ts";
 import { outboundAddresses } from "./outbound.ts";
 import { becomeStage, currentStage, type JoinedStage, joinUserNamespace } from "./stage.ts";
-import {
-  adoptTargetTap,
-  checkOpen,
-  NeedsUserNamespace,
-  openNamespaces,
-  openTargetTap,
-  tapHelper,
-} from "./target.ts";
+import { adoptTargetTap, NeedsUserNamespace, openTargetTap, tapHelper } from "./tap.ts";
+import { checkOpen, openNamespaces } from "./target.ts";
 
 const NAME = "slirp4netns";
 
