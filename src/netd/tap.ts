@@ -40,6 +40,9 @@ export class Tap implements Turn {
   private readonly dns: DnsForwarder;
   private closed = false;
   private brokenAt = Number.NEGATIVE_INFINITY;
+  /** Refused connections that the log has told of, and when it last did. */
+  private refused = 0;
+  private refusedAt = Number.NEGATIVE_INFINITY;
   /** The last wake-up found one frame, and when that was. */
   private lone = false;
   private heardAt = 0;
@@ -150,9 +153,21 @@ export class Tap implements Turn {
       stack.flush(now);
       this.sockets.endBatch(now);
       this.due = stack.nextTimeout();
+      if (stack.refused > this.refused) this.tellRefused(now, stack.refused);
     } catch (error) {
       this.broken(error);
     }
+  }
+
+  /** The guest sees resets; whoever wonders about them finds the reason in the log. */
+  private tellRefused(now: number, refused: number): void {
+    if (now - this.refusedAt < 10_000) return;
+    const { tcpFlows, totalBuffer } = this.config.limits;
+    log.warn(
+      `${this.options.device.name}: connections refused: ${refused - this.refused} (at most ${tcpFlows} at once, in ${totalBuffer >> 20} MB)`,
+    );
+    this.refusedAt = now;
+    this.refused = refused;
   }
 
   /**
@@ -167,6 +182,7 @@ export class Tap implements Turn {
     }
     this.sockets.resetAll();
     this.stack = new Stack(this.config, this.sockets);
+    this.refused = 0;
     this.due = Number.POSITIVE_INFINITY;
   }
 

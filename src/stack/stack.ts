@@ -133,6 +133,11 @@ export class Stack {
     };
   }
 
+  /** Connections that were refused since the stack began, because there were too many or too little memory. */
+  get refused(): number {
+    return this.#tcp.refused;
+  }
+
   /** Does what was put off to the end of a batch of frames and events: acknowledgements, windows, data. */
   flush(now: number): void {
     this.#tcp.flush(now);

@@ -53,7 +53,7 @@ const taps: Tap[] = setup.guests.map(path => {
       dns: true,
       searchDomains: plane.searchDomains,
       limits: {
-        tcpFlows: 16_384,
+        tcpFlows: setup.tcpFlows ?? 16_384,
         udpFlows: 4096,
         pingFlows: 256,
         flowBuffer: 4 << 20,

@@ -277,3 +277,25 @@ test("a guest whose namespace ends takes its tap along, and the plane goes on wi
   client.send(encoded("still here"));
   expect(peer.text()).toBe("still here");
 });
+
+test("more connections than are allowed: refused, until one of those that are there has ended", async () => {
+  await using world = await World.create({ tcpFlows: 2 });
+  using server = TestSocket.bound(world.outside, OUTSIDE);
+  using first = TestSocket.connected(world.guest, OUTSIDE, server.port);
+  using peer = server.accept().socket;
+  const second = TestSocket.connected(world.guest, OUTSIDE, server.port);
+  const { socket: other } = server.accept();
+  expect(() => TestSocket.connected(world.guest, OUTSIDE, server.port)).toThrow("connection refused");
+  first.send("still here");
+  expect(peer.text()).toBe("still here");
+  second.end();
+  expect(other.rest()).toHaveLength(0);
+  other.end();
+  expect(second.rest()).toHaveLength(0);
+  second[Symbol.dispose]();
+  other[Symbol.dispose]();
+  using third = TestSocket.connected(world.guest, OUTSIDE, server.port);
+  third.send("in its place");
+  using last = server.accept().socket;
+  expect(last.text()).toBe("in its place");
+});

@@ -23,6 +23,8 @@ export interface PlaneSetup {
   fatalLength?: number;
   /** How many descriptors the plane may open. */
   descriptors?: number;
+  /** Connections that each guest may have at once. */
+  tcpFlows?: number;
   /** Probability with which a frame is lost, each way. */
   loss?: number;
 }

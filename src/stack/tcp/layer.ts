@@ -72,6 +72,11 @@ export class TcpLayer {
     return this.#tcp.budget.used;
   }
 
+  /** Connections that a limit of the stack's has refused since it began. */
+  get refused(): number {
+    return this.counters.refusedFlows + this.counters.refusedBuffer;
+  }
+
   /** A packet of the guest's. */
   input(now: number, packet: Packet): void {
     const tcp = this.#tcp;

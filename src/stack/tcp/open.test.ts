@@ -259,6 +259,7 @@ describe("limits", () => {
     t.guestPort = 3;
     t.guest(SYN).expect("R. 0 ack 1");
     expect(t.layer.counters.refusedFlows).toBe(1);
+    expect(t.layer.refused).toBe(1);
     t.guestPort = 2;
     t.guest("R 1");
     t.guestPort = 3;
