@@ -110,7 +110,7 @@ export function serveApi(fd: number, handle: (request: ApiRequest) => Promise<ob
       log.debug(`API connection: ${errorText(error)}`);
     },
   };
-  // The types know no descriptor here; the platform tests know that it works.
+  // The types know no descriptor here; test/platform/ knows that it works.
   const options = { fd, allowHalfOpen: true, socket };
   const server = Bun.listen(options as unknown as Bun.UnixSocketOptions<Connection>);
   return { [Symbol.dispose]: () => server.stop(true) };
