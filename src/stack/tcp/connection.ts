@@ -140,9 +140,6 @@ export class Connection {
   unacknowledged = 0;
   ackNow = false;
   ackLater = false;
-  /** The guest asks and waits: an answer usually carries the acknowledgment. */
-  interactive = false;
-  lastDataAt = -1;
   /** In the list of those that `flush` sees to. */
   queued = false;
 

@@ -15,8 +15,6 @@ const KEEPALIVE_PROBES = 6;
 export function expired(tcp: TcpContext, connection: Connection, now: number): void {
   if (now >= connection.ackAt) {
     connection.ackAt = Number.POSITIVE_INFINITY;
-    // The answer that was to carry the acknowledgment did not come in time.
-    connection.interactive = false;
     if (connection.ackLater) sendAck(tcp, connection);
   }
   if (now >= connection.retransmitAt) {

@@ -18,7 +18,7 @@ describe("the guest's SYN", () => {
     expect(t.socket.taken).toBe(100);
     t.feed(200).expect("P. 1:201 ack 101");
     t.guest(". 101 ack 201 win 502 <ts 103 0>").expect();
-    t.guest("F. 101 ack 201 win 502 <ts 103 0>").expect();
+    t.guest("F. 101 ack 201 win 502 <ts 103 0>").expect(". 201 ack 102");
     expect(t.socket.state).toBe("shut");
     t.end(100).expect("FP. 201:301 ack 102");
     t.guest(". 102 ack 302 win 502 <ts 103 0>").expect();

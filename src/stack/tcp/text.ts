@@ -21,11 +21,10 @@ import type { Segment } from "./segment.ts";
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from "./sequence.ts";
 
 /**
- * How long an acknowledgment waits for an answer to go with, in milliseconds: of a guest that is seen to ask and wait, and
- * of one that may have more to say, and whose kernel holds that back meanwhile (Nagle).
+ * How long an acknowledgment waits for an answer to go with, in milliseconds. No longer than a nearby answer takes: a guest
+ * whose kernel holds more back until it is acknowledged (Nagle) is not to notice.
  */
-export const DELAYED_ACK = 40;
-const SHORT_DELAY = 1;
+const ACK_DELAY = 1;
 
 /**
  * Takes the text of an acceptable segment, and its FIN; what lies outside of the window is cut here. False when the
@@ -61,7 +60,6 @@ export function takeText(tcp: TcpContext, connection: Connection, segment: Segme
     if (length < 0) length = 0;
   }
   if (length > 0) {
-    connection.lastDataAt = tcp.now;
     if (sequence === connection.rcvNxt) {
       if (!takeInOrder(tcp, connection, segment, start, length)) return false;
     } else keepBeyond(tcp, connection, segment, sequence, start, length);
@@ -99,7 +97,7 @@ function owe(tcp: TcpContext, connection: Connection, segment: Segment): void {
     enqueue(tcp, connection);
   } else if (!connection.ackLater) {
     connection.ackLater = true;
-    connection.ackAt = tcp.now + (connection.interactive ? DELAYED_ACK : SHORT_DELAY);
+    connection.ackAt = tcp.now + ACK_DELAY;
     schedule(tcp, connection);
   }
 }

@@ -13,7 +13,7 @@ import { hostFailed, schedule } from "./lifecycle.ts";
 import { pipe, sendAgain } from "./recovery.ts";
 import { SMALLEST_RING } from "./ring.ts";
 import { seqAdd, seqDiff, seqMax } from "./sequence.ts";
-import { DELAYED_ACK, finish } from "./text.ts";
+import { finish } from "./text.ts";
 
 /** A send ring grows no further than this, however slow the guest: more is only queue. */
 const LARGEST_RING = 2 * 1024 * 1024;
@@ -116,8 +116,6 @@ function sendData(tcp: TcpContext, connection: Connection, length: number): void
     connection.timedAt = tcp.now;
     connection.timedEnd = end;
   }
-  if (connection.lastDataAt >= 0 && tcp.now - connection.lastDataAt < DELAYED_ACK)
-    connection.interactive = true;
   sendSegment(tcp, connection, sequence, (last ? TCP_FLAG.PSH : 0) | (fin ? TCP_FLAG.FIN : 0), length);
   noteSent(connection, fin ? seqAdd(end, 1) : end);
   if (fin) finSent(tcp, connection);
