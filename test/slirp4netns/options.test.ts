@@ -1,6 +1,8 @@
 /** What each option does that a guest, a parent or the file system can see. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, statSync } from "node:fs";
+import { closeFd, writeFd } from "../../src/sys/fd.ts";
+import { socketPair } from "../../src/sys/socket-pair.ts";
 import { openTap } from "../../src/sys/tun.ts";
 import { TestNetns } from "../support/netns.ts";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
@@ -178,6 +180,24 @@ describe("beginning and end", () => {
     expect([code, stderr]).toEqual([0, ""]);
     for (const child of children) await gone(child);
     expect(running.guest.json<object[]>("ip", "-j", "link")).toHaveLength(1);
+  });
+
+  test.each([
+    ["a byte that can be read", (fd: number) => writeFd(fd, Uint8Array.of(49))],
+    ["the end of a socket", (fd: number) => closeFd(fd)],
+  ])("it leaves at %s at its exit-fd", async (_, act) => {
+    using guest = new TestNetns("guest");
+    const [ours, theirs] = socketPair();
+    const words = ["-c", "-r", "3", "-e", "4", "--netns-type=path", guest.path, "tap0"];
+    const child = world.host.run(() =>
+      Bun.spawn([world.command("ours"), ...words], {
+        stdio: ["ignore", "ignore", "inherit", "pipe", theirs],
+      }),
+    );
+    closeFd(theirs);
+    expect(await Bun.file(child.stdio[3] as number).text()).toBe("1");
+    act(ours);
+    expect(await child.exited).toBe(0);
   });
 
   test.each(["SIGTERM", "SIGINT"] as const)("it leaves at %s", async signal => {
