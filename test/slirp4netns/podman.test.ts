@@ -154,6 +154,12 @@ describe("the way in (port_handler=slirp4netns)", () => {
     expect((await user.run(["pgrep", "-x", "netd|slirp4netns"])).stdout).toBe("");
   });
 
+  test("Podman's own forwarder, which is its default, goes on working beside it", async () => {
+    await start("web", "", serve, "-p", "8080:80");
+    expect(await page(`http://${HOST_ADDRESS}:8080/`)).toBe("hello from the container\n");
+    await remove("web");
+  });
+
   test("a data plane that is killed does not cost the container its network", async () => {
     await start("web", IN, serve, "-p", "8080:80");
     await user.host.must("pkill", "-KILL", "-x", "netd");
