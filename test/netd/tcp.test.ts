@@ -1,5 +1,6 @@
 /** TCP from a guest: streams whole at every size of frame, and the ends, refusals and errors that a cable would show. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { until } from "../support/await.ts";
 import type { TestNetns } from "../support/netns.ts";
 import { exchange, patternSum } from "./streams.ts";
 import { encoded, show, TestSocket } from "./test-socket.ts";
@@ -75,13 +76,17 @@ for (const [mtu, offload] of [
       expect(() => peer.receive()).toThrow("ECONNRESET");
     });
 
-    test("an answer ahead of a reset is heard, though the server has not heard the guest out", () => {
+    test("an answer ahead of a reset is heard, though the server has not heard the guest out", async () => {
       using server = TestSocket.bound(world.outside, OUTSIDE);
       using client = TestSocket.connected(world.guest, OUTSIDE, server.port);
       const { socket: peer } = server.accept();
       client.send(new Uint8Array(new ArrayBuffer(100_000)));
       peer.send("too much");
-      expect(peer.receive().length).toBeGreaterThan(0);
+      // Closed over unread data a socket resets; had it read all that has come so far, it would say FIN first.
+      await until(
+        () => peer.waits(),
+        () => "nothing of the guest's data comes",
+      );
       peer[Symbol.dispose]();
       expect(client.text()).toBe("too much");
       expect(() => client.receive()).toThrow("ECONNRESET");
