@@ -1,5 +1,14 @@
 /** The OCI runtime: which one, and its verbs (`create` is conmon's to call). */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { UserError } from "../base/errors.ts";
@@ -118,9 +127,27 @@ function message(line: string): string {
   return match ? (JSON.parse(`"${match[1]}"`) as string) : line.trim();
 }
 
-/** Lets the created container's process run. */
-export async function startInRuntime(runtime: string, id: string): Promise<void> {
+/** How long a started process may take to become the container's program, in milliseconds. */
+const EXEC_TIMEOUT = 1000;
+
+/**
+ * Lets the created container's process `pid` run, and waits until it is the container's program: the runtime answers a
+ * little earlier, and a signal that came in between would be the runtime's, which ends on it with a code of its own.
+ */
+export async function startInRuntime(runtime: string, id: string, pid: number): Promise<void> {
+  const before = executable(pid);
   const child = Bun.spawn([runtime, "start", id], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   const [code, text] = await Promise.all([child.exited, child.stderr.text()]);
   if (code !== 0) throw runtimeError(runtime, text);
+  const deadline = Date.now() + EXEC_TIMEOUT;
+  while (before !== undefined && executable(pid) === before && Date.now() < deadline) await Bun.sleep(0.2);
+}
+
+/** What a process executes, as /proc names it; undefined when it has ended or may not be looked at. */
+function executable(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,6 @@
 /** The life of containers, as the next command sees it. */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { cleanupContainer } from "../../src/container/cleanup.ts";
 import { removeContainer } from "../../src/container/remove.ts";
 import { startContainer } from "../../src/container/start.ts";
@@ -26,6 +27,17 @@ test("a running container is stopped, started again, and not removed without for
   await stopContainer(engine, config.id, { time: 0 });
   expect(engine.containers.get("sleeper")).toMatchObject({ phase: "exited", state: { exitCode: 137 } });
   expect((await startContainer(engine, config.id)).phase).toBe("running");
+});
+
+test("once a container has been started its own program runs, and hears signals, not the runtime's", async () => {
+  await using world = await ContainerWorld.open();
+  const names: string[] = [];
+  for (let round = 0; round < 30; round++) {
+    const { config, state } = await world.run(["sleep", "1000"]);
+    names.push(readFileSync(`/proc/${state.pid}/comm`, "utf8").trim());
+    await removeContainer(world.engine, config.id, { force: true, time: 0 });
+  }
+  expect(names.filter(name => name !== "sleep")).toEqual([]);
 });
 
 test("a name is given once; bad input leaves nothing", async () => {
