@@ -16,7 +16,10 @@ import { seqAdd, seqDiff, seqMax } from "./sequence.ts";
 import { finish } from "./text.ts";
 
 /** A send ring grows no further than this, however slow the guest: more is only queue. */
-const LARGEST_RING = 2 * 1024 * 1024;
+const LARGEST_RING = 4 * 1024 * 1024;
+/** Super-frames of more than this many bytes are read from the host's socket several at a time. */
+const SEVERAL_FROM = 16 * 1024;
+const FRAMES_READ = 4;
 
 /** Sends what may be sent, lost data first; then arms the timer. */
 export function transmit(tcp: TcpContext, connection: Connection): void {
@@ -47,7 +50,11 @@ export function transmit(tcp: TcpContext, connection: Connection): void {
     const largest = frameSize(tcp, connection);
     let length = unsent;
     if (unsent <= 0) {
-      length = receive(tcp, connection, Math.min(room, largest));
+      length = receive(
+        tcp,
+        connection,
+        Math.min(room, largest > SEVERAL_FROM ? largest * FRAMES_READ : largest),
+      );
       if (length < 0) return;
       if (length === 0) {
         if (connection.hostEnded || (connection.hostBroken && !connection.readable)) continue;
