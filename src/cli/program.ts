@@ -12,7 +12,7 @@ const GLOBAL_FLAGS: readonly Flag[] = [
   { long: "cgroup-manager", kind: "string", help: 'Cgroup manager to use ("cgroupfs"|"systemd")' },
   { long: "cni-plugin-dir", kind: "array", help: "Directory with CNI plugins of other makers" },
   { long: "conmon", kind: "string", help: "Path of the conmon binary" },
-  { long: "help", kind: "bool", help: "Help for portolan" },
+  { long: "help", short: "h", kind: "bool", help: "Help for portolan" },
   {
     long: "log-level",
     kind: "string",
@@ -81,7 +81,10 @@ const HELP: Flag = { long: "help", kind: "bool", help: "Show this help" };
 
 /** Runs one command line (without the program's own name); gives the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
-  const { values, args } = parseFlags(GLOBAL_FLAGS, argv, { path: "portolan", interspersed: false });
+  const { values, args: words } = parseFlags(GLOBAL_FLAGS, argv, { path: "portolan", interspersed: false });
+  // `help run` is `run --help`.
+  const args = words[0] === "help" ? words.slice(1) : [...words];
+  const asked = values.bool("help") || words[0] === "help";
   const level = values.string("log-level");
   if (level !== undefined && !setLogLevel(level))
     throw new UserError(
@@ -94,8 +97,9 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   }
   if (args.length === 0 || values.bool("help")) {
     writeOut(nounHelp("portolan", summary, COMMANDS, GLOBAL_FLAGS));
-    return args.length === 0 && !values.bool("help") ? 125 : 0;
+    return asked ? 0 : 125;
   }
+  if (asked) args.push("--help");
 
   let entries: readonly Entry[] = COMMANDS;
   let path = "portolan";

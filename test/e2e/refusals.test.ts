@@ -66,6 +66,8 @@ const REFUSALS: [string, number, RegExp][] = [
   ["rm taken", 2, /running/],
   ["rmi nope", 1, /nope: image not known/],
   ["rmi busybox", 2, /image used by [0-9a-f]+/],
+  ["save -o /nope/x.tar busybox", 125, /^Error: open \/nope\/x\.tar: no such file or directory$/m],
+  ["save -o /tmp busybox", 125, /^Error: open \/tmp: is a directory$/m],
   ["load -i /nope", 125, /\/nope: no such file or directory/],
   ["network inspect nope", 125, /nope: network not found/],
   ["inspect -f {{.Nope taken", 125, /template/],
@@ -81,6 +83,20 @@ for (const [command, code, message] of REFUSALS)
     expect(stdout.replace(/^\[\]\n$/, "")).toBe("");
     expect(difference(before, await snapshot(host))).toEqual([]);
   });
+
+test("save writes to a device, and does not take its place", async () => {
+  await host.must("mknod", "/tmp/null", "c", "1", "3");
+  await host.must("portolan", "save", "-o", "/tmp/null", "busybox");
+  expect(await host.must("stat", "-c", "%F", "/tmp/null")).toBe("character special file");
+  await host.must("rm", "/tmp/null");
+});
+
+test("help, -h and help VERB give the pages of --help", async () => {
+  const pages = await host.must("portolan", "--help");
+  expect(await host.must("portolan", "help")).toBe(pages);
+  expect(await host.must("portolan", "-h")).toBe(pages);
+  expect(await host.must("portolan", "help", "run")).toBe(await host.must("portolan", "run", "--help"));
+});
 
 test("a port that another program has", async () => {
   // It ends when somebody calls.
