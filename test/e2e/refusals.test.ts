@@ -49,6 +49,8 @@ const REFUSALS: [string, number, RegExp][] = [
   ["run --rm --ip 10.88.0.100 busybox", 126, /10\.88\.0\.100 is not available/],
   ["run --rm --ip 10.88.0.1 busybox", 126, /10\.88\.0\.1 is subnet's gateway/],
   ["run --rm --network tiny busybox", 126, /no IP addresses available/],
+  ["run --rm --network podman:ip=nonsense busybox", 125, /"nonsense" is not an ip address/],
+  ["run --rm --network podman:colour=red busybox", 125, /unknown bridge network option: colour/],
   ["run --rm --network nope busybox", 125, /unable to find network with name or ID nope: network not found/],
   ["run --rm --network container:nope busybox", 125, /no container with name or ID "nope" found/],
   ["run --rm --mac-address nonsense busybox", 125, /invalid MAC address/],
@@ -89,6 +91,23 @@ test("save writes to a device, and does not take its place", async () => {
   await host.must("portolan", "save", "-o", "/tmp/null", "busybox");
   expect(await host.must("stat", "-c", "%F", "/tmp/null")).toBe("character special file");
   await host.must("rm", "/tmp/null");
+});
+
+test("--network NAME:ip=…,mac=… gives the container that address", async () => {
+  const network = ["--network", "podman:ip=10.88.0.77,mac=92:d0:c6:0a:29:33"];
+  const shown = await host.must(
+    "portolan",
+    "run",
+    "--rm",
+    ...network,
+    "busybox",
+    "ip",
+    "address",
+    "show",
+    "eth0",
+  );
+  expect(shown).toContain("inet 10.88.0.77/16");
+  expect(shown).toContain("link/ether 92:d0:c6:0a:29:33");
 });
 
 test("help, -h and help VERB give the pages of --help", async () => {
