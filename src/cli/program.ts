@@ -126,6 +126,8 @@ async function runVerb(
   global: GlobalOptions,
   commandLine: string[],
 ): Promise<number> {
+  // As Podman does: what a container's users must read does not hang on the umask of who started it.
+  process.umask(0o022);
   const command = await entry.load();
   const help = command.flags.some(flag => flag.short === "h") ? HELP : { ...HELP, short: "h" };
   const { values, args } = parseFlags([...command.flags, help], argv, {

@@ -110,6 +110,12 @@ test("--network NAME:ip=…,mac=… gives the container that address", async () 
   expect(shown).toContain("link/ether 92:d0:c6:0a:29:33");
 });
 
+test("a umask of 077 does not reach the container's files", async () => {
+  const look =
+    "umask 077; portolan run --rm -v masked:/v busybox stat -c %a /v /etc/hosts; portolan volume rm masked";
+  expect(await host.must("sh", "-c", look)).toBe("755\n644\nmasked");
+});
+
 test("help, -h and help VERB give the pages of --help", async () => {
   const pages = await host.must("portolan", "--help");
   expect(await host.must("portolan", "help")).toBe(pages);
