@@ -170,10 +170,9 @@ for (const [name, byContender] of results) {
   const ratio = median(ours) / median(theirs);
   if (atLeast === undefined) printVerdict(name, ratio, atMost);
   else printVerdict(name, ratio, atLeast, "at least");
-  const most = median(ceiling) / median(theirs);
-  if (name.endsWith("Gbit/s") && atLeast !== undefined && most < atLeast)
+  if (name.endsWith("Gbit/s"))
     console.log(
-      `  no stack could: the kernel's own loopback is at ${shown(median(ceiling)).trim()}, ratio ${most.toFixed(3)}`,
+      `${" ".repeat(45)} ratio ${(median(ceiling) / median(theirs)).toFixed(3)} for the kernel's loopback, ${shown(median(ceiling)).trim()} Gbit/s`,
     );
 }
 
