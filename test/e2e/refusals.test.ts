@@ -71,6 +71,7 @@ const REFUSALS: [string, number, RegExp][] = [
   ["save -o /nope/x.tar busybox", 125, /^Error: open \/nope\/x\.tar: no such file or directory$/m],
   ["save -o /tmp busybox", 125, /^Error: open \/tmp: is a directory$/m],
   ["load -i /nope", 125, /\/nope: no such file or directory/],
+  ["load -i /tmp", 125, /\/tmp is a directory/],
   ["network inspect nope", 125, /nope: network not found/],
   ["inspect -f {{.Nope taken", 125, /template/],
 ];

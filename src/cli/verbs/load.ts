@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { UserError } from "../../base/errors.ts";
 import { recordImageEvent } from "../../container/images.ts";
 import { loadArchive } from "../../image/load.ts";
@@ -14,8 +14,14 @@ export const load: Command = {
   async run(invocation) {
     requireArgs(invocation, 0, 0);
     const path = invocation.flags.string("input");
-    if (path !== undefined && !existsSync(path))
-      throw new UserError(`stat ${path}: no such file or directory`);
+    if (path !== undefined) {
+      const stats = statSync(path, { throwIfNoEntry: false });
+      if (!stats) throw new UserError(`stat ${path}: no such file or directory`);
+      if (stats.isDirectory())
+        throw new UserError(
+          `payload does not match any of the supported image formats: ${path} is a directory`,
+        );
+    }
     if (path === undefined && process.stdin.isTTY)
       throw new UserError("cannot read from terminal, use command-line redirection or the --input flag");
     const engine = await invocation.engine();
