@@ -59,7 +59,7 @@ table(
     /no IP addresses available in range set: 10\.99\.0\.1-10\.99\.0\.2/,
   ),
   // podman lists a container's networks in any order.
-  `engine run -d --name one --network podman --network tiny ${SLEEP}; engine inspect -f '{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{end}}' one; engine exec one ls /sys/class/net; engine ps --format '{{.Networks}}'; engine exec one sort /etc/hosts`,
+  `engine run -d --name one --network podman --network tiny ${SLEEP}; engine inspect -f '{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{end}}' one; engine exec one ls /sys/class/net; engine ps --format '{{.Networks}}' | tr , '\\n' | sort; engine exec one sort /etc/hosts`,
 );
 
 // Files.
