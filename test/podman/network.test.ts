@@ -58,8 +58,8 @@ table(
     `engine run -d --name one --network tiny ${SLEEP}; engine inspect -f '{{.NetworkSettings.IPAddress}}|{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{$one.IPAddress}} {{$one.Gateway}} {{$one.IPPrefixLen}} {{$one.NetworkID}}{{end}} {{.HostConfig.NetworkMode}}' one; engine ps --format '{{.Networks}}'; engine run --rm --network tiny busybox true`,
     /no IP addresses available in range set: 10\.99\.0\.1-10\.99\.0\.2/,
   ),
-  // podman lists a container's networks in any order.
-  `engine run -d --name one --network podman --network tiny ${SLEEP}; engine inspect -f '{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{end}}' one; engine exec one ls /sys/class/net; engine ps --format '{{.Networks}}' | tr , '\\n' | sort; engine exec one sort /etc/hosts`,
+  // podman takes the networks of a container in any order, and the host from any of them.
+  `engine run -d --name one --network podman --network tiny ${SLEEP}; engine inspect -f '{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{end}}' one; engine exec one ls /sys/class/net; engine ps --format '{{.Networks}}' | tr , '\\n' | sort; engine exec one sort /etc/hosts | grep -v host.containers`,
 );
 
 // Files.
