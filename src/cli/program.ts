@@ -52,7 +52,16 @@ function nounHelp(path: string, summary: string, entries: readonly Entry[], flag
   return `${summary}\n\nUsage:\n  ${path}${flags.length ? " [options]" : ""} [command]\n\nAvailable Commands:\n${lines.join("\n")}${options}\n`;
 }
 
+/** What Podman has besides, at the top and under its nouns: who asks for one of these has not mistyped. */
+const PODMANS =
+  /^(auto-update|build|checkpoint|clone|commit|connect|cp|create|df|diff|disconnect|export|farm|generate|history|import|init|kube|login|logout|machine|manifest|migrate|mount|pause|play|pod|push|reload|rename|renumber|reset|restore|rm|scp|search|secret|service|sign|stats|trust|unmount|unpause|unshare|untag|update)$/;
+
 function unknownCommand(path: string, word: string, entries: readonly Entry[]): never {
+  if (PODMANS.test(word))
+    throw new UserError(`\`${path} ${word}\` is Podman's and not there yet`, {
+      status: 501,
+      hint: `See '${path} --help'`,
+    });
   const similar = entries
     .filter(entry => !entry.hidden && distance(entry.name, word) <= 2)
     .map(entry => entry.name);
