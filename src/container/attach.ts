@@ -90,9 +90,14 @@ async function runAttachment(
   }
 }
 
-/** Bun reads a file as standard input from its beginning, wherever others have read to; it must go on from there. */
-const standardInput = (): NodeJS.ReadableStream & { unref?: () => void } =>
-  fstatSync(0).isFile() ? createReadStream("", { fd: 0, autoClose: false }) : process.stdin;
+/**
+ * Our standard input, piece by piece, as it is asked for. Bun reads a file from its beginning, wherever others have read
+ * to; it must go on from there. And its `process.stdin`, paused and resumed, at times forgets the end of a pipe.
+ */
+const standardInput = (): AsyncIterator<Uint8Array> =>
+  (fstatSync(0).isFile() ? createReadStream("", { fd: 0, autoClose: false }) : Bun.stdin.stream())[
+    Symbol.asyncIterator
+  ]();
 
 /** Sends what comes on our standard input; the end of it too. Gives a function that stops it. */
 function forwardInput(
@@ -101,34 +106,26 @@ function forwardInput(
   detach: () => void,
 ): () => void {
   const input = standardInput();
-  let sending = Promise.resolve();
-  const take = (chunk: Buffer) => {
-    const { pass, detached } = filter ? filter.feed(chunk) : { pass: chunk, detached: false };
+  let stopped = false;
+  const forward = async () => {
     // One piece at a time: a container that does not read must not fill our memory.
-    input.pause();
-    sending = sending
-      .then(() => socket.write(pass))
-      .then(
-        () => {
-          if (detached) detach();
-          else input.resume();
-        },
-        error => log.debug(`standard input: ${errorText(error)}`),
-      );
+    for (;;) {
+      const { value, done } = await input.next();
+      if (stopped) return;
+      if (done) break;
+      const { pass, detached } = filter ? filter.feed(value) : { pass: value, detached: false };
+      await socket.write(pass);
+      if (detached) return detach();
+    }
+    socket.endInput();
   };
-  const end = () => {
-    sending = sending.then(() => socket.endInput());
-  };
-  input.on("data", take);
-  input.on("end", end);
-  input.on("error", end);
-  input.resume();
+  forward().catch(error => {
+    log.debug(`standard input: ${errorText(error)}`);
+    socket.endInput();
+  });
   return () => {
-    input.off("data", take);
-    input.off("end", end);
-    input.off("error", end);
-    input.pause();
-    input.unref?.();
+    stopped = true;
+    input.return?.()?.catch(() => {});
   };
 }
 

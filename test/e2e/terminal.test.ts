@@ -129,3 +129,15 @@ test("without -t, input goes on to its end, from where others have read to, and 
   const rest = `${"x".repeat(300_000)}\nend\n`;
   expect(stdout).toBe(rest + rest);
 });
+
+test("the end of a pipe reaches every container of many that read at once", async () => {
+  const one = `head -c 200000 /dev/zero | portolan run --rm -i --network none busybox wc -c`;
+  for (let round = 0; round < 3; round++) {
+    const outcomes = await Promise.all(
+      Array.from({ length: 8 }, () => host.run(["timeout", "20", "sh", "-c", one])),
+    );
+    expect(outcomes.map(({ code, stdout }) => `${code} ${stdout.trim()}`)).toEqual(
+      new Array(8).fill("0 200000"),
+    );
+  }
+}, 90_000);
