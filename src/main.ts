@@ -4,6 +4,7 @@
  * The verbs that begin with `__` are Portolan calling itself: the unpacker in its chroot, the timer of a health check.
  */
 import { report } from "./cli/report.ts";
+import { restoreWorkingDirectory } from "./userns/working-directory.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   if (/(^|\/)slirp4netns$/.test(process.argv0))
@@ -18,6 +19,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case "__slirp4netns":
       return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv.slice(1));
     default:
+      restoreWorkingDirectory();
       return (await import("./cli/program.ts")).runProgram(argv);
   }
 }

@@ -27,6 +27,11 @@ export interface Command {
   flags: readonly Flag[];
   /** False where the first argument ends the options. */
   interspersed?: boolean;
+  /**
+   * An ordinary user's command that needs no more than the state: it stays outside of the user namespace, and starts in a
+   * third of the time. May depend on the flags.
+   */
+  outside?: boolean | ((flags: Values) => boolean);
   /** Does the work; the number is the exit code, nothing means 0. */
   run(invocation: Invocation): Promise<number | undefined> | number | undefined;
 }

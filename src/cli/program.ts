@@ -3,6 +3,7 @@ import { UserError } from "../base/errors.ts";
 import { setLogLevel } from "../base/log.ts";
 import { writeOut } from "../base/stdio.ts";
 import type { GlobalOptions } from "../container/engine.ts";
+import { userIdentity } from "../userns/identity.ts";
 import type { Entry, Invocation } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { describeFlags, type Flag, parseFlags, type Values } from "./flags.ts";
@@ -157,6 +158,14 @@ async function runVerb(
     commandLine,
     engine: async () => {
       const { Engine } = await import("../container/engine.ts");
+      const user = userIdentity();
+      if (user?.inside === false) {
+        const stays = typeof command.outside === "function" ? command.outside(values) : command.outside;
+        const engine = stays ? Engine.open(global) : undefined;
+        if (engine && !(await engine.needsRepair())) return engine;
+        const { goInside } = await import("./go-inside.ts");
+        return goInside(Engine.paths(global).runRoot, user, commandLine.slice(1));
+      }
       const engine = Engine.open(global);
       await engine.repair();
       return engine;

@@ -52,7 +52,7 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   if (thorough) await errors.tryAsync(() => endHelpers(config.id));
   await Promise.all([
     errors.tryAsync(async () => {
-      await deleteFromRuntime(container);
+      await deleteFromRuntime(engine, container);
       if (thorough) await removeControlGroups(container);
     }),
     errors.tryAsync(() => leaveNetwork(engine, container)),

@@ -128,14 +128,15 @@ function merge(earlier: ContainersConf, later: ContainersConf): ContainersConf {
 }
 
 /** The files to be read, in this order; those that were named must be there. */
-function sources(env: Readonly<Record<string, string | undefined>>, root: string) {
+function sources(env: Readonly<Record<string, string | undefined>>, root: string, userDirectory?: string) {
   const etc = join(root, "etc/containers/containers.conf");
+  const own = userDirectory === undefined ? [] : [join(userDirectory, "containers/containers.conf")];
   const files = env.CONTAINERS_CONF
     ? [{ path: env.CONTAINERS_CONF, namedBy: "CONTAINERS_CONF" }]
-    : [join(root, "usr/share/containers/containers.conf"), etc, ...dropIns(`${etc}.d`)].map(path => ({
-        path,
-        namedBy: "",
-      }));
+    : [
+        join(root, "usr/share/containers/containers.conf"),
+        ...[etc, ...own].flatMap(path => [path, ...dropIns(`${path}.d`)]),
+      ].map(path => ({ path, namedBy: "" }));
   if (env.CONTAINERS_CONF_OVERRIDE)
     files.push({ path: env.CONTAINERS_CONF_OVERRIDE, namedBy: "CONTAINERS_CONF_OVERRIDE" });
   return files;
@@ -153,13 +154,14 @@ function dropIns(directory: string): string[] {
   }
 }
 
-/** The whole configuration. `root` is where `etc` and `usr` are. */
+/** The whole configuration. `root` is where `etc` and `usr` are; an ordinary user has a directory of his own besides. */
 export function readContainersConf(
   env: Readonly<Record<string, string | undefined>> = process.env,
   root = "/",
+  userDirectory?: string,
 ): ContainersConf {
   let conf: ContainersConf = { containers: {}, engine: {}, network: {} };
-  for (const { path, namedBy } of sources(env, root)) {
+  for (const { path, namedBy } of sources(env, root, userDirectory)) {
     let text: string;
     try {
       text = readFileSync(path, "utf8");

@@ -5,13 +5,15 @@
 import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
+import { findProgram } from "../base/programs.ts";
 import { selfCommand } from "../base/self.ts";
 import { pipe } from "../sys/fd.ts";
+import { insideEnvironment } from "../userns/identity.ts";
 import { confEnvironment } from "./conf.ts";
 import type { Container } from "./config.ts";
 import { ConmonAnswers } from "./conmon-answers.ts";
 import type { Engine } from "./engine.ts";
-import { findProgram, runtimeError } from "./runtime.ts";
+import { runtimeArguments, runtimeError } from "./runtime.ts";
 
 export function conmonPath(engine: Engine): string {
   const named = engine.global.conmon;
@@ -25,6 +27,31 @@ export function conmonPath(engine: Engine): string {
     });
   return path;
 }
+
+/** The environment of conmon, of the runtime that it starts, and of its exit command, which is ours. */
+export function conmonEnvironment({ user }: Engine): Record<string, string> {
+  const told = Object.fromEntries(
+    ["XDG_DATA_HOME", "XDG_CONFIG_HOME"].flatMap(name => {
+      const value = process.env[name];
+      return value ? [[name, value]] : [];
+    }),
+  );
+  return {
+    PATH: process.env.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: process.env.HOME ?? "/root",
+    XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "",
+    ...told,
+    ...(user ? insideEnvironment(user) : {}),
+    ...confEnvironment(),
+  };
+}
+
+/** The runtime's own arguments, as conmon passes them on. */
+export const runtimeWords = (engine: Engine, ociLog: string) =>
+  ["--log-format=json", "--log", ociLog, ...runtimeArguments(engine)].flatMap(word => [
+    "--runtime-arg",
+    word,
+  ]);
 
 /** What conmon leaves in the bundle; it won't start over it. */
 const OWN_FILES = ["attach", "ctl", "winsz", "oom"];
@@ -63,8 +90,7 @@ export async function createByConmon(
     ...["--api-version", "1", "-c", config.id, "-u", config.id, "-r", state.runtime, "-b", bundle],
     ...["-p", join(run, "pidfile"), "-n", config.name, "--exit-dir", engine.paths.exits, "--full-attach"],
     ...logArgument(container),
-    ...["--log-level", "warning", "--runtime-arg", "--log-format=json", "--runtime-arg", "--log"],
-    ...["--runtime-arg", ociLog, "--conmon-pidfile", pidFile],
+    ...["--log-level", "warning", ...runtimeWords(engine, ociLog), "--conmon-pidfile", pidFile],
     ...(config.tty ? ["-t"] : config.interactive ? ["-i"] : []),
     // A log that goes with its container need not reach the disk first.
     ...(config.remove ? ["--no-sync-log"] : []),
@@ -81,10 +107,7 @@ export async function createByConmon(
       env: {
         _OCI_SYNCPIPE: "3",
         _OCI_STARTPIPE: "4",
-        PATH: process.env.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        HOME: process.env.HOME ?? "/root",
-        XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "",
-        ...confEnvironment(),
+        ...conmonEnvironment(engine),
       },
     });
     closeSync(syncWrite);

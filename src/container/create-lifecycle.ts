@@ -1,13 +1,13 @@
 /** Deciding what begins a new container's process, and what happens after its end. */
 import { UserError } from "../base/errors.ts";
+import { CATATONIT_DIRECTORIES, findProgram } from "../base/programs.ts";
 import type { RestartPolicy } from "./config.ts";
-import { findProgram } from "./runtime.ts";
 
 /** The program that `--init` puts before the command. */
 export function initProgram(path: string | undefined): string {
   const found = path
     ? findProgram(path)
-    : (findProgram("catatonit", ["/usr/libexec/podman", "/usr/libexec/catatonit"]) ?? findProgram("tini"));
+    : (findProgram("catatonit", CATATONIT_DIRECTORIES) ?? findProgram("tini"));
   if (!found)
     throw new UserError(
       `container-init binary not found on the host: stat ${path ?? "catatonit"}: no such file or directory`,

@@ -2,6 +2,7 @@
 import { UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { parseSize } from "../base/quantity.ts";
+import { checkLimits } from "./cgroups.ts";
 import type { ContainerConfig, CreateOptions, ResourceLimits } from "./config.ts";
 import { pairs } from "./create-environment.ts";
 import type { Engine } from "./engine.ts";
@@ -14,6 +15,7 @@ function size(text: string): number {
 }
 
 export function limits(engine: Engine, options: CreateOptions): ResourceLimits {
+  checkLimits(engine, options);
   const conf = engine.conf.containers;
   const { memory, memorySwap, memoryReservation, cpus, cpuShares, cpusetCpus, cpusetMems } = options;
   return {

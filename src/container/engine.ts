@@ -1,10 +1,11 @@
 /** The engine: one open state, and the services on it. Cheap to open; what is heavy loads when it is first used. */
 import type { Database } from "bun:sqlite";
-import { UserError } from "../base/errors.ts";
 import { ImageStore } from "../image/store.ts";
 import { NetworkService } from "../network/service.ts";
 import { openDatabase } from "../state/database.ts";
+import { userConfig } from "../state/directories.ts";
 import { Paths } from "../state/paths.ts";
+import { type Identity, userIdentity } from "../userns/identity.ts";
 import { type ContainersConf, readContainersConf } from "./conf.ts";
 import { ContainerStore } from "./store.ts";
 import { VolumeStore } from "./volume.ts";
@@ -24,6 +25,8 @@ export interface GlobalOptions {
 
 export class Engine {
   readonly global: GlobalOptions;
+  /** The ordinary user whose engine this is; undefined for root's. */
+  readonly user: Identity | undefined;
   readonly paths: Paths;
   readonly db: Database;
   readonly images: ImageStore;
@@ -34,7 +37,8 @@ export class Engine {
 
   private constructor(global: GlobalOptions) {
     this.global = global;
-    this.paths = new Paths({ root: global.root, runRoot: global.runRoot });
+    this.user = userIdentity();
+    this.paths = Engine.paths(global);
     this.db = openDatabase(this.paths.database);
     this.images = new ImageStore(this.db, this.paths);
     this.containers = new ContainerStore(this.db, this.paths);
@@ -43,7 +47,7 @@ export class Engine {
 
   /** containers.conf, read when somebody first asks. */
   get conf(): ContainersConf {
-    this.#conf ??= readContainersConf();
+    this.#conf ??= readContainersConf(process.env, "/", this.user && userConfig());
     return this.#conf;
   }
 
@@ -59,11 +63,12 @@ export class Engine {
   }
 
   static open(global: GlobalOptions): Engine {
-    if (process.getuid?.() !== 0)
-      throw new UserError("rootless containers are not supported yet", {
-        hint: "run it as root: sudo portolan …",
-      });
     return new Engine(global);
+  }
+
+  /** Where the engine of these options keeps everything. */
+  static paths(global: GlobalOptions): Paths {
+    return new Paths({ root: global.root, runRoot: global.runRoot, uid: userIdentity()?.uid });
   }
 
   /** Ends what killed commands left unfinished. One query when there is nothing. */
@@ -72,6 +77,14 @@ export class Engine {
     if (unsettled.length === 0) return;
     const { repair } = await import("./repair.ts");
     await repair(this, unsettled);
+  }
+
+  /** True when `repair` would have something to do. */
+  async needsRepair(): Promise<boolean> {
+    const unsettled = this.containers.unsettled();
+    if (unsettled.length === 0) return false;
+    const { needsRepair } = await import("./repair.ts");
+    return unsettled.some(one => needsRepair(this, one));
   }
 
   /** The global options as a command line, for commands that start us again. */

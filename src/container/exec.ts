@@ -10,7 +10,7 @@ import { type AttachEnd, attachStreams, windowSize } from "./attach.ts";
 import { decideCapabilities, processCapabilities } from "./capabilities.ts";
 import { recordContainerEvent } from "./cleanup.ts";
 import type { Container } from "./config.ts";
-import { conmonPath } from "./conmon.ts";
+import { conmonEnvironment, conmonPath, runtimeWords } from "./conmon.ts";
 import { ConmonAnswers } from "./conmon-answers.ts";
 import type { Engine } from "./engine.ts";
 import { randomId } from "./names.ts";
@@ -150,7 +150,7 @@ async function drive(
     ...["--api-version", "1", "-c", config.id, "-u", id, "-r", state.runtime, "-b", directory],
     ...["-p", join(directory, "pid"), "-n", config.name, "--exit-dir", join(directory, "exit")],
     ...["--full-attach", "-l", "none", "--log-level", "warning"],
-    ...["--runtime-arg", "--log-format=json", "--runtime-arg", "--log", "--runtime-arg", ociLog],
+    ...runtimeWords(engine, ociLog),
     ...(options.tty ? ["-t"] : []),
     ...(options.interactive ? ["-i"] : []),
     ...["-e", ...(options.detach ? [] : ["--exec-attach"])],
@@ -171,9 +171,7 @@ async function drive(
         _OCI_SYNCPIPE: "3",
         _OCI_STARTPIPE: "4",
         ...(options.detach ? {} : { _OCI_ATTACHPIPE: "5" }),
-        PATH: process.env.PATH ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        HOME: process.env.HOME ?? "/root",
-        XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? "",
+        ...conmonEnvironment(engine),
       },
     });
     for (const fd of forConmon) closeSync(fd);

@@ -3,12 +3,13 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createAnnotations, runAnnotations } from "./annotations.ts";
 import { processCapabilities } from "./capabilities.ts";
+import { cgroupsPath } from "./cgroups.ts";
 import { type Container, type ContainerConfig, dependencies } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { hostPart, mountsPart } from "./inspect-host.ts";
 import { inOrder, networkSettings } from "./inspect-network.ts";
 import { runtimeName } from "./runtime.ts";
-import { cgroupPath, processArgs } from "./spec.ts";
+import { processArgs } from "./spec.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 const time = (ms: number) => (ms > 0 ? new Date(ms).toISOString() : NEVER);
@@ -54,7 +55,7 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
             }))
           : null,
       },
-      CgroupPath: running ? cgroupPath(config) : undefined,
+      CgroupPath: running ? cgroupsPath(engine, config) : undefined,
       CheckpointedAt: NEVER,
       RestoredAt: NEVER,
     },

@@ -7,6 +7,8 @@ import { basename, dirname, join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import { isAlive } from "../sys/process.ts";
 import type { Container } from "./config.ts";
+import type { Engine } from "./engine.ts";
+import { runtimeArguments } from "./runtime.ts";
 
 /** How long killed processes may take to leave their control groups. */
 const GROUP_SECONDS = 5;
@@ -98,23 +100,24 @@ function childrenOf(pid: number): number[] {
 }
 
 /** Where the runtime keeps its record of the container. */
-const recordOf = (container: Container) =>
-  join("/run", basename(container.state.runtime), container.config.id);
+const recordOf = ({ paths }: Engine, { config, state }: Container) =>
+  join(paths.runtimeRoot ?? join("/run", basename(state.runtime)), config.id);
 
 /** Makes the runtime forget the container, killing what runs in it; quiet when it knows no such container. */
-export async function deleteFromRuntime(container: Container): Promise<void> {
+export async function deleteFromRuntime(engine: Engine, container: Container): Promise<void> {
   const { runtime } = container.state;
-  if (runtime === "" || !existsSync(recordOf(container))) return;
-  const child = Bun.spawn([runtime, "delete", "--force", container.config.id], {
+  const record = recordOf(engine, container);
+  if (runtime === "" || !existsSync(record)) return;
+  const words = [runtime, ...runtimeArguments(engine), "delete", "--force", container.config.id];
+  const child = Bun.spawn(words, {
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",
   });
   const [code, text] = await Promise.all([child.exited, child.stderr.text()]);
-  if (code === 0 || !existsSync(recordOf(container))) return;
+  if (code === 0 || !existsSync(record)) return;
   // A record that was cut off half-way can't be read back, and all it told of is gone by now.
-  if (!existsSync(join(recordOf(container), "state.json")))
-    return rmSync(recordOf(container), { recursive: true, force: true });
+  if (!existsSync(join(record, "state.json"))) return rmSync(record, { recursive: true, force: true });
   throw new UserError(
     `${basename(runtime)} can't delete container ${container.config.id}: ${text.trim().split("\n").at(-1)}`,
   );

@@ -36,6 +36,15 @@ export async function repair(
   }
 }
 
+/** True when there is something to repair, and nobody at it. */
+export function needsRepair(engine: Engine, { id, phase }: { id: string; phase: Phase }): boolean {
+  const container = engine.containers.byId(id);
+  if (!container || (phase === "running" && isWell(engine, container))) return false;
+  const held = engine.containers.tryLock(id);
+  held?.release();
+  return held !== undefined;
+}
+
 const isWell = (engine: Engine, container: Container) =>
   container.state.bootId === bootId() && !hasEnded(engine, container);
 

@@ -12,17 +12,10 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { UserError } from "../base/errors.ts";
+import { findProgram } from "../base/programs.ts";
+import { cgroupManager } from "./cgroups.ts";
+import type { Container } from "./config.ts";
 import type { Engine } from "./engine.ts";
-
-const DIRECTORIES = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"];
-
-/** The path of a program given by name or path; undefined when it is not installed. */
-export function findProgram(nameOrPath: string, extra: readonly string[] = []): string | undefined {
-  const candidates = nameOrPath.startsWith("/")
-    ? [nameOrPath]
-    : [...extra, ...DIRECTORIES].map(directory => join(directory, nameOrPath));
-  return candidates.find(existsSync);
-}
 
 /** A runtime by name or path, as containers.conf has it or where programs are. */
 function runtimePath(engine: Engine, name: string): string | undefined {
@@ -52,7 +45,7 @@ export function chooseRuntime(engine: Engine): string {
   const key = [crun, runc].map(path => `${path} ${statSync(path).mtimeMs}`).join("\n");
   const known = existsSync(memory) ? readFileSync(memory, "utf8").split("\n\n") : [];
   if (known[0] === key && (known[1] === crun || known[1] === runc)) return known[1];
-  const path = works(crun) ? crun : runc;
+  const path = works(engine, crun) ? crun : runc;
   mkdirSync(engine.paths.runRoot, { recursive: true });
   writeFileSync(memory, `${key}\n\n${path}`);
   return path;
@@ -71,7 +64,7 @@ export function runtimeName(engine: Engine, path: string): string {
  * Tries it on a root with nothing in it: a runtime that gets as far as missing the program has set up everything else.
  * (crun refuses machines whose control groups are half version 1 and half 2.)
  */
-function works(runtime: string): boolean {
+function works(engine: Engine, runtime: string): boolean {
   const bundle = mkdtempSync(join(tmpdir(), "portolan-probe-"));
   try {
     mkdirSync(join(bundle, "rootfs"));
@@ -84,7 +77,7 @@ function works(runtime: string): boolean {
     };
     writeFileSync(join(bundle, "config.json"), JSON.stringify(spec));
     const id = basename(bundle);
-    const child = Bun.spawnSync([runtime, "run", "--bundle", bundle, id], {
+    const child = Bun.spawnSync([runtime, ...runtimeArguments(engine), "run", "--bundle", bundle, id], {
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
@@ -93,6 +86,15 @@ function works(runtime: string): boolean {
   } finally {
     rmSync(bundle, { recursive: true, force: true });
   }
+}
+
+/** What stands before the runtime's verb: where its records are, and who makes its control groups. */
+export function runtimeArguments(engine: Engine): string[] {
+  const { runtimeRoot } = engine.paths;
+  return [
+    ...(runtimeRoot === undefined ? [] : ["--root", runtimeRoot]),
+    ...(cgroupManager(engine) === "systemd" ? ["--systemd-cgroup"] : []),
+  ];
 }
 
 /** What the runtime complains of, in one line and with the exit code that Podman would give. */
@@ -131,12 +133,17 @@ function message(line: string): string {
 const EXEC_TIMEOUT = 1000;
 
 /**
- * Lets the created container's process `pid` run, and waits until it is the container's program: the runtime answers a
+ * Lets the created container's process run, and waits until it is the container's program: the runtime answers a
  * little earlier, and a signal that came in between would be the runtime's, which ends on it with a code of its own.
  */
-export async function startInRuntime(runtime: string, id: string, pid: number): Promise<void> {
+export async function startInRuntime(engine: Engine, { config, state }: Container): Promise<void> {
+  const { runtime, pid } = state;
   const before = executable(pid);
-  const child = Bun.spawn([runtime, "start", id], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  const child = Bun.spawn([runtime, ...runtimeArguments(engine), "start", config.id], {
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
   const [code, text] = await Promise.all([child.exited, child.stderr.text()]);
   if (code !== 0) throw runtimeError(runtime, text);
   const deadline = Date.now() + EXEC_TIMEOUT;

@@ -2,6 +2,7 @@
 import { UserError } from "../base/errors.ts";
 import { createAnnotations, runAnnotations } from "./annotations.ts";
 import { processCapabilities } from "./capabilities.ts";
+import { cgroupManager, cgroupsPath } from "./cgroups.ts";
 import type { Container, ContainerConfig } from "./config.ts";
 import { hostDevices, specDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
@@ -25,10 +26,6 @@ const MASKED = [
   "/sys/dev/block",
 ];
 const READ_ONLY = ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-/** The container's control group, below the hierarchy's root. */
-export const cgroupPath = ({ cgroupParent, id }: ContainerConfig) =>
-  `${cgroupParent || "/libpod_parent"}/libpod-${id}`;
 
 /** The words of its first process: with `--init`, that program and then the container's own. */
 export const processArgs = ({ initPath, args }: ContainerConfig): string[] =>
@@ -67,11 +64,14 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
     annotations: { ...runAnnotations(config), ...createAnnotations(config), ...config.annotations },
     linux: {
       sysctl: config.sysctl,
-      resources: resources(
-        config,
-        devices.map(one => one.rule),
-      ),
-      cgroupsPath: cgroupPath(config),
+      resources:
+        cgroupManager(engine) === "none"
+          ? {}
+          : resources(
+              config,
+              devices.map(one => one.rule),
+            ),
+      cgroupsPath: cgroupsPath(engine, config),
       namespaces: namespaces(engine, container),
       devices: devices.map(one => one.node),
       seccomp:

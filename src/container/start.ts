@@ -78,7 +78,7 @@ export async function startLocked(
       await putUp(engine, container, sockets, options.attended);
       await options.created?.(container);
       recordContainerEvent(engine, container, "init");
-      await startInRuntime(state.runtime, config.id, state.pid);
+      await startInRuntime(engine, container);
     } catch (error) {
       state.error = error instanceof Error ? error.message : String(error);
       await teardown(engine, container, true).finally(() => engine.containers.save(container, before));

@@ -1,20 +1,26 @@
 /** Where everything lives, from the two directories that `--root` and `--runroot` name. */
 import { join } from "node:path";
+import { userRoot, userRunRoot } from "./directories.ts";
 
 export interface PathOptions {
-  /** Persistent state; `/var/lib/portolan`. */
+  /** Persistent state; `/var/lib/portolan`, a user's own in his home. */
   root?: string;
-  /** What dies with the boot; `/run/portolan`. */
+  /** What dies with the boot; `/run/portolan`, a user's own in his runtime directory. */
   runRoot?: string;
+  /** The ordinary user, as the host numbers him; absent for root. */
+  uid?: number;
 }
 
 export class Paths {
   readonly root: string;
   readonly runRoot: string;
+  readonly #isUsers: boolean;
 
   constructor(options: PathOptions = {}) {
-    this.root = options.root ?? "/var/lib/portolan";
-    this.runRoot = options.runRoot ?? "/run/portolan";
+    const { uid } = options;
+    this.#isUsers = uid !== undefined;
+    this.root = options.root ?? (uid === undefined ? "/var/lib/portolan" : userRoot());
+    this.runRoot = options.runRoot ?? (uid === undefined ? "/run/portolan" : userRunRoot(uid));
   }
 
   get database(): string {
@@ -50,8 +56,12 @@ export class Paths {
   lock(name: string): string {
     return join(this.runRoot, "locks", name);
   }
-  /** Pins of network namespaces, where ip-netns(8) finds them. */
+  /** Pins of network namespaces: where ip-netns(8) finds root's; a user's own are in his run directory. */
   netns(name: string): string {
-    return join("/run/netns", name);
+    return join(this.#isUsers ? join(this.runRoot, "netns") : "/run/netns", name);
+  }
+  /** Where the OCI runtime keeps its records; undefined where it knows a place itself. */
+  get runtimeRoot(): string | undefined {
+    return this.#isUsers ? join(this.runRoot, "runtime-root") : undefined;
   }
 }

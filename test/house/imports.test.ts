@@ -10,6 +10,7 @@ const FLOORS = [
   ["container"],
   ["image"],
   ["state"],
+  ["userns"],
   ["network"],
   ["cni"],
   ["netd"],
@@ -27,6 +28,7 @@ const MAY_NOT: Record<string, string[]> = {
   slirp4netns: ["container", "image", "state", "network", "cni"],
   image: ["network", "cni", "firewall", "netlink"],
   state: ["network", "cni", "firewall", "netlink"],
+  userns: ["network", "cni", "netd", "stack", "firewall", "netlink", "wire"],
 };
 
 const floorOf = (room: string) => FLOORS.findIndex(floor => floor.includes(room));

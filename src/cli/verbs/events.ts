@@ -65,6 +65,7 @@ export const events: Command = {
     { long: "stream", kind: "bool", help: "Stream new events (default true)" },
     { long: "until", kind: "string", help: "Show events until TIMESTAMP or DURATION ago" },
   ],
+  outside: true,
   async run(invocation) {
     const { flags } = invocation;
     const at = (name: string) => {

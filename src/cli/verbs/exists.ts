@@ -6,6 +6,7 @@ const exists = (what: string, find: (engine: Engine, name: string) => unknown): 
   summary: `Check if ${what} exists in local storage`,
   usage: what.split(" ")[1]!.toUpperCase(),
   flags: [],
+  outside: true,
   async run(invocation: Invocation) {
     requireArgs(invocation, 1, 1);
     const engine = await invocation.engine();

@@ -128,6 +128,7 @@ export const images: Command = {
     { long: "quiet", short: "q", kind: "bool", help: "Display only image IDs" },
     { long: "sort", kind: "string", help: `Sort by ${Object.keys(SORTS).join(", ")}` },
   ],
+  outside: true,
   async run(invocation) {
     const { flags, args } = invocation;
     if (args.length > 1) throw new UserError("images: only one image name can be given");

@@ -78,6 +78,7 @@ const inspectOf = (type: string, summary: string, usage: string, more: readonly 
   summary,
   usage,
   flags: [FORMAT, ...more],
+  outside: flags => !flags.bool("size"),
   async run(invocation) {
     const { flags } = invocation;
     let asked = flags.string("type") ?? type;

@@ -22,6 +22,7 @@ export const logs: Command = {
     { long: "timestamps", short: "t", kind: "bool", help: "Output the timestamps in the log" },
     { long: "until", kind: "string", help: "Show logs until TIMESTAMP or DURATION from now" },
   ],
+  outside: true,
   async run(invocation) {
     const { flags } = invocation;
     const at = (name: string) => {

@@ -26,6 +26,7 @@ export const networkList: Command = {
     { long: "noheading", short: "n", kind: "bool", help: "Do not print headers" },
     { long: "quiet", short: "q", kind: "bool", help: "Display only names" },
   ],
+  outside: true,
   async run(invocation) {
     const { flags } = invocation;
     const engine = await invocation.engine();

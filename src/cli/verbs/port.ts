@@ -18,6 +18,7 @@ export const port: Command = {
   summary: "List port mappings or a specific mapping for the container",
   usage: "[options] CONTAINER [PORT[/PROTOCOL]]",
   flags: [allFlag("Display port information for all containers"), LATEST],
+  outside: true,
   async run(invocation) {
     const engine = await invocation.engine();
     if (invocation.flags.bool("all")) {

@@ -56,6 +56,7 @@ export const ps: Command = {
     { long: "size", short: "s", kind: "bool", help: "Display the total file sizes" },
     { long: "sort", kind: "string", help: `Sort output by: ${Object.keys(SORTS).join(", ")}` },
   ],
+  outside: flags => !flags.bool("size"),
   async run(invocation) {
     const { flags } = invocation;
     if (flags.bool("quiet") && (flags.bool("size") || flags.bool("ns")))

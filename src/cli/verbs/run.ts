@@ -54,9 +54,9 @@ export const run: Command = {
     const detach = flags.bool("detach");
     const wanted = streams(flags);
     const options = createOptions(flags, args);
+    const engine = await invocation.engine();
     if (options.tty && wanted.stdin && !detach && !process.stdin.isTTY)
       log.warn("The input device is not a TTY. The --tty and --interactive flags might not work properly");
-    const engine = await invocation.engine();
     // Without a runtime nothing is made at all.
     chooseRuntime(engine);
     let attachment: Attachment | undefined;

@@ -5,6 +5,7 @@ export const tag: Command = {
   summary: "Add an additional name to a local image",
   usage: "IMAGE TARGET_NAME [TARGET_NAME...]",
   flags: [],
+  outside: true,
   async run(invocation) {
     requireArgs(invocation, 2);
     const [image = "", ...names] = invocation.args;
@@ -18,6 +19,7 @@ export const untag: Command = {
   summary: "Remove a name from a local image",
   usage: "IMAGE [NAME...]",
   flags: [],
+  outside: true,
   async run(invocation) {
     requireArgs(invocation, 1);
     const [image = "", ...names] = invocation.args;

@@ -49,6 +49,7 @@ export const volumeCreate: Command = {
     { long: "label", short: "l", kind: "array", help: "Set metadata for a volume" },
     { long: "opt", short: "o", kind: "array", help: "Set driver specific options" },
   ],
+  outside: true,
   async run(invocation) {
     const { flags, args } = invocation;
     requireArgs(invocation, 0, 1);
@@ -78,6 +79,7 @@ export const volumeList: Command = {
     { long: "noheading", short: "n", kind: "bool", help: "Do not print headers" },
     { long: "quiet", short: "q", kind: "bool", help: "Print volume names only" },
   ],
+  outside: true,
   async run(invocation) {
     const { flags } = invocation;
     const engine = await invocation.engine();

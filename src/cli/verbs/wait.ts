@@ -19,6 +19,7 @@ export const wait: Command = {
     },
     LATEST,
   ],
+  outside: true,
   async run(invocation) {
     const { flags } = invocation;
     const conditions = flags.has("condition") ? flags.list("condition") : ["stopped"];

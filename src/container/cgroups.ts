@@ -1,0 +1,80 @@
+/** Control groups: who makes a container's, and where (cgroups(7)). An ordinary user may have none to give. */
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { UserError } from "../base/errors.ts";
+import type { ContainerConfig, CreateOptions } from "./config.ts";
+import type { Engine } from "./engine.ts";
+
+/** `none`: containers stay in the control group of whoever starts them. */
+export type CgroupManager = "cgroupfs" | "systemd" | "none";
+
+const HIERARCHY = "/sys/fs/cgroup";
+
+/** True where version 2 alone is in use; version 1 is never an ordinary user's. */
+export const isUnified = () => existsSync(join(HIERARCHY, "cgroup.controllers"));
+
+/** Root has the file system, or systemd where that is asked for. A user has what was delegated to him. */
+export function cgroupManager(engine: Engine): CgroupManager {
+  const asked = engine.global.cgroupManager ?? engine.conf.engine.cgroup_manager;
+  if (!engine.user) return engine.global.cgroupManager === "systemd" ? "systemd" : "cgroupfs";
+  if (!isUnified()) return "none";
+  if (asked !== "cgroupfs" && userSystemd()) return "systemd";
+  return delegatedGroup() === undefined ? "none" : "cgroupfs";
+}
+
+/** The user's own systemd, which makes groups for him, can be talked to. */
+function userSystemd(): boolean {
+  const directory = process.env.XDG_RUNTIME_DIR;
+  return directory !== undefined && existsSync(join(directory, "systemd/private"));
+}
+
+/** The group that holds ours, where it was delegated to us: a process may only be moved below such a one. */
+function delegatedGroup(): string | undefined {
+  const own = /^0::(\/.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8"))?.[1];
+  if (own === undefined) return undefined;
+  try {
+    accessSync(join(HIERARCHY, dirname(own), "cgroup.procs"), constants.W_OK);
+    return dirname(own);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `linux.cgroupsPath` of the runtime specification; undefined where there are no groups. */
+export function cgroupsPath(engine: Engine, config: ContainerConfig): string | undefined {
+  const { cgroupParent, id } = config;
+  switch (cgroupManager(engine)) {
+    case "none":
+      return undefined;
+    case "systemd":
+      return `${cgroupParent || (engine.user ? "user.slice" : "machine.slice")}:libpod:${id}`;
+    case "cgroupfs":
+      return `${cgroupParent || (engine.user ? join(delegatedGroup()!, "libpod_parent") : "/libpod_parent")}/libpod-${id}`;
+  }
+}
+
+const LIMITS: [keyof CreateOptions, string][] = [
+  ["memory", "--memory"],
+  ["memorySwap", "--memory-swap"],
+  ["memoryReservation", "--memory-reservation"],
+  ["cpus", "--cpus"],
+  ["cpuShares", "--cpu-shares"],
+  ["cpusetCpus", "--cpuset-cpus"],
+  ["cpusetMems", "--cpuset-mems"],
+];
+
+/** Refuses limits that nothing would enforce. */
+export function checkLimits(engine: Engine, options: CreateOptions): void {
+  if (!engine.user) return;
+  const asked = LIMITS.filter(([key]) => options[key] !== undefined).map(([, flag]) => flag);
+  if ((options.pidsLimit ?? 0) > 0) asked.push("--pids-limit");
+  if (asked.length === 0 || cgroupManager(engine) !== "none") return;
+  throw new UserError(
+    `${asked.join(", ")}: this machine gives you no control groups, so nothing would enforce it`,
+    {
+      hint: isUnified()
+        ? "log in by a systemd session of your own, or have a control group delegated to you"
+        : "limits for ordinary users need control groups version 2",
+    },
+  );
+}
