@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeAccounts } from "./accounts.ts";
+import { cgroupManager, isUnified } from "./cgroups.ts";
 import type { Container, ContainerConfig, VolumeMount } from "./config.ts";
 import { containerEnv } from "./container-env.ts";
 import type { Engine } from "./engine.ts";
@@ -67,12 +68,20 @@ export function specMounts(engine: Engine, container: Container, rootfs: string,
           source: "mqueue",
           options: ["nosuid", "noexec", "nodev"],
         },
-    {
-      destination: "/sys/fs/cgroup",
-      type: "cgroup",
-      source: "cgroup",
-      options: ["rprivate", "nosuid", "noexec", "nodev", "relatime", writable],
-    },
+    // Without a group of its own a container sees the host's, which need not show the one that it is in.
+    cgroupManager(engine) === "none" && !isUnified()
+      ? {
+          destination: "/sys/fs/cgroup",
+          type: "bind",
+          source: "/sys/fs/cgroup",
+          options: ["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro"],
+        }
+      : {
+          destination: "/sys/fs/cgroup",
+          type: "cgroup",
+          source: "cgroup",
+          options: ["rprivate", "nosuid", "noexec", "nodev", "relatime", writable],
+        },
   ];
   const bind = (destination: string, source: string, ...options: string[]) =>
     list.push({ destination, type: "bind", source, options: ["bind", "rprivate", ...options] });

@@ -58,6 +58,7 @@ test("defaults are clamped to what this process may give; what was asked for is 
 test("a process with CAP_SYS_RESOURCE gives anything, up to fs.nr_open of open files", () => {
   const files: Record<string, string> = {
     "/proc/self/status": "Name:\tx\nCapEff:\t000001ffffffffff\n",
+    "/proc/self/uid_map": "         0          0 4294967295\n",
     "/proc/sys/fs/nr_open": "1048576\n",
     "/proc/self/limits": `Limit                     Soft Limit           Hard Limit           Units     
 Max processes             96365                96365                processes 
@@ -67,6 +68,8 @@ Max core file size        0                    unlimited            bytes
   };
   const limit = (name: string) => ownHardLimit(name, path => files[path]!);
   expect([limit("nofile"), limit("nproc")]).toEqual([1_048_576, Number.POSITIVE_INFINITY]);
+  files["/proc/self/uid_map"] = "         0       1000          1\n         1     100000      65536\n";
+  expect([limit("nofile"), limit("nproc")]).toEqual([20_000, 96_365]);
   files["/proc/self/status"] = "CapEff:\t000001fffeffffff\n";
   expect([limit("nofile"), limit("nproc"), limit("core")]).toEqual([
     20_000,

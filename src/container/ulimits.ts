@@ -74,7 +74,9 @@ export function ownHardLimit(
   read: (path: string) => string = path => readFileSync(path, "utf8"),
 ): number {
   const capabilities = /^CapEff:\s*([0-9a-f]+)/m.exec(read("/proc/self/status"))?.[1] ?? "0";
-  if ((BigInt(`0x${capabilities}`) >> CAP_SYS_RESOURCE) & 1n)
+  // setrlimit(2) asks for the capability in the initial user namespace, which maps every id to itself.
+  const initial = /^\s*0\s+0\s+4294967295\s*$/.test(read("/proc/self/uid_map"));
+  if (initial && (BigInt(`0x${capabilities}`) >> CAP_SYS_RESOURCE) & 1n)
     return name === "nofile" ? Number(read("/proc/sys/fs/nr_open")) : Number.POSITIVE_INFINITY;
   const row = read("/proc/self/limits")
     .split("\n")
