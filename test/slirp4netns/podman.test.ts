@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import { HOST_ADDRESS, OUTSIDE_ADDRESS, type Outcome } from "../support/host.ts";
 import { serveTcp, stopSockets } from "../support/sockets.ts";
+import type { TestUser } from "../support/user.ts";
 import { serveNames } from "./dns-server.ts";
-import { OrdinaryUser, OURS } from "./ordinary-user.ts";
+import { createUser, OURS } from "./ordinary-user.ts";
 
 /** No systemd, no limits above what a user has, and nothing of what containers.conf of the machine says. */
 const CONTAINERS_CONF = `[containers]
@@ -24,11 +25,12 @@ cp /bin/busybox rootfs/bin/
 for tool in ${TOOLS}; do ln -s busybox rootfs/bin/$tool; done
 echo hello from the container >rootfs/www/index.html`;
 
-let user: OrdinaryUser;
+let user: TestUser;
 let names: Disposable;
 beforeAll(async () => {
-  user = await OrdinaryUser.create();
-  const { host, outside } = user;
+  user = await createUser();
+  const { host } = user;
+  const { outside } = host;
   outside.sh("ip", "address", "add", "2001:db8::2/64", "dev", "cable", "nodad");
   serveTcp(outside, OUTSIDE_ADDRESS, 7000, "outside");
   serveTcp(outside, "2001:db8::2", 7000, "outside");
@@ -40,7 +42,7 @@ beforeAll(async () => {
 afterAll(async () => {
   stopSockets();
   names[Symbol.dispose]();
-  await user[Symbol.asyncDispose]();
+  await user.host[Symbol.asyncDispose]();
 });
 
 const podman = (...words: string[]): Promise<Outcome> =>
@@ -82,7 +84,7 @@ const remove = (...names: string[]) => podman("rm", "-f", "-t", "0", ...names);
 
 /** A page as a client on the outside gets it. */
 async function page(url: string): Promise<string> {
-  const child = user.outside.run(() =>
+  const child = user.host.outside.run(() =>
     Bun.spawn(["curl", "-sS", "--max-time", "10", url], { stdout: "pipe", stderr: "pipe" }),
   );
   return (await child.stdout.text()) || (await child.stderr.text());

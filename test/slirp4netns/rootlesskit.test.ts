@@ -3,17 +3,18 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import { HOST_ADDRESS, OUTSIDE_ADDRESS } from "../support/host.ts";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
-import { OrdinaryUser, OURS } from "./ordinary-user.ts";
+import type { TestUser } from "../support/user.ts";
+import { createUser, OURS } from "./ordinary-user.ts";
 
-let user: OrdinaryUser;
+let user: TestUser;
 beforeAll(async () => {
-  user = await OrdinaryUser.create();
-  serveTcp(user.outside, OUTSIDE_ADDRESS, 7000, "outside");
+  user = await createUser();
+  serveTcp(user.host.outside, OUTSIDE_ADDRESS, 7000, "outside");
   await user.must("sh", "-c", "mkdir www && echo hello from the guest >www/index.html");
 });
 afterAll(async () => {
   stopSockets();
-  await user[Symbol.asyncDispose]();
+  await user.host[Symbol.asyncDispose]();
 });
 
 /** What runs inside: a web server that tells its callers, and a look around; until there is a file `stop`. */
@@ -28,7 +29,7 @@ kill $!`;
 
 /** The answer of the guest's web server to a caller on the outside. */
 async function page(port: number): Promise<string> {
-  const child = user.outside.run(() =>
+  const child = user.host.outside.run(() =>
     Bun.spawn(["curl", "-sS", "--max-time", "10", `http://${HOST_ADDRESS}:${port}/`], {
       stdout: "pipe",
       stderr: "pipe",
@@ -119,5 +120,5 @@ test("a port that is taken is refused, and nothing stays", async () => {
   expect(stderr).toContain("address already in use");
   await user.host.must("pkill", "-xf", "busybox nc -l -p 8090");
   await held.exited;
-  expect(await askTcp(user.outside, HOST_ADDRESS, 8090)).toBe("refused");
+  expect(await askTcp(user.host.outside, HOST_ADDRESS, 8090)).toBe("refused");
 });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
-import { OrdinaryUser, OURS } from "./ordinary-user.ts";
+import { createUser, network, OURS } from "./ordinary-user.ts";
 import { OUTSIDE, type Running, World } from "./world.ts";
 
 const world = new World();
@@ -99,8 +99,9 @@ ls /proc/$pid/root/ | tr '\\n' ' '`;
     ["in a sandbox", ["--enable-sandbox", "--enable-seccomp"], true],
     ["outside of one", [], false],
   ])("%s", async (_, options, sandboxed) => {
-    await using user = await OrdinaryUser.create();
-    const { target, pid, ready, end } = await user.network(["-c", ...options]);
+    const user = await createUser();
+    await using _host = user.host;
+    const { target, pid, ready, end } = await network(user, ["-c", ...options]);
     expect(ready).toBe("1");
     const look = async (one: number) =>
       (await user.host.must("sh", "-c", LOOK, "sh", String(one))).trim().split("\n");
@@ -125,7 +126,8 @@ ls /proc/$pid/root/ | tr '\\n' ' '`;
   });
 
   test("a user namespace in which the user is not root is refused with what to do", async () => {
-    await using user = await OrdinaryUser.create();
+    const user = await createUser();
+    await using _host = user.host;
     const script = `unshare --user --net sleep infinity &
 until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done
 ${OURS} -a api.sock $! tap0; code=$?; ls api.sock; kill $!; exit $code`;
@@ -136,7 +138,8 @@ ${OURS} -a api.sock $! tap0; code=$?; ls api.sock; kill $!; exit $code`;
   });
 
   test("who may not enter the target is told so", async () => {
-    await using user = await OrdinaryUser.create();
+    const user = await createUser();
+    await using _host = user.host;
     const { code, stderr } = await user.run([OURS, "1", "tap0"]);
     expect(code).toBe(1);
     expect(stderr).toBe("/proc/1/ns/net: permission denied\n");

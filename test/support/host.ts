@@ -33,17 +33,22 @@ export const HOST_ADDRESS = "192.168.77.2";
 export const OUTSIDE_ADDRESS = "192.168.77.1";
 
 /**
- * Run as the host's first process: `$1` scratch directory, `$2` project, `$3` name of the control groups. It ends, and the
- * host with it, when the test's end of its standard input is closed, even by a crash.
+ * Run as the host's first process: `$1` scratch directory, `$2` project, `$3` name of the control groups, `$4` a tar of
+ * another root file system than this machine's, or nothing. It ends, and the host with it, when the test's end of its standard input is closed, even by a crash.
  */
 const SETUP = `set -e
-scratch=$1 project=$2 groups=$3
+scratch=$1 project=$2 groups=$3 archive=$4 lower=/
 read -r pid _ </proc/self/stat
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 tmpfs "$scratch"
 cd "$scratch"
 mkdir upper work root
-mount -t overlay overlay -o "lowerdir=/,upperdir=$scratch/upper,workdir=$scratch/work" root
+if [ -n "$archive" ]; then
+  lower=$scratch/lower
+  mkdir "$lower"
+  tar -C "$lower" --numeric-owner -xf "$archive"
+fi
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=$scratch/upper,workdir=$scratch/work" root
 cd root
 mount -t proc proc proc
 mount -t sysfs sysfs sys
@@ -107,8 +112,8 @@ export class TestHost implements AsyncDisposable {
 
   private readonly forwards: Disposable[] = [];
 
-  /** Builds the host; throws when the executable has not been built. */
-  static async create(): Promise<TestHost> {
+  /** Builds the host, with the root file system in the tar `root` if given; throws when the executable has not been built. */
+  static async create({ root = "" }: { root?: string } = {}): Promise<TestHost> {
     if (!existsSync(PORTOLAN)) throw new Error("dist/portolan is missing: run `make build` first");
     const scratch = mkdtempSync(join(tmpdir(), "portolan-host-"));
     const groups = basename(scratch);
@@ -118,7 +123,7 @@ export class TestHost implements AsyncDisposable {
       const init = Bun.spawn(
         [
           ...["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"],
-          ...["sh", "-c", SETUP, "host", scratch, PROJECT, groups],
+          ...["sh", "-c", SETUP, "host", scratch, PROJECT, groups, root],
         ],
         { stdin: "pipe", stdout: "pipe", stderr: "pipe" },
       );
