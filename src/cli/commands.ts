@@ -149,6 +149,11 @@ export const COMMANDS: readonly Entry[] = [
   stop,
   tag,
   top,
+  {
+    name: "unshare",
+    summary: "Run a command in your user namespace",
+    load: async () => (await import("./verbs/unshare.ts")).unshare,
+  },
   untag,
   {
     name: "version",
@@ -259,9 +264,19 @@ export const COMMANDS: readonly Entry[] = [
       events,
       info,
       {
+        name: "migrate",
+        summary: "Stop your containers and leave your user namespace",
+        load: async () => (await import("./verbs/system-reset.ts")).systemMigrate,
+      },
+      {
         name: "prune",
         summary: "Remove unused data",
         load: async () => (await import("./verbs/system.ts")).systemPrune,
+      },
+      {
+        name: "reset",
+        summary: "Remove all containers, images and volumes",
+        load: async () => (await import("./verbs/system-reset.ts")).systemReset,
       },
     ],
   },

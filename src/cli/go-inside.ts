@@ -1,9 +1,9 @@
 /** An ordinary user's command goes into his user namespace, where it begins anew. */
 import type { Identity } from "../userns/identity.ts";
-import { joinAgain } from "../userns/join.ts";
+import { join } from "../userns/join.ts";
 import { ensurePause } from "../userns/pause.ts";
 
 export async function goInside(runRoot: string, user: Identity, argv: readonly string[]): Promise<never> {
   const pid = await ensurePause(runRoot, user);
-  return joinAgain(pid, user, argv);
+  return join(pid, user, argv);
 }

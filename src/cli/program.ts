@@ -2,9 +2,9 @@
 import { UserError } from "../base/errors.ts";
 import { setLogLevel } from "../base/log.ts";
 import { writeOut } from "../base/stdio.ts";
-import type { GlobalOptions } from "../container/engine.ts";
+import type { Engine, GlobalOptions } from "../container/engine.ts";
 import { userIdentity } from "../userns/identity.ts";
-import type { Entry, Invocation } from "./command.ts";
+import type { Command, Entry, Invocation } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { describeFlags, type Flag, parseFlags, type Values } from "./flags.ts";
 import { VERSION } from "./version.ts";
@@ -55,7 +55,7 @@ function nounHelp(path: string, summary: string, entries: readonly Entry[], flag
 
 /** What Podman has besides, at the top and under its nouns: who asks for one of these has not mistyped. */
 const PODMANS =
-  /^(auto-update|build|checkpoint|clone|commit|connect|cp|create|df|diff|disconnect|export|farm|generate|history|import|init|kube|login|logout|machine|manifest|migrate|mount|pause|play|pod|push|reload|rename|renumber|reset|restore|rm|scp|search|secret|service|sign|stats|trust|unmount|unpause|unshare|untag|update)$/;
+  /^(auto-update|build|checkpoint|clone|commit|connect|cp|create|df|diff|disconnect|export|farm|generate|history|import|init|kube|login|logout|machine|manifest|mount|pause|play|pod|push|reload|rename|renumber|restore|rm|scp|search|secret|service|sign|stats|trust|unmount|unpause|untag|update)$/;
 
 function unknownCommand(path: string, word: string, entries: readonly Entry[]): never {
   if (PODMANS.test(word))
@@ -150,26 +150,38 @@ async function runVerb(
     return 0;
   }
   if (args.length > 0 && command.usage === "[options]") throw new UserError(`\`${path}\` takes no arguments`);
+  let opened: Promise<Engine> | undefined;
   const invocation: Invocation = {
     path,
     args,
     flags: values,
     global,
     commandLine,
-    engine: async () => {
-      const { Engine } = await import("../container/engine.ts");
-      const user = userIdentity();
-      if (user?.inside === false) {
-        const stays = typeof command.outside === "function" ? command.outside(values) : command.outside;
-        const engine = stays ? Engine.open(global) : undefined;
-        if (engine && !(await engine.needsRepair())) return engine;
-        const { goInside } = await import("./go-inside.ts");
-        return goInside(Engine.paths(global).runRoot, user, commandLine.slice(1));
-      }
-      const engine = Engine.open(global);
-      await engine.repair();
-      return engine;
+    engine: () => {
+      opened ??= openEngine(command, values, global, commandLine.slice(1));
+      return opened;
     },
   };
   return (await command.run(invocation)) ?? 0;
+}
+
+/** The engine, repaired; or the same command line begun anew in the user namespace that it needs. */
+async function openEngine(
+  { outside }: Command,
+  flags: Values,
+  global: GlobalOptions,
+  argv: readonly string[],
+): Promise<Engine> {
+  const { Engine } = await import("../container/engine.ts");
+  const user = userIdentity();
+  if (user?.inside === false) {
+    const stays = typeof outside === "function" ? outside(flags) : outside;
+    const engine = stays ? Engine.open(global) : undefined;
+    if (engine && !(await engine.needsRepair())) return engine;
+    const { goInside } = await import("./go-inside.ts");
+    return goInside(Engine.paths(global).runRoot, user, argv);
+  }
+  const engine = Engine.open(global);
+  await engine.repair();
+  return engine;
 }

@@ -7,8 +7,8 @@ import { exec } from "../sys/process.ts";
 import { type Identity, insideEnvironment } from "./identity.ts";
 import { WORKING_DIRECTORY } from "./working-directory.ts";
 
-/** Runs `command` in the namespaces of the process `pid` in place of this process. */
-export function joinAs(pid: number, user: Identity, command: readonly string[]): never {
+/** Starts this program anew, with these arguments, in the namespaces of the process `pid`. */
+export function join(pid: number, user: Identity, argv: readonly string[]): never {
   const nsenter = findProgram("nsenter");
   if (!nsenter)
     throw new UserError("nsenter is not installed, which enters your user namespace", {
@@ -20,12 +20,16 @@ export function joinAs(pid: number, user: Identity, command: readonly string[]):
   );
   return exec(
     nsenter,
-    ["nsenter", `--target=${pid}`, "--user", "--mount", "--preserve-credentials", "--", ...command],
+    [
+      "nsenter",
+      `--target=${pid}`,
+      "--user",
+      "--mount",
+      "--preserve-credentials",
+      "--",
+      ...selfCommand(),
+      ...argv,
+    ],
     { ...Object.fromEntries(env), ...insideEnvironment(user), [WORKING_DIRECTORY]: process.cwd() },
   );
-}
-
-/** The same for this program itself with other arguments. */
-export function joinAgain(pid: number, user: Identity, argv: readonly string[]): never {
-  return joinAs(pid, user, [...selfCommand(), ...argv]);
 }

@@ -25,6 +25,8 @@ export const PRUNE_FILTER: Flag = {
 /** Asks on the terminal, unless `--force`; true for `y` or `yes`. */
 export async function confirmed(invocation: Invocation, warning: string): Promise<boolean> {
   if (invocation.flags.bool("force")) return true;
+  // An ordinary user's command begins anew inside his user namespace, and is to ask once.
+  await invocation.engine();
   writeOut(`${warning}\nAre you sure you want to continue? [y/N] `);
   for await (const answer of console) return /^\s*y(es)?\s*$/i.test(answer);
   return false;

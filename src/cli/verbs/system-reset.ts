@@ -1,0 +1,48 @@
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { removeContainer } from "../../container/remove.ts";
+import { stopContainer } from "../../container/stop.ts";
+import { endPause } from "../../userns/pause.ts";
+import { type Command, print } from "../command.ts";
+import { confirmed, FORCE } from "./prune.ts";
+
+export const systemMigrate: Command = {
+  summary: "Stop your containers and leave your user namespace, so that new subordinate ids come into force",
+  usage: "[options]",
+  flags: [],
+  async run(invocation) {
+    const engine = await invocation.engine();
+    for (const { config, phase } of engine.containers.list()) {
+      if (phase !== "running") continue;
+      await stopContainer(engine, config.id);
+      print(`stopped ${config.id}`);
+    }
+    if (engine.user) endPause(engine.paths.runRoot);
+  },
+};
+
+const WARNING = `WARNING! This will remove:
+        - all containers
+        - all images
+        - all volumes`;
+
+export const systemReset: Command = {
+  summary: "Remove all containers, images and volumes, and all else that is kept for them",
+  usage: "[options]",
+  flags: [FORCE],
+  async run(invocation) {
+    const engine = await invocation.engine();
+    if (!(await confirmed(invocation, WARNING))) return;
+    for (const { config } of engine.containers.list())
+      await removeContainer(engine, config.id, { force: true, volumes: true, time: 0 });
+    engine.db.close();
+    const { root, runRoot } = engine.paths;
+    if (engine.user) endPause(runRoot);
+    for (const directory of [root, runRoot]) empty(directory);
+  },
+};
+
+/** Removes what is in a directory; it may be a mount point itself. */
+function empty(directory: string): void {
+  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
+}
