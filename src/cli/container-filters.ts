@@ -1,6 +1,6 @@
 /** The filters of `ps` and `container prune`: each key's values are alternatives, all keys must be met. */
 import { UserError } from "../base/errors.ts";
-import type { Container } from "../container/config.ts";
+import { type Container, joinsOf } from "../container/config.ts";
 import type { Engine } from "../container/engine.ts";
 import { parseDuration, parseTime } from "./format/human.ts";
 import { hasLabel, parseFilters } from "./select.ts";
@@ -42,11 +42,11 @@ const FILTERS: Readonly<Record<string, Test>> = {
     values.every(value => config.created > engine.containers.get(value).config.created),
   volume: ({ config }, values) =>
     values.some(value => config.mounts.some(one => one.source === value || one.destination === value)),
-  network: ({ config }, values, engine) =>
-    config.network.kind === "bridge" &&
-    values.some(value =>
-      (config.network as { networks: string[] }).networks.includes(engine.networks.resolve(value)),
-    ),
+  network: (container, values, engine) =>
+    values.some(value => {
+      const name = engine.networks.resolve(value);
+      return joinsOf(container).some(one => one.network === name);
+    }),
   health: ({ state }, values) => values.includes(state.health?.status ?? "none"),
   "restart-policy": ({ config }, values) => values.includes(config.restart.name),
   until: ({ config }, values) =>

@@ -1,6 +1,6 @@
 /** A container as `ps` shows it: one row of texts, or one object of its JSON. */
 import { readlinkSync } from "node:fs";
-import type { Container, PortMapping } from "../container/config.ts";
+import { type Container, joinsOf, type PortMapping } from "../container/config.ts";
 import type { Engine } from "../container/engine.ts";
 import { containerSize } from "../container/usage.ts";
 import { goTime } from "./format/go-print.ts";
@@ -67,8 +67,7 @@ export function portsText(ports: readonly PortMapping[]): string {
 }
 
 const portsOf = ({ config, state }: Container) => (state.ports.length > 0 ? state.ports : config.ports);
-const networksOf = ({ config }: Container) =>
-  config.network.kind === "bridge" ? config.network.networks : [];
+const networksOf = (container: Container) => joinsOf(container).map(one => one.network);
 
 function namespaceOf(pid: number, name: string): string {
   try {

@@ -4,7 +4,6 @@ import type { CreateOptions } from "../container/config.ts";
 import { parseUlimits } from "../container/ulimits.ts";
 import type { Flag, FlagKind, Values } from "./flags.ts";
 import { parseSize } from "./format/human.ts";
-import { type NetworkFlag, parseNetworkFlag } from "./network-flag.ts";
 
 const flag = (long: string, kind: FlagKind, help: string, more: Partial<Flag> = {}): Flag => ({
   long,
@@ -131,7 +130,6 @@ function pullPolicy(values: Values): CreateOptions["pull"] {
 /** What the flags and arguments of `run` or `create` ask for. `args` is `[IMAGE, COMMAND...]`. */
 export function createOptions(values: Values, args: readonly string[]): CreateOptions {
   const list = (name: string) => (values.has(name) ? values.list(name) : undefined);
-  const joined: NetworkFlag = values.has("network") ? parseNetworkFlag(values.list("network")) : {};
   return {
     image: args[0]!,
     command: args.slice(1),
@@ -164,16 +162,14 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     cidFile: values.string("cidfile"),
     timezone: values.string("tz"),
     umask: values.string("umask"),
-    network: joined.network,
+    network: list("network"),
     publish: list("publish"),
     publishAll: values.bool("publish-all"),
     expose: list("expose"),
-    ip: values.string("ip") ?? joined.ip,
-    ip6: values.string("ip6") ?? joined.ip6,
-    macAddress: values.string("mac-address") ?? joined.macAddress,
-    networkAlias: joined.aliases
-      ? [...values.list("network-alias"), ...joined.aliases]
-      : list("network-alias"),
+    ip: values.string("ip"),
+    ip6: values.string("ip6"),
+    macAddress: values.string("mac-address"),
+    networkAlias: list("network-alias"),
     addHost: list("add-host"),
     noHosts: values.optionalBool("no-hosts"),
     dns: list("dns"),

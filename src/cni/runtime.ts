@@ -1,17 +1,27 @@
 /** The CNI runtime: chains of plugins, forward for ADD, backward for DEL. Theory: this room's README. */
 import { BugError, ErrorList } from "../base/errors.ts";
+import { log } from "../base/log.ts";
 import { FirewallBatch } from "../firewall/batch.ts";
+import { owner } from "../firewall/element.ts";
 import { type Attachment, checkAttachment } from "./attachment.ts";
 import { ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
 import { execPlugin, findPlugin } from "./exec.ts";
 import type { Plugin, PluginContext } from "./plugins/plugin.ts";
 import { formatResult, parseResult } from "./result.ts";
-import type { NetConfList, PluginConf, PortMap, Result } from "./types.ts";
+import {
+  CNI_ERROR,
+  CniError,
+  type NetConfList,
+  type PluginConf,
+  type PortMap,
+  type Result,
+} from "./types.ts";
 
 /** Our own plugin types; each file loads when a chain first names it. */
 const BUILTIN: Record<string, () => Promise<Plugin>> = {
   bridge: async () => (await import("./plugins/bridge.ts")).bridge,
+  dnsname: async () => (await import("./plugins/dnsname.ts")).dnsname,
   firewall: async () => (await import("./plugins/firewall.ts")).firewall,
   "host-local": async () => (await import("./plugins/host-local.ts")).hostLocal,
   loopback: async () => (await import("./plugins/loopback.ts")).loopback,
@@ -102,6 +112,33 @@ export class CniRuntime {
     errors.throwIfAny(`can't take container ${attachment.containerId.slice(0, 12)} off network ${list.name}`);
   }
 
+  /**
+   * Makes an attachment's part of the firewall anew, in one transaction: for a ruleset that somebody emptied, and for
+   * ports (`capabilityArgs`) that are others than before. Interface, addresses and connections stay.
+   */
+  async refresh(network: string, attachment: Attachment): Promise<void> {
+    const cached = this.cache.read(network, attachment.containerId, attachment.ifName);
+    const list = cached && parseOrUndefined(cached.config);
+    if (!cached || !list)
+      throw new CniError(
+        CNI_ERROR.UNKNOWN_CONTAINER,
+        `container ${attachment.containerId.slice(0, 12)} is not known on network ${network}`,
+      );
+    const capabilityArgs = { ...cached.capabilityArgs, ...attachment.capabilityArgs };
+    const complete: Attachment = { ...attachment, cniArgs: cached.cniArgs, capabilityArgs };
+    const firewall = new FirewallBatch();
+    firewall.remove(owner(attachment.containerId, attachment.ifName));
+    for (const plugin of list.plugins) {
+      const builtin = await this.#builtin(plugin.type);
+      if (!builtin)
+        log.warn(`the rules of plugin ${plugin.type} on network ${network} are its own and stay as they are`);
+      const config = runtimeConfig(plugin, complete);
+      builtin?.refresh?.(this.#context(list, plugin, complete, cached.result, config, firewall));
+    }
+    firewall.commit();
+    this.cache.write({ ...cached, netns: attachment.netns, capabilityArgs });
+  }
+
   /** Throws where the attachment is not as ADD left it. */
   async check(list: NetConfList, attachment: Attachment): Promise<void> {
     checkAttachment(attachment);
@@ -170,26 +207,15 @@ export class CniRuntime {
     prevResult: Result | undefined,
     firewall: FirewallBatch,
   ): Promise<Result | undefined> {
-    const runtimeConfig: Record<string, unknown> = {};
-    for (const [key, wanted] of Object.entries(plugin.capabilities ?? {}))
-      if (wanted && attachment.capabilityArgs?.[key] !== undefined)
-        runtimeConfig[key] = attachment.capabilityArgs[key];
+    const config = runtimeConfig(plugin, attachment);
     const builtin = await this.#builtin(plugin.type);
     if (!builtin) {
       // A foreign plugin may count on the rules of those before it.
       firewall.commit();
-      const answer = await this.#exec(
-        command,
-        list,
-        plugin,
-        plugin.type,
-        attachment,
-        prevResult,
-        runtimeConfig,
-      );
+      const answer = await this.#exec(command, list, plugin, plugin.type, attachment, prevResult, config);
       return command === "ADD" ? parseResult(answer, list.cniVersion) : prevResult;
     }
-    const context = this.#context(list, plugin, attachment, prevResult, runtimeConfig, firewall);
+    const context = this.#context(list, plugin, attachment, prevResult, config, firewall);
     if (command === "ADD") return builtin.add(context);
     await (command === "DEL" ? builtin.del(context) : builtin.check(context));
     return prevResult;
@@ -273,6 +299,14 @@ export class CniRuntime {
       path: this.#path,
     });
   }
+}
+
+/** The capability arguments that a plugin asks for. */
+function runtimeConfig(plugin: PluginConf, attachment: Attachment): Record<string, unknown> {
+  const wanted = Object.entries(plugin.capabilities ?? {}).filter(
+    ([key, yes]) => yes && attachment.capabilityArgs?.[key] !== undefined,
+  );
+  return Object.fromEntries(wanted.map(([key]) => [key, attachment.capabilityArgs![key]]));
 }
 
 /** Capability arguments as other people's plugins know them: one port mapping a port, without our `range`. */

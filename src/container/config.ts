@@ -37,9 +37,20 @@ export interface HealthCheck {
   retries: number;
 }
 
+/** A network that a container joins, and what it is there. */
+export interface NetworkJoin {
+  network: string;
+  /** `eth0`. */
+  ifName: string;
+  ip?: string;
+  ip6?: string;
+  mac?: string;
+  aliases: string[];
+}
+
 /** `--network`: how a container gets its network. */
 export type NetworkMode =
-  | { kind: "bridge"; networks: string[] }
+  | { kind: "bridge"; networks: NetworkJoin[] }
   | { kind: "none" }
   | { kind: "host" }
   | { kind: "container"; id: string }
@@ -192,10 +203,6 @@ export interface ContainerConfig {
   publishAll?: boolean;
   /** Exposed but not published: `80/tcp`. */
   exposed: string[];
-  staticIp?: string;
-  staticIp6?: string;
-  staticMac?: string;
-  aliases: string[];
   addHost: string[];
   noHosts: boolean;
   dns: string[];
@@ -256,6 +263,8 @@ export interface NetworkAttachment {
 export interface ContainerState {
   /** Written before the namespace is made. "" when the network is not ours. */
   netnsPath: string;
+  /** Since the first connect or disconnect: what it joins instead of its configuration's networks. */
+  networks?: NetworkJoin[];
   /** Networks that an ADD was begun for, written before it. */
   networksBegun: { network: string; ifName: string }[];
   attachments: NetworkAttachment[];
@@ -315,6 +324,11 @@ export function newState(): ContainerState {
     runtime: "",
     anonymousVolumes: [],
   };
+}
+
+/** The networks that it is on while it runs, and joins when it starts. */
+export function joinsOf({ config, state }: Pick<Container, "config" | "state">): readonly NetworkJoin[] {
+  return state.networks ?? (config.network.kind === "bridge" ? config.network.networks : []);
 }
 
 /** Ids of the containers whose namespaces it shares. */

@@ -2,14 +2,19 @@
 import { existsSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { parseIP } from "../wire/addr.ts";
-import type { CreateOptions, NetworkMode } from "./config.ts";
+import type { CreateOptions, NetworkJoin, NetworkMode } from "./config.ts";
 import { sharedContainer } from "./create-namespaces.ts";
 import type { Engine } from "./engine.ts";
+import { type JoinOptions, normalMac, parseNetworkWord } from "./parse-network.ts";
 
 /** `--network`, one or several; nothing means the default network. */
-export function networkMode(engine: Engine, words: readonly string[]): NetworkMode {
-  const names: string[] = [];
-  for (const word of words.flatMap(one => one.split(","))) {
+export function networkMode(
+  engine: Engine,
+  words: readonly string[],
+  options: Pick<CreateOptions, "ip" | "ip6" | "macAddress" | "networkAlias">,
+): NetworkMode {
+  const names = new Map<string, JoinOptions>();
+  for (const word of words.flatMap(one => (one.includes(":") ? [one] : one.split(",")))) {
     const [kind, ...rest] = word.split(":");
     const more = rest.join(":");
     const single: NetworkMode | undefined =
@@ -25,7 +30,7 @@ export function networkMode(engine: Engine, words: readonly string[]): NetworkMo
     if (single) {
       if (words.length > 1)
         throw new UserError(
-          names.length > 0
+          names.size > 0
             ? `can only set extra network names, selected mode ${word} conflicts with bridge: invalid argument`
             : `cannot set multiple networks without bridge network mode, selected mode ${word}: invalid argument`,
         );
@@ -35,17 +40,38 @@ export function networkMode(engine: Engine, words: readonly string[]): NetworkMo
         );
       return single;
     }
-    const name =
-      word === "bridge" || word === "default" || word === "private" || word === ""
-        ? engine.networks.defaultNetwork
-        : word;
-    const resolved = engine.networks.resolve(name);
-    if (!names.includes(resolved)) names.push(resolved);
+    const { name: asked, options: own } = parseNetworkWord(word);
+    const isDefault = ["bridge", "default", "private", ""].includes(asked);
+    names.set(engine.networks.resolve(isDefault ? engine.networks.defaultNetwork : asked), own);
   }
-  return {
-    kind: "bridge",
-    networks: names.length > 0 ? names : [engine.networks.resolve(engine.networks.defaultNetwork)],
-  };
+  if (names.size === 0) names.set(engine.networks.resolve(engine.networks.defaultNetwork), { aliases: [] });
+  const joins = [...names].map(([network, own]) => ({
+    network,
+    ifName: own.ifName ?? "",
+    ip: options.ip ?? own.ip,
+    ip6: options.ip6 ?? own.ip6,
+    mac: normalMac(options.macAddress ?? "") ?? own.mac,
+    aliases: [...(options.networkAlias ?? []), ...own.aliases],
+  }));
+  return { kind: "bridge", networks: nameInterfaces(joins) };
+}
+
+/** `eth0`, `eth1` and so on for those interfaces that have no name yet, in the order of the networks. */
+export function nameInterfaces(joins: readonly NetworkJoin[]): NetworkJoin[] {
+  const taken = new Set<string>();
+  for (const { ifName } of joins) {
+    if (ifName && taken.has(ifName))
+      throw new UserError(
+        `network interface name ${JSON.stringify(ifName)} is already assigned to another network`,
+      );
+    taken.add(ifName);
+  }
+  let number = 0;
+  return joins.map(join => {
+    if (join.ifName) return join;
+    while (taken.has(`eth${number}`)) number++;
+    return { ...join, ifName: `eth${number++}` };
+  });
 }
 
 /** Refuses addresses that are none, or have no network to belong to. */
@@ -56,7 +82,7 @@ export function checkAddresses(options: CreateOptions, network: NetworkMode): vo
     ["--mac-address", options.macAddress],
   ] as const) {
     if (value === undefined) continue;
-    if (flag === "--mac-address" ? !/^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i.test(value) : !parseIP(value))
+    if (flag === "--mac-address" ? !normalMac(value) : !parseIP(value))
       throw new UserError(
         flag === "--mac-address"
           ? `address ${value}: invalid MAC address`

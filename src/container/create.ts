@@ -178,7 +178,7 @@ interface Decided {
 
 function decide(engine: Engine, options: CreateOptions): Decided {
   const conf = engine.conf.containers;
-  const network = networkMode(engine, options.network ?? (conf.netns ? [conf.netns] : []));
+  const network = networkMode(engine, options.network ?? (conf.netns ? [conf.netns] : []), options);
   const restart = restartPolicy(options.restart);
   if (options.remove && restart.name !== "no")
     throw new UserError(
@@ -254,8 +254,9 @@ function complete(
       if (!ports.some(other => other.containerPort === Number(port) && other.protocol === protocol))
         ports.push({ hostIp: "", hostPort: 0, containerPort: Number(port), protocol, range: 1 });
     }
-  const network = decided.network;
-  if (network.kind !== "bridge" && ports.length > 0) {
+  const { network } = decided;
+  if (network.kind === "bridge") for (const join of network.networks) join.aliases.push(id.slice(0, 12));
+  else if (ports.length > 0) {
     ports.length = 0;
     context.warn?.(
       "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use",
@@ -294,10 +295,6 @@ function complete(
     ports,
     publishAll: options.publishAll,
     exposed,
-    staticIp: options.ip,
-    staticIp6: options.ip6,
-    staticMac: options.macAddress?.toLowerCase().replaceAll("-", ":"),
-    aliases: [...(options.networkAlias ?? []), id.slice(0, 12)],
     addHost: options.addHost ?? [],
     noHosts: options.noHosts || (conf.no_hosts ?? false),
     dns: options.dns ?? conf.dns_servers ?? [],

@@ -1,5 +1,5 @@
 /** The network part of what `inspect` tells of a container. */
-import type { Container, NetworkAttachment, PortMapping } from "./config.ts";
+import { type Container, joinsOf, type NetworkAttachment, type PortMapping } from "./config.ts";
 
 const addresses = (one: NetworkAttachment | undefined) => ({
   EndpointID: "",
@@ -22,10 +22,10 @@ export const inOrder = <T>(record: Record<string, T>): Record<string, T> =>
  */
 export function networkSettings(container: Container, defaultNetwork: string): object {
   const { config, state } = container;
-  const joined = config.network.kind === "bridge" ? config.network.networks : [];
+  const joined = joinsOf(container);
   const on = (network: string) => state.attachments.find(one => one.network === network);
   return {
-    ...addresses(joined.includes(defaultNetwork) ? on(defaultNetwork) : undefined),
+    ...addresses(joined.some(one => one.network === defaultNetwork) ? on(defaultNetwork) : undefined),
     Bridge: "",
     SandboxID: "",
     HairpinMode: false,
@@ -42,17 +42,19 @@ export function networkSettings(container: Container, defaultNetwork: string): o
       joined.length === 0
         ? undefined
         : Object.fromEntries(
-            joined.toSorted().map(network => [
-              network,
-              {
-                ...addresses(on(network)),
-                NetworkID: network,
-                DriverOpts: null,
-                IPAMConfig: null,
-                Links: null,
-                Aliases: config.aliases,
-              },
-            ]),
+            joined
+              .toSorted((a, b) => (a.network < b.network ? -1 : 1))
+              .map(({ network, aliases }) => [
+                network,
+                {
+                  ...addresses(on(network)),
+                  NetworkID: network,
+                  DriverOpts: null,
+                  IPAMConfig: null,
+                  Links: null,
+                  Aliases: aliases,
+                },
+              ]),
           ),
   };
 }

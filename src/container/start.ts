@@ -11,8 +11,9 @@ import { closeFd } from "../sys/fd.ts";
 import { MS, mount } from "../sys/mount.ts";
 import * as netns from "../sys/netns.ts";
 import { bootId } from "../sys/process.ts";
+import { portCarrier } from "./carry-ports.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
-import type { Container, ContainerConfig } from "./config.ts";
+import { type Container, type ContainerConfig, joinsOf } from "./config.ts";
 import { createByConmon } from "./conmon.ts";
 import type { Engine } from "./engine.ts";
 import { hasCheck, startHealthTimer } from "./health.ts";
@@ -69,10 +70,7 @@ export async function startLocked(
     state.error = "";
     if (config.network.kind === "bridge" || config.network.kind === "none")
       state.netnsPath = engine.paths.netns(`netns-${crypto.randomUUID()}`);
-    state.networksBegun =
-      config.network.kind === "bridge"
-        ? config.network.networks.map((network, index) => ({ network, ifName: `eth${index}` }))
-        : [];
+    state.networksBegun = joinsOf(container).map(({ network, ifName }) => ({ network, ifName }));
     engine.containers.save(container, "starting");
     try {
       await putUp(engine, container, sockets, options.attended);
@@ -162,20 +160,17 @@ function giveVolumes(engine: Engine, config: ContainerConfig, rootfs: string): v
 async function joinNetworks(engine: Engine, container: Container): Promise<void> {
   const { config, state } = container;
   if (state.netnsPath !== "") engine.networks.prepare(state.netnsPath);
-  for (const [index, { network, ifName }] of state.networksBegun.entries()) {
+  const joins = joinsOf(container);
+  const carrier = portCarrier(engine, state, joins);
+  for (const join of joins) {
     const attachment = await engine.networks.attach({
+      ...join,
       containerId: config.id,
       containerName: config.name,
       netns: state.netnsPath,
-      network,
-      ifName,
-      ports: index === 0 ? state.ports : [],
-      ip: index === 0 ? config.staticIp : undefined,
-      ip6: index === 0 ? config.staticIp6 : undefined,
-      mac: index === 0 ? config.staticMac : undefined,
-      aliases: config.aliases,
+      ports: join === carrier ? state.ports : [],
     });
-    state.attachments.push({ ...attachment, aliases: [...config.aliases] });
+    state.attachments.push({ ...attachment, aliases: [...join.aliases] });
   }
   writeHosts(engine, container);
   writeResolvConf(engine, container);

@@ -91,7 +91,7 @@ test("containers.conf chooses runtime and network, and is refused where it is wr
       expect(state.runtime).toBe("/usr/bin/runc");
       expect(config.network).toEqual({ kind: "none" });
       const other = await own.create(["true"], { network: undefined });
-      expect(other.config.network).toEqual({ kind: "bridge", networks: ["own"] });
+      expect(other.config.network).toMatchObject({ kind: "bridge", networks: [{ network: "own" }] });
       expect(own.engine.networks.inspect("own").subnets).toEqual([
         { subnet: "10.213.0.0/24", gateway: "10.213.0.1" },
       ]);

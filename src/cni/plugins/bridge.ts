@@ -11,7 +11,7 @@ import { masqueraded } from "../../firewall/masquerade.ts";
 import { addAddress, addresses, deleteAddress, IFA_F } from "../../netlink/address.ts";
 import { dropLink } from "../../netlink/drop-link.ts";
 import { addLink, type Link, linkByIndex, linkByName, setBridgePort, setLink } from "../../netlink/link.ts";
-import { addRoute } from "../../netlink/route.ts";
+import { addRoute, type NewRoute } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { closeFd } from "../../sys/fd.ts";
 import * as netns from "../../sys/netns.ts";
@@ -136,15 +136,33 @@ function configureInside(context: PluginContext, result: Result): string {
       const family = route.dst.includes(":") ? 6 : 4;
       const gateway =
         route.gw ?? result.ips.find(one => (one.address.includes(":") ? 6 : 4) === family)?.gateway;
-      try {
-        addRoute(nl, { dst: route.dst, gateway, index: link.index, metric: route.priority, mtu: route.mtu });
-      } catch (error) {
-        // Another network of the same container has it already: the first one's holds.
-        if (!hasCode(error, "EEXIST")) throw error;
-      }
+      addRouteBehind(nl, {
+        dst: route.dst,
+        gateway,
+        index: link.index,
+        metric: route.priority,
+        mtu: route.mtu,
+      });
     }
     return link.mac;
   });
+}
+
+/** What the kernel takes for no metric (ip-route(8)). */
+const NO_METRIC = { 4: 0, 6: 1024 } as const;
+
+/** Adds a route. Where another network of the container has the same, that one holds, and ours stands by for its end. */
+export function addRouteBehind(nl: NetlinkSocket, route: NewRoute): void {
+  let metric = route.metric ?? NO_METRIC[route.dst.includes(":") ? 6 : 4];
+  for (;;) {
+    try {
+      addRoute(nl, { ...route, metric });
+      return;
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+      metric++;
+    }
+  }
 }
 
 /** Gives the bridge the gateway's addresses. */
@@ -178,8 +196,19 @@ function beGateway(nl: NetlinkSocket, conf: BridgeConf, bridge: Link, result: Re
   // A bridge without a fixed address takes the lowest of its ports', and would change it as containers come and go.
   const now = linkByIndex(nl, bridge.index)!;
   if (now.mac) setLink(nl, bridge.index, { mac: now.mac });
+  allowForwarding(result);
+}
+
+function allowForwarding(result: Result): void {
   if (result.ips.some(one => !one.address.includes(":"))) sysctl("ipv4/ip_forward", "1");
   if (result.ips.some(one => one.address.includes(":"))) sysctl("ipv6/conf/all/forwarding", "1");
+}
+
+function masquerade(context: PluginContext, ips: Result["ips"]): void {
+  for (const one of ips)
+    context.firewall.add(
+      ...masqueraded(owner(context.containerId, context.ifName), containerAddress(one.address)),
+    );
 }
 
 /** Some callers have no path to a namespace that still lives (containerd's DEL): the pair goes from its other end. */
@@ -230,11 +259,7 @@ export const bridge: Plugin = {
     }
     const containerMac = configureInside(context, result);
     if (conf.isGateway) beGateway(nl, conf, master, result);
-    if (conf.ipMasq)
-      for (const one of result.ips)
-        context.firewall.add(
-          ...masqueraded(owner(context.containerId, context.ifName), containerAddress(one.address)),
-        );
+    if (conf.ipMasq) masquerade(context, result.ips);
     const dns = context.conf.dns as Result["dns"] | undefined;
     if (dns && Object.keys(dns).length > 0) result.dns = dns;
     result.interfaces = [
@@ -254,6 +279,17 @@ export const bridge: Plugin = {
     } else deleteHostEnd(context.prevResult);
     context.firewall.remove(owner(context.containerId, context.ifName));
     if (context.conf.ipam?.type) await context.ipam.del();
+  },
+
+  refresh(context) {
+    const conf = confOf(context);
+    const result = context.prevResult!;
+    if (conf.isGateway) allowForwarding(result);
+    if (conf.ipMasq)
+      masquerade(
+        context,
+        result.ips.filter(one => result.interfaces[one.interface ?? -1]?.sandbox),
+      );
   },
 
   async check(context) {

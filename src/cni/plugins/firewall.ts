@@ -10,7 +10,7 @@ import { owner } from "../../firewall/element.ts";
 import { forwarded, isClosed } from "../../firewall/gate.ts";
 import { type IngressPolicy, isolated } from "../../firewall/isolation.ts";
 import { Firewall, listElements } from "../../firewall/transaction.ts";
-import { CNI_ERROR, CniError } from "../types.ts";
+import { CNI_ERROR, CniError, type Result } from "../types.ts";
 import { addressesOf } from "./address.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 
@@ -35,16 +35,19 @@ function elementsOf(context: PluginContext) {
   );
 }
 
+function admit(context: PluginContext): Result {
+  const result = context.prevResult ?? emptyResult(context.cniVersion);
+  const mine = owner(context.containerId, context.ifName);
+  const kernel = new Firewall();
+  for (const target of addressesOf(result, context.ifName))
+    if (isClosed(kernel, target.version)) context.firewall.add(forwarded(mine, target));
+  context.firewall.add(...elementsOf(context));
+  return result;
+}
+
 export const firewall: Plugin = {
-  add(context) {
-    const result = context.prevResult ?? emptyResult(context.cniVersion);
-    const mine = owner(context.containerId, context.ifName);
-    const kernel = new Firewall();
-    for (const target of addressesOf(result, context.ifName))
-      if (isClosed(kernel, target.version)) context.firewall.add(forwarded(mine, target));
-    context.firewall.add(...elementsOf(context));
-    return result;
-  },
+  add: admit,
+  refresh: context => void admit(context),
   del(context) {
     context.firewall.remove(owner(context.containerId, context.ifName));
   },

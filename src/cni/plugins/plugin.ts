@@ -31,6 +31,11 @@ export interface Plugin {
   /** Quiet when there is nothing to remove. */
   del(context: PluginContext): Promise<void> | void;
   check(context: PluginContext): Promise<void> | void;
+  /**
+   * Puts into `firewall` what ADD put there, by the result of that ADD (always known here), and sets the host's sysctls
+   * again. Absent where a plugin has no part in either.
+   */
+  refresh?(context: PluginContext): void;
   /** Gives up what belongs to attachments that are not in `valid`. */
   gc?(context: GcContext): void;
   /** Throws a CniError (code 50) where an ADD could not succeed now. */

@@ -112,20 +112,23 @@ function forgetOldFlows(context: PluginContext, mappings: readonly PublishedPort
   }
 }
 
+function publishAll(context: PluginContext): Result {
+  const addresses = targets(context);
+  const mappings = mappingsOf(context);
+  if (mappings.length > 0) {
+    refuseUnsupported(context);
+    context.firewall.add(...elementsOf(context));
+    const four = addresses.find(one => one.version === 4);
+    if (four && context.conf.snat !== false) allowLocalhost(four.address);
+    allowHairpin(context.prevResult!);
+    forgetOldFlows(context, mappings);
+  }
+  return context.prevResult!;
+}
+
 export const portmap: Plugin = {
-  add(context) {
-    const addresses = targets(context);
-    const mappings = mappingsOf(context);
-    if (mappings.length > 0) {
-      refuseUnsupported(context);
-      context.firewall.add(...elementsOf(context));
-      const four = addresses.find(one => one.version === 4);
-      if (four && context.conf.snat !== false) allowLocalhost(four.address);
-      allowHairpin(context.prevResult!);
-      forgetOldFlows(context, mappings);
-    }
-    return context.prevResult!;
-  },
+  add: publishAll,
+  refresh: context => void publishAll(context),
 
   del(context) {
     context.firewall.remove(owner(context.containerId, context.ifName));
