@@ -22,6 +22,11 @@ export function cgroupManager(engine: Engine): CgroupManager {
   return delegatedGroup() === undefined ? "none" : "cgroupfs";
 }
 
+/** As Podman calls it, which knows no third word. */
+export function managerName(engine: Engine): "cgroupfs" | "systemd" {
+  return cgroupManager(engine) === "systemd" ? "systemd" : "cgroupfs";
+}
+
 /** The user's own systemd, which makes groups for him, can be talked to. */
 function userSystemd(): boolean {
   const directory = process.env.XDG_RUNTIME_DIR;

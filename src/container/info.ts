@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { VERSION } from "../base/version.ts";
 import { fileSystemOf } from "../sys/file.ts";
+import { parseIdMap } from "../userns/subids.ts";
 import { decideCapabilities } from "./capabilities.ts";
+import { isUnified, managerName } from "./cgroups.ts";
 import { conmonPath } from "./conmon.ts";
 import { logSettings } from "./create-limits.ts";
 import type { Engine } from "./engine.ts";
@@ -29,6 +31,16 @@ const read = (path: string): string => {
   }
 };
 
+/** The user namespace's map, in Podman's form; null for root's engine, which has none. */
+const idMap = ({ user }: Engine, file: "uid_map" | "gid_map") =>
+  user
+    ? parseIdMap(read(`/proc/self/${file}`)).map(({ inside, outside, count }) => ({
+        container_id: inside,
+        host_id: outside,
+        size: count,
+      }))
+    : null;
+
 export async function systemInfo(engine: Engine): Promise<object> {
   const runtime = chooseRuntime(engine);
   const conmon = conmonPath(engine);
@@ -42,8 +54,8 @@ export async function systemInfo(engine: Engine): Promise<object> {
   return {
     host: {
       arch,
-      cgroupManager: "cgroupfs",
-      cgroupVersion: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "v2" : "v1",
+      cgroupManager: managerName(engine),
+      cgroupVersion: isUnified() ? "v2" : "v1",
       cgroupControllers: controllers(),
       conmon: { package: packages[0], path: conmon, version: conmonVersion.split("\n")[0] },
       cpus: navigator.hardwareConcurrency,
@@ -51,7 +63,7 @@ export async function systemInfo(engine: Engine): Promise<object> {
       distribution: distribution(),
       eventLogger: "sqlite",
       hostname: read("/proc/sys/kernel/hostname").trim(),
-      idMappings: { gidmap: null, uidmap: null },
+      idMappings: { gidmap: idMap(engine, "gid_map"), uidmap: idMap(engine, "uid_map") },
       kernel: read("/proc/sys/kernel/osrelease").trim(),
       linkmode: "dynamic",
       logDriver: logSettings(engine, {}).logDriver,
@@ -67,7 +79,7 @@ export async function systemInfo(engine: Engine): Promise<object> {
       security: {
         apparmorEnabled: read("/sys/module/apparmor/parameters/enabled").startsWith("Y"),
         capabilities: decideCapabilities({}, engine.conf.containers.default_capabilities).join(","),
-        rootless: false,
+        rootless: engine.user !== undefined,
         seccompEnabled: read("/proc/self/status").includes("\nSeccomp:"),
         seccompProfilePath: engine.conf.containers.seccomp_profile ?? DEFAULT_PROFILES.find(existsSync) ?? "",
         selinuxEnabled: existsSync("/sys/fs/selinux/enforce"),

@@ -1,5 +1,6 @@
 /** The part of `inspect` that tells what a container may use of its host, and what it shares with it. */
 import { ALL_CAPABILITIES } from "./capabilities.ts";
+import { managerName } from "./cgroups.ts";
 import type { Container, VolumeMount } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { portBindings } from "./inspect-network.ts";
@@ -74,14 +75,14 @@ function tmpfs(mounts: readonly VolumeMount[]): Record<string, string> {
 }
 
 /** `HostConfig`. */
-export function hostPart(container: Container): object {
+export function hostPart(engine: Engine, container: Container): object {
   const { config } = container;
   const { limits, network } = config;
   const usual = config.privileged ? ALL_CAPABILITIES : DOCKER_CAPABILITIES;
   const cpuPeriod = 100_000;
   return {
     Binds: binds(config.mounts),
-    CgroupManager: "cgroupfs",
+    CgroupManager: managerName(engine),
     CgroupMode: config.cgroupns,
     ContainerIDFile: config.cidFile ?? "",
     LogConfig: {

@@ -97,7 +97,7 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
     IsInfra: false,
     IsService: false,
     Config: configPart(engine, container),
-    HostConfig: hostPart(container),
+    HostConfig: hostPart(engine, container),
   };
 }
 
