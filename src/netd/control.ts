@@ -25,9 +25,35 @@ export interface PortSettings {
   count: number;
 }
 
+/** The resolver of a network; with it come, for each address, a UDP socket and a listening TCP socket. */
+export interface ResolverSettings {
+  network: string;
+  /** `dns.podman` */
+  domain: string;
+  /** Nothing that is asked for leaves the machine. */
+  internal: boolean;
+  /** Where it listens. */
+  addresses: string[];
+  /** Who may ask, `10.89.0.0/24`. */
+  subnets: string[];
+}
+
+/** The names of one container on one network. */
+export interface NameSettings {
+  network: string;
+  container: string;
+  /** Without the domain; the container's own name first. */
+  names: string[];
+  addresses: string[];
+  /** The container is also on a network that is not internal, and may ask for all names. */
+  outside: boolean;
+}
+
 export type Order =
   | { op: "tap"; key: string; settings: TapSettings }
   | { op: "ports"; key: string; tap: string; settings: PortSettings }
+  | { op: "resolver"; key: string; settings: ResolverSettings }
+  | { op: "name"; key: string; settings: NameSettings }
   | { op: "remove"; key: string };
 
 export type Request = Order & { seq: number };

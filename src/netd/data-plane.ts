@@ -1,8 +1,10 @@
-/** The data plane of many guests: one thread, one loop. `run` keeps the thread until `stop`. */
+/** The data plane of many guests and networks: one thread, one loop. `run` keeps the thread until `stop`. */
 import { log } from "../base/log.ts";
 import { raiseDescriptorLimit } from "../sys/rlimit.ts";
 import { Loop } from "./loop.ts";
+import { NameTable } from "./names.ts";
 import { ResolvConf } from "./resolv-conf.ts";
+import { NetworkResolver, type ResolverOptions } from "./resolver.ts";
 import { Tap, type TapOptions } from "./tap.ts";
 
 export interface DataPlaneOptions {
@@ -16,7 +18,10 @@ const FEW_DESCRIPTORS = 1024;
 export class DataPlane implements Disposable {
   private readonly loop = new Loop();
   private readonly taps = new Set<Tap>();
+  private readonly resolvers = new Set<NetworkResolver>();
   private readonly resolvConf: ResolvConf;
+  /** What the resolvers of networks tell. */
+  readonly names = new NameTable();
 
   constructor(options: DataPlaneOptions = {}) {
     const limit = raiseDescriptorLimit();
@@ -45,6 +50,21 @@ export class DataPlane implements Disposable {
     tap.close();
   }
 
+  /** Tells the network's names from now on. */
+  addResolver(options: Omit<ResolverOptions, "loop" | "resolvConf" | "names">): NetworkResolver {
+    const { loop, resolvConf, names } = this;
+    const resolver = new NetworkResolver({ ...options, loop, resolvConf, names });
+    names.addNetwork(options.network);
+    this.resolvers.add(resolver);
+    return resolver;
+  }
+
+  removeResolver(resolver: NetworkResolver): void {
+    this.resolvers.delete(resolver);
+    this.names.removeNetwork(resolver.network);
+    resolver.close();
+  }
+
   /** Calls `callback` with EPOLL bits while `fd` is ready (level-triggered). `unwatch` comes before `fd` is closed. */
   watch(fd: number, events: number, callback: (events: number) => void): void {
     this.loop.watch(fd, events, callback);
@@ -65,6 +85,7 @@ export class DataPlane implements Disposable {
 
   [Symbol.dispose](): void {
     for (const tap of this.taps) tap.close();
+    for (const resolver of this.resolvers) resolver.close();
     this.resolvConf[Symbol.dispose]();
   }
 }

@@ -18,6 +18,7 @@ import {
 import { interfaceIndex } from "../sys/interface.ts";
 import { bytes } from "../sys/mem.ts";
 import { SOCK } from "../sys/socket.ts";
+import { emitError, HEADER, lower, questionEnd, RCODE } from "../wire/dns.ts";
 import type { Loop, Ready } from "./loop.ts";
 import type { Outbound } from "./outbound.ts";
 import type { ResolvConf, Resolver } from "./resolv-conf.ts";
@@ -34,32 +35,32 @@ const ROUNDS = 2;
 const PATIENCE = 4800;
 const DNS_PORT = 53;
 
-const RCODE = { SERVFAIL: 2, NOTIMP: 4, REFUSED: 5 } as const;
-
 export interface DnsForwarderOptions {
   loop: Loop;
-  resolvConf: ResolvConf;
+  resolvConf: Pick<ResolvConf, "nameservers">;
   outbound: Outbound;
-  /** Gets the answer; the message is its own to keep. */
-  answered: (token: number, message: Uint8Array<ArrayBuffer>) => void;
 }
+
+/** Gets the answer; the message is its own to keep. */
+export type Answered = (message: Uint8Array<ArrayBuffer>) => void;
 
 export class DnsForwarder {
   private readonly queries = new Set<Query>();
 
   constructor(private readonly options: DnsForwarderOptions) {}
 
-  /** A message of the guest's. What is no query is dropped. */
-  query(token: number, message: Uint8Array): void {
-    if (this.queries.size >= MOST_QUERIES || questionEnd(message) < 0) return;
+  /** A message of the guest's. False, and no answer comes, for what is no query, or one too many. */
+  query(message: Uint8Array, answered: Answered): boolean {
+    if (this.queries.size >= MOST_QUERIES || questionEnd(message) < 0) return false;
     const copy = bytes(message.length);
     copy.set(message);
     const query = new Query(this.options, copy, answer => {
       this.queries.delete(query);
-      this.options.answered(token, answer);
+      answered(answer);
     });
     this.queries.add(query);
     query.start();
+    return true;
   }
 
   close(): void {
@@ -87,7 +88,7 @@ class Query implements Ready {
   constructor(
     private readonly options: DnsForwarderOptions,
     private readonly message: Uint8Array<ArrayBuffer>,
-    private readonly done: (answer: Uint8Array<ArrayBuffer>) => void,
+    private readonly done: Answered,
   ) {
     this.questionEnd = questionEnd(message);
     this.guestId = idOf(message);
@@ -180,11 +181,8 @@ class Query implements Ready {
 
   /** SERVFAIL in the guest's own words. */
   private failure(): Uint8Array<ArrayBuffer> {
-    const answer = this.message.slice(0, this.questionEnd);
+    const answer = emitError(this.message, RCODE.SERVFAIL);
     setId(answer, this.guestId);
-    answer[2] = (answer[2]! & 0x79) | 0x80;
-    answer[3] = 0x80 | RCODE.SERVFAIL;
-    answer.fill(0, 6, HEADER);
     return answer;
   }
 
@@ -193,24 +191,6 @@ class Query implements Ready {
     this.options.loop.timers.cancel(this.end);
     for (const fd of [...this.asked.keys()]) this.drop(fd);
   }
-}
-
-/** Bytes of a DNS header (RFC 1035, 4.1.1). */
-const HEADER = 12;
-
-/** Where the one question of a query ends, or -1 for what is no query with one question. */
-export function questionEnd(message: Uint8Array): number {
-  if (message.length < HEADER || (message[2]! & 0x80) !== 0) return -1;
-  if (message[4] !== 0 || message[5] !== 1) return -1;
-  let at = HEADER;
-  while (at < message.length && message[at] !== 0) {
-    const length = message[at]!;
-    // A pointer can't stand in the first name of a message.
-    if (length > 63 || at + 1 + length - HEADER > 254) return -1;
-    at += 1 + length;
-  }
-  const end = at + 5;
-  return end <= message.length ? end : -1;
 }
 
 /** The resolver can't or won't: another may. */
@@ -225,6 +205,3 @@ function setId(message: Uint8Array, id: number): void {
   message[0] = id >> 8;
   message[1] = id & 0xff;
 }
-
-/** ASCII letters without their case; a label's length is below any letter. */
-const lower = (byte: number) => (byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte);

@@ -28,7 +28,6 @@ import {
   shutdownSending,
 } from "../sys/inet.ts";
 import { SOCK } from "../sys/socket.ts";
-import type { DnsForwarder } from "./dns.ts";
 import { connectToResolver } from "./dns-connect.ts";
 import type { Frames } from "./frames.ts";
 import type { Loop, Ready } from "./loop.ts";
@@ -60,7 +59,7 @@ export interface HostSocketsContext {
 
 export class HostSockets implements Outside {
   /** Set by the tap that makes all three. */
-  dns!: DnsForwarder;
+  dns!: (token: number, message: Uint8Array) => void;
   published!: PublishedPorts;
   private readonly udpPorts: UdpPorts;
   /** By descriptor: STREAM, DATAGRAM, ECHO, or NONE. */
@@ -241,7 +240,7 @@ export class HostSockets implements Outside {
   }
 
   dnsQuery(token: number, message: Uint8Array): void {
-    this.dns.query(token, message);
+    this.dns(token, message);
   }
 }
 

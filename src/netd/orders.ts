@@ -1,11 +1,12 @@
-/** Orders as the data plane's taps and ports. Descriptors that come with one belong to whatever it makes of them. */
+/** Orders as the data plane's taps, ports, resolvers and names. Descriptors that come with one belong to whatever it makes of them. */
 import { BugError } from "../base/errors.ts";
 import type { StackConfig, StackLimits } from "../stack/config.ts";
 import { closeFd } from "../sys/fd.ts";
 import { adoptTap } from "../sys/tun.ts";
 import { type Cidr, type IpAddress, parseCidr, parseIP } from "../wire/addr.ts";
-import type { Order, PortSettings, TapSettings } from "./control.ts";
+import type { NameSettings, Order, PortSettings, ResolverSettings, TapSettings } from "./control.ts";
 import type { DataPlane } from "./data-plane.ts";
+import type { NetworkResolver } from "./resolver.ts";
 import type { Tap } from "./tap.ts";
 
 /** What one guest may hold: some ten thousand connections, and memory that a laptop can spare. */
@@ -21,6 +22,7 @@ const LIMITS: StackLimits = {
 export class Orders {
   private readonly taps = new Map<string, Tap>();
   private readonly ports = new Map<string, { tap: Tap; id: number }>();
+  private readonly resolvers = new Map<string, NetworkResolver>();
 
   /** `gone` is told of taps whose device is no more. */
   constructor(
@@ -36,6 +38,12 @@ export class Orders {
         break;
       case "ports":
         this.addPorts(order.key, order.tap, order.settings, fds);
+        break;
+      case "resolver":
+        this.addResolver(order.key, order.settings, fds);
+        break;
+      case "name":
+        this.addName(order.key, order.settings);
         break;
       case "remove":
         this.remove(order.key);
@@ -79,7 +87,37 @@ export class Orders {
     this.ports.set(key, { tap, id });
   }
 
+  private addResolver(key: string, settings: ResolverSettings, sockets: readonly number[]): void {
+    const { network, domain, internal, subnets } = settings;
+    const addresses = settings.addresses.map(ip);
+    if (sockets.length !== 2 * addresses.length) {
+      for (const fd of sockets) closeFd(fd);
+      throw new BugError(`a resolver of ${addresses.length} addresses came with ${sockets.length} sockets`);
+    }
+    const resolver = this.plane.addResolver({
+      network: { name: network, domain: domain.toLowerCase(), internal, subnets: subnets.map(cidr) },
+      addresses,
+      sockets,
+    });
+    this.resolvers.set(key, resolver);
+  }
+
+  private addName(key: string, settings: NameSettings): void {
+    const { network, container, names, addresses, outside } = settings;
+    this.plane.names.add(key, {
+      network,
+      container,
+      names: names.map(name => name.toLowerCase()),
+      addresses: addresses.map(ip),
+      outside,
+    });
+  }
+
   private remove(key: string): void {
+    this.plane.names.remove(key);
+    const resolver = this.resolvers.get(key);
+    if (resolver) this.plane.removeResolver(resolver);
+    this.resolvers.delete(key);
     const ports = this.ports.get(key);
     ports?.tap.unpublish(ports.id);
     this.ports.delete(key);

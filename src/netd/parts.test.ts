@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { formatIP, parseIP } from "../wire/addr.ts";
-import { questionEnd } from "./dns.ts";
 import { isForbidden } from "./outbound.ts";
 import { parseResolvConf } from "./resolv-conf.ts";
 
@@ -36,38 +35,6 @@ test("resolv.conf: any text gives strict addresses", () => {
     fc.property(fc.array(fc.oneof(fc.string(), fc.ipV4(), fc.ipV6(), fc.constant("nameserver "))), parts => {
       for (const text of servers(parts.join("\n").replaceAll("nameserver \n", "nameserver ")))
         expect(parseIP(text.split("%")[0]!)).toBeDefined();
-    }),
-  );
-});
-
-const query = (...labels: string[]) =>
-  Uint8Array.of(
-    ...[0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0],
-    ...labels.flatMap(label => [label.length, ...new TextEncoder().encode(label)]),
-    ...[0, 0, 1, 0, 1],
-  );
-
-test("a question's end is found, and what is no query has none", () => {
-  expect(questionEnd(query("example", "org"))).toBe(12 + 8 + 4 + 5);
-  expect(questionEnd(query())).toBe(12 + 5);
-  expect(questionEnd(query("example", "org").subarray(0, 20))).toBe(-1);
-  expect(questionEnd(query(...Array.from({ length: 5 }, () => "x".repeat(63))))).toBe(-1);
-  const answer = query("example");
-  answer[2] = 0x81;
-  expect(questionEnd(answer)).toBe(-1);
-  const two = query("example");
-  two[5] = 2;
-  expect(questionEnd(two)).toBe(-1);
-  const pointer = query("example");
-  pointer[12] = 0xc0;
-  expect(questionEnd(pointer)).toBe(-1);
-});
-
-test("a question's end is never outside of the message", () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), message => {
-      if (message.length > 5) message.set([0, 0, 0, 1], 2);
-      expect(questionEnd(message)).toBeLessThanOrEqual(message.length);
     }),
   );
 });

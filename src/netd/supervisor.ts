@@ -70,7 +70,7 @@ export class Supervisor {
     // One after the other: the kernel limits how many descriptors are on their way at a time (unix(7), ETOOMANYREFS).
     // What one order meets is no reason to leave out the others.
     const refused: unknown[] = [];
-    for (const entry of [...this.entries.values()]) {
+    for (const entry of inOrder(this.entries.values())) {
       if (this.entries.get(entry.order.key) !== entry) continue;
       try {
         await send(child, ++this.seq, entry.order, entry.fds);
@@ -175,6 +175,12 @@ export class Supervisor {
     this.stopping = true;
     this.child?.process.kill("SIGKILL");
   }
+}
+
+/** As they were given, but resolvers last: one that does not know all names yet would say that they are not there. */
+function inOrder(entries: Iterable<Entry>): Entry[] {
+  const isResolver = ({ order }: Entry) => Number(order.op === "resolver");
+  return [...entries].sort((a, b) => isResolver(a) - isResolver(b));
 }
 
 /** The data plane's own reason. */

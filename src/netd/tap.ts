@@ -67,16 +67,12 @@ export class Tap implements Turn {
     });
     this.stack = new Stack(this.config, this.sockets);
     this.published = new PublishedPorts(this.guest());
-    this.dns = new DnsForwarder({
-      loop,
-      resolvConf,
-      outbound,
-      answered: (token, message) => {
-        this.stack.dnsAnswered(performance.now(), token, message);
+    this.dns = new DnsForwarder({ loop, resolvConf, outbound });
+    this.sockets.dns = (token, message) =>
+      this.dns.query(message, answer => {
+        this.stack.dnsAnswered(performance.now(), token, answer);
         loop.touch(this);
-      },
-    });
-    this.sockets.dns = this.dns;
+      });
     this.sockets.published = this.published;
     const result = loop.add(device.fd, EPOLL.IN, { ready: now => this.frameReady(now) });
     if (result < 0) throw sysError("epoll_ctl", -result, device.name);

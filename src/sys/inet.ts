@@ -22,8 +22,21 @@ export const SO = {
   REUSEPORT: 15,
   BINDTODEVICE: 25,
 } as const;
-export const IP_OPTION = { PKTINFO: 8, RECVERR: 11, MTU: 14, BIND_ADDRESS_NO_PORT: 24 } as const;
-export const IPV6_OPTION = { MTU: 24, RECVERR: 25, V6ONLY: 26, RECVPKTINFO: 49, PKTINFO: 50 } as const;
+export const IP_OPTION = {
+  PKTINFO: 8,
+  RECVERR: 11,
+  MTU: 14,
+  FREEBIND: 15,
+  BIND_ADDRESS_NO_PORT: 24,
+} as const;
+export const IPV6_OPTION = {
+  MTU: 24,
+  RECVERR: 25,
+  V6ONLY: 26,
+  RECVPKTINFO: 49,
+  PKTINFO: 50,
+  FREEBIND: 78,
+} as const;
 export const TCP_OPTION = { NODELAY: 1 } as const;
 
 /** A `sockaddr_in` or `sockaddr_in6`, for use again and again. */

@@ -9,8 +9,10 @@ declare module "dns-packet" {
     id?: number;
     flags?: number;
     rcode?: string;
+    flag_tc?: boolean;
     questions?: Question[];
     answers?: (Question & { data: string; ttl?: number })[];
+    additionals?: (Question & { udpPayloadSize: number; flags: number; options: unknown[] })[];
   }
   const packet: {
     RECURSION_DESIRED: number;

@@ -5,75 +5,9 @@ import { dirname, join } from "node:path";
 import packet from "dns-packet";
 import { SOCK } from "../../src/sys/socket.ts";
 import { until } from "../support/await.ts";
-import type { TestNetns } from "../support/netns.ts";
+import { resolver } from "./host-resolver.ts";
 import { TestSocket } from "./test-socket.ts";
 import { OUTSIDE, World } from "./world.ts";
-
-interface Resolver extends AsyncDisposable {
-  asked: number;
-}
-
-/** A resolver that knows every name as `address`, or answers with an error, or never. */
-async function resolver(
-  place: TestNetns,
-  hostname: string,
-  answer: string | "SERVFAIL" | "silence",
-): Promise<Resolver> {
-  const state = { asked: 0 };
-  const respond = (query: Buffer): Buffer | undefined => {
-    state.asked++;
-    const { id, questions } = packet.decode(query);
-    if (answer === "silence") return undefined;
-    const question = questions![0]!;
-    const failed = answer === "SERVFAIL";
-    const response = packet.encode({
-      type: "response",
-      id,
-      flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | (failed ? 2 : 0),
-      questions,
-      answers: failed ? [] : [{ type: "A", name: question.name, data: answer, ttl: 1 }],
-    });
-    return response;
-  };
-  const { datagrams } = place.run(() => ({
-    datagrams: Bun.udpSocket({
-      hostname,
-      port: 53,
-      socket: {
-        data(socket, data, port, address) {
-          const response = respond(data);
-          if (response) socket.send(response, port, address);
-        },
-      },
-    }),
-  }));
-  const socket = await datagrams;
-  const streams = place.run(() =>
-    Bun.listen({
-      hostname,
-      port: 53,
-      socket: {
-        data(connection, data) {
-          const response = respond(data.subarray(2));
-          if (!response) return;
-          const framed = Buffer.alloc(response.length + 2);
-          framed.writeUInt16BE(response.length);
-          response.copy(framed, 2);
-          connection.end(framed);
-        },
-      },
-    }),
-  );
-  return {
-    get asked() {
-      return state.asked;
-    },
-    async [Symbol.asyncDispose]() {
-      socket.close();
-      streams.stop(true);
-    },
-  };
-}
 
 const query = (name: string) => {
   const encoded = packet.encode({

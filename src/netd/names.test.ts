@@ -1,0 +1,107 @@
+import { beforeEach, expect, test } from "bun:test";
+import { formatIP, type IpAddress, parseCidr, parseIP } from "../wire/addr.ts";
+import { CLASS, RCODE, TYPE } from "../wire/dns.ts";
+import { parseDomains } from "../wire/domain.ts";
+import { type NamedNetwork, NameTable } from "./names.ts";
+
+const ip = (text: string) => parseIP(text)!;
+const network = (name: string, ...subnets: string[]): NamedNetwork => ({
+  name,
+  domain: "dns.podman",
+  internal: false,
+  subnets: subnets.map(one => parseCidr(one)!),
+});
+const RED = network("red", "10.89.0.0/24", "fd89::/64");
+const BLUE = network("blue", "10.89.1.0/24");
+const SECRET = { ...network("secret", "10.89.2.0/24"), internal: true };
+const STRANGER = "10.89.0.200";
+
+let table: NameTable;
+
+function join(where: NamedNetwork, container: string, names: string[], addresses: string[], outside = true) {
+  const key = `${where.name}/${container}`;
+  table.add(key, { network: where.name, container, names, addresses: addresses.map(ip), outside });
+}
+
+/** The answer in words: `forward`, an error, or the records. */
+function ask(where: NamedNetwork, from: string, name: string, type: number = TYPE.A, more = {}): string {
+  const query = { name, type, class: CLASS.IN, opcode: 0, end: 0, udpSize: undefined, ...more };
+  const verdict = table.answer(where, ip(from).bytes, query);
+  if (verdict === "forward") return verdict;
+  const rcode = Object.entries(RCODE).find(([, code]) => code === verdict.rcode)![0];
+  if (rcode !== "NOERROR") return rcode;
+  const text = (one: { type: number; data: Uint8Array }) =>
+    one.type === TYPE.PTR
+      ? parseDomains(one.data)!.join()
+      : formatIP({ family: one.data.length === 4 ? 4 : 6, bytes: one.data } as IpAddress);
+  return verdict.records.map(text).join(" ") || "nothing";
+}
+
+beforeEach(() => {
+  table = new NameTable();
+  for (const one of [RED, BLUE, SECRET]) table.addNetwork(one);
+  join(RED, "1", ["web", "www", "0123456789ab"], ["10.89.0.2", "fd89::2"]);
+  join(RED, "2", ["db"], ["10.89.0.3"]);
+  join(BLUE, "3", ["mail", "www"], ["10.89.1.2"]);
+});
+
+test("a container has its names, with the domain and without; each family its own addresses", () => {
+  for (const name of ["web", "www", "0123456789ab", "web.dns.podman", "www.dns.podman"]) {
+    expect(ask(RED, "10.89.0.3", name)).toBe("10.89.0.2");
+    expect(ask(RED, "10.89.0.3", name, TYPE.AAAA)).toBe("fd89::2");
+  }
+  expect(ask(RED, "10.89.0.2", "db", TYPE.AAAA)).toBe("nothing");
+  expect(ask(RED, "10.89.0.2", "db", 15)).toBe("nothing");
+  expect(ask(RED, "10.89.0.2", "dns.podman")).toBe("nothing");
+});
+
+test("what is not there is NXDOMAIN inside the domain alone; the rest is for others", () => {
+  expect(ask(RED, STRANGER, "nobody.dns.podman")).toBe("NXDOMAIN");
+  expect(ask(RED, STRANGER, "web.other.dns.podman")).toBe("NXDOMAIN");
+  expect(ask(RED, STRANGER, "nobody")).toBe("forward");
+  expect(ask(RED, STRANGER, "example.org", TYPE.AAAA)).toBe("forward");
+  expect(ask(RED, STRANGER, "mydns.podman")).toBe("forward");
+  expect(ask(RED, STRANGER, "web", TYPE.A, { class: 3 })).toBe("forward");
+  expect(ask(RED, STRANGER, "web", TYPE.A, { opcode: 5 })).toBe("NOTIMP");
+});
+
+test("names of other networks are told to those alone who are on them", () => {
+  expect(ask(RED, "10.89.0.3", "mail.dns.podman")).toBe("NXDOMAIN");
+  expect(ask(BLUE, "10.89.1.2", "web.dns.podman")).toBe("NXDOMAIN");
+  join(BLUE, "2", ["db"], ["10.89.1.3"]);
+  expect(ask(RED, "10.89.0.3", "mail.dns.podman")).toBe("10.89.1.2");
+  expect(ask(RED, "10.89.0.3", "www").split(" ").sort()).toEqual(["10.89.0.2", "10.89.1.2"]);
+  expect(ask(BLUE, "10.89.1.3", "web")).toBe("10.89.0.2");
+  expect(ask(RED, "10.89.0.2", "mail.dns.podman")).toBe("NXDOMAIN");
+  // An address says who it is on its own network only.
+  expect(ask(BLUE, "10.89.0.3", "web.dns.podman")).toBe("NXDOMAIN");
+});
+
+test("a name that several have is all of theirs, each time in another order", () => {
+  join(RED, "4", ["web2", "www"], ["10.89.0.4"]);
+  const first = new Set(Array.from({ length: 4 }, () => ask(RED, STRANGER, "www").split(" ")[0]));
+  expect([...first].sort()).toEqual(["10.89.0.2", "10.89.0.4"]);
+  table.remove("red/4");
+  expect(ask(RED, STRANGER, "www")).toBe("10.89.0.2");
+  table.remove("red/1");
+  expect(ask(RED, STRANGER, "www.dns.podman")).toBe("NXDOMAIN");
+});
+
+test("addresses have the name of their container; nobody outside is asked for those of the network", () => {
+  expect(ask(RED, STRANGER, "2.0.89.10.in-addr.arpa", TYPE.PTR)).toBe("web.dns.podman");
+  const six = [...Buffer.from(ip("fd89::2").bytes).toString("hex")].reverse().join(".");
+  expect(ask(RED, STRANGER, `${six}.ip6.arpa`, TYPE.PTR)).toBe("web.dns.podman");
+  expect(ask(RED, STRANGER, "2.0.89.10.in-addr.arpa")).toBe("nothing");
+  expect(ask(RED, STRANGER, "77.0.89.10.in-addr.arpa", TYPE.PTR)).toBe("NXDOMAIN");
+  expect(ask(RED, STRANGER, "8.8.8.8.in-addr.arpa", TYPE.PTR)).toBe("forward");
+  expect(ask(RED, STRANGER, "2.1.89.10.in-addr.arpa", TYPE.PTR)).toBe("forward");
+});
+
+test("on an internal network nothing is asked outside, but for those who are on another network too", () => {
+  join(SECRET, "5", ["vault"], ["10.89.2.2"], false);
+  join(SECRET, "2", ["db"], ["10.89.2.3"], true);
+  expect(ask(SECRET, "10.89.2.2", "db")).toBe("10.89.2.3");
+  expect(ask(SECRET, "10.89.2.2", "example.org")).toBe("NXDOMAIN");
+  expect(ask(SECRET, "10.89.2.200", "example.org")).toBe("NXDOMAIN");
+  expect(ask(SECRET, "10.89.2.3", "example.org")).toBe("forward");
+});
