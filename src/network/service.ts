@@ -4,10 +4,9 @@ import { ErrorList, UserError } from "../base/errors.ts";
 import { DEFAULT_NETWORK, defaultConfList, loadConfLists, parseConfList } from "../cni/conflist.ts";
 import { CniRuntime } from "../cni/runtime.ts";
 import type { NetConfList, PortMap, Result } from "../cni/types.ts";
-import { linkByName, setLink } from "../netlink/link.ts";
-import { NetlinkSocket } from "../netlink/socket.ts";
 import * as netns from "../sys/netns.ts";
 import { bigIntToIp, contains, formatIP, ipToBigInt, networkOf, parseCidr, parseIP } from "../wire/addr.ts";
+import { bringLoopbackUp } from "./loopback.ts";
 
 export interface ServiceOptions {
   configDirectory?: string;
@@ -129,10 +128,7 @@ export class NetworkService {
 
   /** Brings the namespace's own `lo` up. */
   prepare(namespace: string): void {
-    netns.run(namespace, () => {
-      using nl = new NetlinkSocket();
-      setLink(nl, linkByName(nl, "lo")!.index, { up: true });
-    });
+    netns.run(namespace, bringLoopbackUp);
   }
 
   async attach(request: AttachRequest): Promise<Attachment> {

@@ -68,21 +68,31 @@ function preparePinDirectory(directory: string): void {
 
 /** Makes a new namespace and pins it at `path`. The calling thread stays where it was. */
 export function create(path: string): void {
-  preparePinDirectory(dirname(path));
-  closeSync(openSync(path, "wx", 0o444));
   const home = openCurrent();
   try {
-    check(libc.unshare(CLONE_NEWNET), "unshare", "network namespace");
     try {
-      mount(THREAD_NS, path, "none", MS.BIND);
+      createAndStay(path);
     } finally {
       check(libc.setns(home, CLONE_NEWNET), "setns", "the namespace we came from");
     }
   } catch (error) {
-    rmSync(path, { force: true });
+    remove(path);
     throw error;
   } finally {
     closeFd(home);
+  }
+}
+
+/** The same, and the calling thread is in it from then on. */
+export function createAndStay(path: string): void {
+  preparePinDirectory(dirname(path));
+  closeSync(openSync(path, "wx", 0o444));
+  try {
+    check(libc.unshare(CLONE_NEWNET), "unshare", "network namespace");
+    mount(THREAD_NS, path, "none", MS.BIND);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
   }
 }
 

@@ -1,0 +1,121 @@
+/** A command's side of its network helper (`helper.ts`): starts it, asks it, ends it. */
+import { UserError } from "../base/errors.ts";
+import { selfCommand } from "../base/self.ts";
+import { closeFd } from "../sys/fd.ts";
+import { receiveFds } from "../sys/scm-rights.ts";
+import { send } from "../sys/socket.ts";
+import { socketPair } from "../sys/socket-pair.ts";
+import {
+  decode,
+  encode,
+  errorOf,
+  type HelperAnswer,
+  type HelperAnswers,
+  type HelperRequest,
+} from "./helper-protocol.ts";
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+export class NetworkHelper implements Disposable {
+  private readonly waiting = new Map<number, Waiting>();
+  private seq = 0;
+  private ended: Error | undefined;
+
+  private constructor(
+    private readonly requests: number,
+    private readonly descriptors: number,
+    private readonly connection: Promise<Bun.Socket<undefined>>,
+    readonly pid: number,
+  ) {}
+
+  /** Starts the process; returns before it serves. Its program is ours, or what `command` starts. */
+  static start(command: readonly string[] = selfCommand()): NetworkHelper {
+    const [requests, theirRequests] = socketPair();
+    const [descriptors, theirDescriptors] = socketPair();
+    let helper: NetworkHelper | undefined;
+    try {
+      const child = Bun.spawn([...command, "__network"], {
+        // As HELPER_FD has them.
+        stdio: ["ignore", "inherit", "inherit", theirRequests, theirDescriptors],
+        env: process.env,
+      });
+      child.unref();
+      const connection = Bun.connect<undefined>(
+        adopted(requests, {
+          data: (_, packet) => helper?.heard(packet),
+          close: () => helper?.end(),
+        }),
+      );
+      helper = new NetworkHelper(requests, descriptors, connection, child.pid);
+      return helper;
+    } catch (error) {
+      closeFd(requests);
+      closeFd(descriptors);
+      throw error;
+    } finally {
+      closeFd(theirRequests);
+      closeFd(theirDescriptors);
+    }
+  }
+
+  /** Requests are carried out one after the other, in the order in which they were made. */
+  async ask<R extends HelperRequest>(request: R): Promise<HelperAnswers[R["do"]]> {
+    await this.connection;
+    if (this.ended) throw this.ended;
+    const seq = ++this.seq;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(seq, { resolve: resolve as (value: unknown) => void, reject });
+      try {
+        send(this.requests, encode({ ...request, seq }));
+      } catch (error) {
+        this.waiting.delete(seq);
+        reject(error);
+      }
+    });
+  }
+
+  /** The descriptor that came with an answer; the caller closes it. */
+  takeDescriptor(): number {
+    return receiveFds(this.descriptors, 1).fds[0]!;
+  }
+
+  private heard(packet: Uint8Array): void {
+    const answer = decode<HelperAnswer>(packet);
+    const waiting = this.waiting.get(answer.seq);
+    this.waiting.delete(answer.seq);
+    if ("error" in answer) waiting?.reject(errorOf(answer.error));
+    else waiting?.resolve(answer.value);
+  }
+
+  private end(): void {
+    this.ended ??= new UserError("the network helper ended before its work was done");
+    for (const { reject } of this.waiting.values()) reject(this.ended);
+    this.waiting.clear();
+  }
+
+  /** Ends the process once it has done what it was asked so far. */
+  close(): void {
+    if (this.ended) return;
+    this.ended = new UserError("the network helper was ended");
+    closeFd(this.descriptors);
+    this.connection.then(
+      socket => socket.terminate(),
+      () => {},
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** What gives a descriptor of ours to the event loop; one packet is one call. */
+function adopted(
+  fd: number,
+  socket: Pick<Bun.SocketHandler<undefined>, "data" | "close">,
+): Bun.UnixSocketOptions<undefined> {
+  return { fd, socket } as unknown as Bun.UnixSocketOptions<undefined>;
+}

@@ -1,0 +1,88 @@
+/**
+ * What a command and its network helper say to each other: one JSON object to a packet of a SOCK_SEQPACKET pair, each
+ * request answered under its number, in order. Descriptors go by a second pair, and are sent before the answer that tells
+ * of them.
+ */
+import { BugError, SysError, UserError } from "../base/errors.ts";
+import type { UserModePlan } from "./user-mode.ts";
+
+export type HelperRequest =
+  | { do: "createNetns"; path: string }
+  | { do: "openTap"; path: string; plan: UserModePlan };
+
+/** What each request is answered with. */
+export interface HelperAnswers {
+  createNetns: null;
+  /** The tap's descriptor comes by the second pair. */
+  openTap: { descriptors: 1 };
+}
+
+export type Numbered = HelperRequest & { seq: number };
+
+export type HelperAnswer = { seq: number } & ({ value: unknown } | { error: ErrorRecord });
+
+/** Where the helper finds its sockets. */
+export const HELPER_FD = { REQUESTS: 3, DESCRIPTORS: 4 } as const;
+/** Bytes of a message, far above what the longest takes. */
+export const MAX_MESSAGE = 1 << 17;
+
+/** An error on its way to another process. */
+interface ErrorRecord {
+  name: string;
+  message: string;
+  exitCode?: number;
+  status?: number;
+  hint?: string | undefined;
+  syscall?: string;
+  errno?: number;
+  code?: string;
+  subject?: string;
+}
+
+export function recordOf(error: unknown): ErrorRecord {
+  if (error instanceof UserError) {
+    const { name, message, exitCode, status, hint } = error;
+    return { name, message, exitCode, status, hint };
+  }
+  if (error instanceof SysError) {
+    const { name, message, syscall, errno, code, subject } = error;
+    return { name, message, syscall, errno, code, subject };
+  }
+  return error instanceof Error
+    ? { name: error.name, message: error.message }
+    : { name: "Error", message: String(error) };
+}
+
+/** The error as this process knows it, with the message that it had there. */
+export function errorOf(record: ErrorRecord): Error {
+  const { name, message, exitCode, status, hint } = record;
+  switch (name) {
+    case "UserError":
+      return new UserError(message, {
+        ...(exitCode === undefined ? {} : { exitCode }),
+        ...(status === undefined ? {} : { status }),
+        ...(hint === undefined ? {} : { hint }),
+      });
+    case "SysError": {
+      const { syscall = "", errno = 0, code = "", subject = "" } = record;
+      const error = new SysError(syscall, errno, code, subject);
+      error.message = message;
+      return error;
+    }
+    case "BugError":
+      return new BugError(message);
+    default:
+      return new Error(message);
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encode(message: Numbered | HelperAnswer): Uint8Array<ArrayBuffer> {
+  return encoder.encode(JSON.stringify(message));
+}
+
+export function decode<T extends Numbered | HelperAnswer>(data: Uint8Array): T {
+  return JSON.parse(decoder.decode(data)) as T;
+}

@@ -1,0 +1,85 @@
+/**
+ * The network helper: the process that a user's command has for what must be done inside network namespaces.
+ *
+ * A process of a user's namespace that leaves the host's network namespace can't go back, since the host's belongs to the
+ * initial user namespace. So the command stays and this process goes: it lives in a network namespace of the user's, can
+ * enter every other of them and come back. It ends with its command.
+ */
+import { closeFd, O, openFd } from "../sys/fd.ts";
+import * as netns from "../sys/netns.ts";
+import { ignoreSignals, SIGNALS, setProcessName } from "../sys/process.ts";
+import { receiveFds, sendFds } from "../sys/scm-rights.ts";
+import { send } from "../sys/socket.ts";
+import {
+  decode,
+  encode,
+  HELPER_FD,
+  type HelperAnswer,
+  type HelperRequest,
+  MAX_MESSAGE,
+  type Numbered,
+  recordOf,
+} from "./helper-protocol.ts";
+import { bringLoopbackUp } from "./loopback.ts";
+import { openPlannedTap } from "./tap.ts";
+
+/** Serves until the command closes its end; gives the exit code. */
+export async function networkHelperMain(): Promise<number> {
+  setProcessName("portolan-net");
+  // Signals of a terminal go to the whole group; what is to be undone is the command's to say.
+  ignoreSignals([SIGNALS.INT!, SIGNALS.TERM!, SIGNALS.HUP!, SIGNALS.QUIT!]);
+  const helper = new Helper();
+  for (;;) {
+    const { data } = receiveFds(HELPER_FD.REQUESTS, 1, MAX_MESSAGE);
+    if (data.length === 0) return 0;
+    send(HELPER_FD.REQUESTS, encode(await answer(helper, decode<Numbered>(data))));
+  }
+}
+
+async function answer(helper: Helper, { seq, ...request }: Numbered): Promise<HelperAnswer> {
+  try {
+    return { seq, value: (await helper.serve(request)) ?? null };
+  } catch (error) {
+    return { seq, error: recordOf(error) };
+  }
+}
+
+class Helper {
+  /** This process has left the network namespace that it was started in. */
+  private isAway = false;
+
+  serve(request: HelperRequest): unknown {
+    switch (request.do) {
+      case "createNetns":
+        return this.createNetns(request.path);
+      case "openTap": {
+        const tap = this.within(request.path, () => openPlannedTap(request.plan));
+        sendFds(HELPER_FD.DESCRIPTORS, [tap]);
+        closeFd(tap);
+        return { descriptors: 1 };
+      }
+    }
+  }
+
+  /** The first one that it makes is where this process lives from then on. */
+  private createNetns(path: string): void {
+    if (this.isAway) netns.create(path);
+    else {
+      netns.createAndStay(path);
+      this.isAway = true;
+    }
+    this.within(path, bringLoopbackUp);
+  }
+
+  private within<T>(path: string, fn: () => T): T {
+    if (this.isAway) return netns.run(path, fn as () => never) as T;
+    const target = openFd(path, O.RDONLY);
+    try {
+      netns.enter(target);
+    } finally {
+      closeFd(target);
+    }
+    this.isAway = true;
+    return fn();
+  }
+}
