@@ -16,6 +16,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import("./container/health.ts")).healthMain(argv.slice(1));
     case "__netd":
       return (await import("./netd/child.ts")).dataPlaneMain(argv.slice(1));
+    case "__netd-service":
+      return (await import("./netd/service-main.ts")).netdServiceMain(argv.slice(1));
     case "__network":
       return (await import("./network/helper.ts")).networkHelperMain();
     case "__slirp4netns":

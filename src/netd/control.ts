@@ -49,12 +49,14 @@ export interface NameSettings {
   outside: boolean;
 }
 
-export type Order =
+/** What stays in force until it is taken back. */
+export type KeyedOrder =
   | { op: "tap"; key: string; settings: TapSettings }
   | { op: "ports"; key: string; tap: string; settings: PortSettings }
   | { op: "resolver"; key: string; settings: ResolverSettings }
-  | { op: "name"; key: string; settings: NameSettings }
-  | { op: "remove"; key: string };
+  | { op: "name"; key: string; settings: NameSettings };
+
+export type Order = KeyedOrder | { op: "remove"; key: string };
 
 export type Request = Order & { seq: number };
 
@@ -69,7 +71,7 @@ export interface Notice {
   gone: string;
 }
 
-/** The word on the data plane's command line for `SupervisorOptions.seccomp`. */
+/** The word on the data plane's command line by which it makes no system calls but those of its trade. */
 export const SECCOMP = "seccomp";
 
 /** Descriptors to a request; the kernel carries 253 (SCM_MAX_FD). */

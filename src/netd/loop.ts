@@ -121,6 +121,15 @@ export class Loop {
     while (this.running) this.once();
   }
 
+  /** The same, with a turn for the JavaScript engine's own events after each wake-up, though none of them wakes it. */
+  async serve(): Promise<void> {
+    this.running = true;
+    while (this.running) {
+      this.once();
+      await new Promise(setImmediate);
+    }
+  }
+
   /** `run` returns at the end of this wake-up; called from within, or from a signal's or another thread's side. */
   stop(): void {
     this.running = false;

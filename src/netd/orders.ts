@@ -2,7 +2,7 @@
 import { BugError } from "../base/errors.ts";
 import type { StackConfig, StackLimits } from "../stack/config.ts";
 import { closeFd } from "../sys/fd.ts";
-import { adoptTap } from "../sys/tun.ts";
+import { adoptTap, type TapDevice } from "../sys/tun.ts";
 import { type Cidr, type IpAddress, parseCidr, parseIP } from "../wire/addr.ts";
 import type { NameSettings, Order, PortSettings, ResolverSettings, TapSettings } from "./control.ts";
 import type { DataPlane } from "./data-plane.ts";
@@ -55,7 +55,7 @@ export class Orders {
     if (fd === undefined || fds.length !== 1) throw new BugError(`a tap came with ${fds.length} descriptors`);
     const { ipv4, ipv6 } = settings.outbound;
     const tap = this.plane.addTap({
-      device: adoptTap(fd),
+      device: adopted(fd),
       config: configOf(settings, this.plane.searchDomains),
       outbound: { ...(ipv4 ? { ipv4: ip(ipv4) } : {}), ...(ipv6 ? { ipv6: ip(ipv6) } : {}) },
       onGone: () => {
@@ -124,6 +124,16 @@ export class Orders {
     const tap = this.taps.get(key);
     if (tap) this.plane.removeTap(tap);
     this.taps.delete(key);
+  }
+}
+
+/** The device, or the descriptor is closed. */
+function adopted(fd: number): TapDevice {
+  try {
+    return adoptTap(fd);
+  } catch (error) {
+    closeFd(fd);
+    throw error;
   }
 }
 

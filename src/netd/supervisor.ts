@@ -1,179 +1,236 @@
 /**
  * Keeps a data plane alive. The supervisor holds what must not be lost, the taps and the sockets that listen, and the
- * orders that belong to them; the data plane is a child that is told all of it when it starts. When the child dies, of
- * whatever, the next one is told the same: interfaces stay, callers wait in the sockets' queues, and connections that
- * nobody knows any more are reset.
+ * orders that belong to them; the data plane is told all of it when it starts. When it dies, of whatever, the next one is
+ * told the same: interfaces stay, callers wait in the sockets' queues, and connections that nobody knows any more are
+ * reset.
  *
- * The child dies with its supervisor (it asks the kernel for that, and reads the end of the control socket).
+ * One order is on its way at a time: the kernel limits how many descriptors may be (unix(7), ETOOMANYREFS).
  */
-import { BugError, errorText, UserError } from "../base/errors.ts";
+import { BugError, errorText, hasCode, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { closeFd } from "../sys/fd.ts";
 import { sendFds } from "../sys/scm-rights.ts";
-import { socketPair } from "../sys/socket-pair.ts";
-import { type Answer, decodeMessage, encodeMessage, type Notice, type Order, SECCOMP } from "./control.ts";
-import { SELF } from "./sandbox.ts";
+import {
+  type Answer,
+  decodeMessage,
+  encodeMessage,
+  type KeyedOrder,
+  type Notice,
+  type Order,
+} from "./control.ts";
 
 /** Starts in a row that end before all orders are carried out; then it is given up. */
 const MAX_FAILURES = 5;
 /** Milliseconds before a start that follows a failed one. */
 const PAUSE = 100;
 
-interface Entry {
-  order: Order & { key: string };
+/** A data plane that runs. */
+export interface Plane {
+  readonly pid: number;
+  /** Our end of its control socket. */
+  readonly control: number;
+  /** Kills it, unless it has ended, and lets go of the control socket. */
+  close(): void;
+}
+
+export interface PlaneEvents {
+  /** One packet of the control socket's. */
+  packet(data: Uint8Array): void;
+  /** Called once, when it has ended and not by `close`. */
+  ended(how: string): void;
+}
+
+/** What a supervisor lives in: who starts data planes, listens to them, and wakes it up. */
+export interface Surroundings {
+  start(events: PlaneEvents): Plane;
+  later(milliseconds: number, action: () => void): void;
+}
+
+interface Job {
+  order: Order;
   fds: readonly number[];
+  /** It was carried out before, by a data plane that has died since. */
+  again?: true;
+  /** Called once: it was carried out, or why it was not. */
+  done(error?: Error): void;
 }
 
-interface Pending {
-  resolve(): void;
-  reject(error: Error): void;
-}
-
-interface Child {
-  process: Bun.Subprocess;
-  control: number;
-  socket: Bun.Socket<undefined>;
-  pending: Map<number, Pending>;
+interface Entry {
+  order: KeyedOrder;
+  fds: readonly number[];
+  /** Absent once a data plane has carried the order out. */
+  job?: Job | undefined;
 }
 
 export interface SupervisorOptions {
-  /** What starts this program; where nothing is said, the program that runs. */
-  command?: readonly string[];
-  /** The data plane makes no system calls but those of its trade. */
-  seccomp?: boolean;
+  /** `gaveUp` is called once at most, when the data plane can't be kept alive. */
+  gaveUp: (error: Error) => void;
   /** Called when a tap's device is no more; its order stays until it is removed. */
   gone?: (key: string) => void;
 }
 
 export class Supervisor {
   private readonly entries = new Map<string, Entry>();
-  private child: Child | undefined;
+  private queue: Job[] = [];
+  private current: Job | undefined;
+  private plane: Plane | undefined;
   private seq = 0;
   private failures = 0;
   private stopping = false;
 
-  /** `gaveUp` is called once at most, when the data plane can't be kept alive. */
   constructor(
-    private readonly gaveUp: (error: Error) => void,
-    private readonly options: SupervisorOptions = {},
+    private readonly surroundings: Surroundings,
+    private readonly options: SupervisorOptions,
   ) {}
 
   /** The data plane's pid; 0 while there is none. */
   get pid(): number {
-    return this.child?.process.pid ?? 0;
+    return this.plane?.pid ?? 0;
   }
 
-  /** Starts the data plane and waits until it has carried out every order given so far. */
-  async start(): Promise<void> {
-    const child = await this.spawn();
-    this.child = child;
-    // One after the other: the kernel limits how many descriptors are on their way at a time (unix(7), ETOOMANYREFS).
-    // What one order meets is no reason to leave out the others.
-    const refused: unknown[] = [];
-    for (const entry of inOrder(this.entries.values())) {
-      if (this.entries.get(entry.order.key) !== entry) continue;
-      try {
-        await send(child, ++this.seq, entry.order, entry.fds);
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        refused.push(error);
-      }
-    }
-    if (refused.length > 0) throw refused[0];
-    this.failures = 0;
+  /** Orders in force or on their way to be, the oldest first. */
+  orders(): KeyedOrder[] {
+    return [...this.entries.values()].map(entry => entry.order);
   }
 
-  private async spawn(): Promise<Child> {
-    const [control, theirs] = socketPair();
-    const pending = new Map<number, Pending>();
+  /** Starts the data plane, which then carries out every order given so far. */
+  start(): void {
     try {
-      const socket = await Bun.connect<undefined>(adopted(control, data => this.heard(pending, data)));
-      const process = Bun.spawn(
-        [...(this.options.command ?? [SELF]), "__netd", ...(this.options.seccomp ? [SECCOMP] : [])],
-        {
-          argv0: "netd",
-          stdio: ["inherit", "inherit", "inherit", theirs],
-          env: {},
-          onExit: (_, code, signal) => this.ended(signal === null ? `exit code ${code}` : `signal ${signal}`),
-        },
-      );
-      return { process, control, socket, pending };
-    } finally {
-      closeFd(theirs);
+      this.plane = this.surroundings.start(this.events());
+    } catch (error) {
+      this.restart(new UserError(`the data plane did not start: ${errorText(error)}`, { exitCode: 1 }));
+      return;
     }
+    this.pump();
   }
 
-  private heard(pending: Map<number, Pending>, data: Uint8Array): void {
+  private events(): PlaneEvents {
+    return { packet: data => this.heard(data), ended: how => this.ended(how) };
+  }
+
+  private heard(data: Uint8Array): void {
     const message = decodeMessage<Answer | Notice>(data);
     if ("gone" in message) {
       this.options.gone?.(message.gone);
       return;
     }
-    const { seq, error } = message;
-    const waiting = pending.get(seq);
-    pending.delete(seq);
-    if (error === undefined) waiting?.resolve();
-    else waiting?.reject(new Refused(error, { exitCode: 1 }));
+    if (message.seq !== this.seq || !this.current) return;
+    const { error } = message;
+    this.finish(this.current, error === undefined ? undefined : new UserError(error, { exitCode: 1 }));
+  }
+
+  private pump(): void {
+    if (!this.plane || this.current) return;
+    const job = this.queue.shift();
+    if (!job) {
+      this.failures = 0;
+      return;
+    }
+    this.current = job;
+    try {
+      sendFds(this.plane.control, job.fds, encodeMessage({ ...job.order, seq: ++this.seq }));
+    } catch (error) {
+      // It has died; that is about to be noticed, and the next one is told.
+      if (hasCode(error, "EPIPE", "ECONNRESET")) return;
+      this.finish(job, error as Error);
+    }
+  }
+
+  private finish(job: Job, error?: Error): void {
+    this.current = undefined;
+    job.done(error);
+    this.pump();
   }
 
   private ended(how: string): void {
-    const { child } = this;
-    this.child = undefined;
-    child?.socket.terminate();
+    this.plane = undefined;
     const error = new UserError(`the data plane ended: ${how}`, { exitCode: 1 });
-    for (const waiting of child?.pending.values() ?? []) waiting.reject(error);
+    const open = this.current ? [this.current, ...this.queue] : this.queue;
+    this.current = undefined;
+    this.queue = [];
+    for (const job of open) {
+      // What was to be taken back is not told to the next one.
+      if (job.order.op === "remove") job.done();
+      else if (!job.again && this.entries.get(job.order.key)?.job !== job) job.done(error);
+    }
+    for (const entry of inOrder(this.entries.values())) this.queue.push(entry.job ?? this.retelling(entry));
     if (this.stopping) return;
     log.warn(`${error.message}; starting it again`);
     this.restart(error);
   }
 
+  /** An order that was carried out before; when it can't be any more, its device has gone meanwhile. */
+  private retelling(entry: Entry): Job {
+    const { order, fds } = entry;
+    const done = (error?: Error) => {
+      if (!error || this.entries.get(order.key) !== entry) return;
+      log.warn(`${order.key} does not come back: ${error.message}`);
+      this.options.gone?.(order.key);
+    };
+    return { order, fds, again: true, done };
+  }
+
   private restart(cause: Error): void {
     if (++this.failures > MAX_FAILURES) {
-      this.gaveUp(cause);
+      for (const job of this.queue.splice(0)) if (!job.again) job.done(cause);
+      this.options.gaveUp(cause);
       return;
     }
     const begin = () => {
-      if (this.stopping) return;
-      this.start().catch(error => log.warn(`the data plane did not start: ${errorText(error)}`));
+      if (!this.stopping) this.start();
     };
     if (this.failures === 1) begin();
-    else setTimeout(begin, PAUSE);
+    else this.surroundings.later(PAUSE, begin);
   }
 
   /**
-   * Gives an order that outlives the data plane; `fds` belong to the supervisor from now on. An order that the data plane
-   * refuses is forgotten.
+   * Gives an order that outlives the data plane; resolves once it is carried out. `fds` belong to the supervisor from now
+   * on. An order that the data plane refuses is forgotten.
    */
-  async keep(order: Order & { key: string }, fds: readonly number[]): Promise<void> {
+  keep(order: KeyedOrder, fds: readonly number[]): Promise<void> {
     if (this.entries.has(order.key)) throw new BugError(`order ${order.key} was given twice`);
-    this.entries.set(order.key, { order, fds });
-    if (!this.child) return;
-    try {
-      await send(this.child, ++this.seq, order, fds);
-    } catch (error) {
-      // An order whose data plane died under it is kept: the next one is told.
-      if (!(error instanceof Refused)) return;
-      this.forget(order.key);
-      throw error;
-    }
+    const entry: Entry = { order, fds };
+    this.entries.set(order.key, entry);
+    return new Promise((resolve, reject) => {
+      const done = (error?: Error) => {
+        entry.job = undefined;
+        if (!error) return resolve();
+        if (this.entries.get(order.key) === entry) {
+          this.entries.delete(order.key);
+          closeAll(fds);
+        }
+        reject(error);
+      };
+      entry.job = { order, fds, done };
+      this.enqueue(entry.job);
+    });
   }
 
-  /** Takes an order back and closes its descriptors. */
-  async remove(key: string): Promise<void> {
-    if (!this.entries.has(key)) throw new BugError(`order ${key} was never given`);
-    this.forget(key);
-    if (this.child) await send(this.child, ++this.seq, { op: "remove", key }, []).catch(() => {});
-  }
-
-  private forget(key: string): void {
-    for (const fd of this.entries.get(key)?.fds ?? []) closeFd(fd);
+  /** Takes an order back and closes its descriptors; resolves once the data plane has closed its own. */
+  remove(key: string): Promise<void> {
+    const entry = this.entries.get(key);
+    if (!entry) throw new BugError(`order ${key} was never given`);
     this.entries.delete(key);
+    return new Promise(resolve => {
+      // Not before the order itself is on its way with them.
+      const done = () => {
+        closeAll(entry.fds);
+        resolve();
+      };
+      this.enqueue({ order: { op: "remove", key }, fds: [], done });
+    });
+  }
+
+  private enqueue(job: Job): void {
+    this.queue.push(job);
+    this.pump();
   }
 
   /** Ends the data plane for good. */
   stop(): void {
     this.stopping = true;
-    this.child?.process.kill("SIGKILL");
+    this.plane?.close();
+    this.plane = undefined;
   }
 }
 
@@ -183,23 +240,6 @@ function inOrder(entries: Iterable<Entry>): Entry[] {
   return [...entries].sort((a, b) => isResolver(a) - isResolver(b));
 }
 
-/** The data plane's own reason. */
-class Refused extends UserError {}
-
-function send(child: Child, seq: number, order: Order, fds: readonly number[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.pending.set(seq, { resolve, reject });
-    try {
-      sendFds(child.control, fds, encodeMessage({ ...order, seq }));
-    } catch (error) {
-      child.pending.delete(seq);
-      reject(error);
-    }
-  });
-}
-
-/** What gives a descriptor of ours to the event loop; one packet is one call. */
-function adopted(fd: number, data: (packet: Uint8Array) => void): Bun.UnixSocketOptions<undefined> {
-  const options = { fd, socket: { data: (_: unknown, packet: Uint8Array) => data(packet) } };
-  return options as unknown as Bun.UnixSocketOptions<undefined>;
+function closeAll(fds: readonly number[]): void {
+  for (const fd of fds) closeFd(fd);
 }

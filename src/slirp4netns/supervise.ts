@@ -3,6 +3,7 @@ import { fstatSync } from "node:fs";
 import { errorText } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { writeOut } from "../base/stdio.ts";
+import { childPlanes } from "../netd/child-plane.ts";
 import type { TapSettings } from "../netd/control.ts";
 import { Supervisor } from "../netd/supervisor.ts";
 import { closeFd, writeFd } from "../sys/fd.ts";
@@ -33,22 +34,20 @@ export async function supervise(stage: SuperviseStage, options: SlirpOptions): P
   if (options.exitFd !== undefined) leaveWith(options.exitFd, () => leave(0));
 
   if (options.seccomp) restrictCalls({ programs: true });
-  const supervisor = new Supervisor(
-    error => {
+  const supervisor = new Supervisor(childPlanes({ seccomp: options.seccomp }), {
+    gaveUp: error => {
       log.error(errorText(error));
       leave(1);
     },
-    {
-      seccomp: options.seccomp,
-      gone: () => {
-        log.error(`the interface ${options.tapName} was removed`);
-        leave(1);
-      },
+    gone: () => {
+      log.error(`the interface ${options.tapName} was removed`);
+      leave(1);
     },
-  );
+  });
   try {
-    await supervisor.keep({ op: "tap", key: TAP, settings: settings(stage, options) }, [stage.tap]);
-    await supervisor.start();
+    const kept = supervisor.keep({ op: "tap", key: TAP, settings: settings(stage, options) }, [stage.tap]);
+    supervisor.start();
+    await kept;
     if (stage.api !== undefined) {
       const ports = new Ports(supervisor, TAP, formatIP(addressesOf(options.network).guest));
       serveApi(stage.api, request => ports.handle(request));

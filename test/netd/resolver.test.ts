@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { childPlanes } from "../../src/netd/child-plane.ts";
 import { bindResolver } from "../../src/netd/port-sockets.ts";
 import { Supervisor } from "../../src/netd/supervisor.ts";
 import { bindSocket, SocketAddress } from "../../src/sys/inet.ts";
@@ -74,8 +75,8 @@ beforeAll(async () => {
     host.sh("ip", "address", "add", `${one}/24`, "dev", "lo");
   for (const one of [RED6, "fd89::2"]) host.sh("ip", "address", "add", `${one}/64`, "dev", "lo", "nodad");
   upstream = await resolver(host, "127.0.0.1", OUTSIDE);
-  supervisor = new Supervisor(() => {}, { command: command(), seccomp: true });
-  await supervisor.start();
+  supervisor = new Supervisor(childPlanes({ command: command(), seccomp: true }), { gaveUp() {} });
+  supervisor.start();
   await addNetwork("red", false, RED, RED6);
   await addNetwork("blue", false, BLUE);
   await addName("red", "1", ["web", "www"], WEB, "fd89::2");

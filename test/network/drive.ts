@@ -1,6 +1,7 @@
 /** A command in the middle of its work, for tests: carries out what it is told on standard input, a JSON object to a line. */
 import { join } from "node:path";
 import { errorText, UserError } from "../../src/base/errors.ts";
+import { childPlanes } from "../../src/netd/child-plane.ts";
 import { Supervisor } from "../../src/netd/supervisor.ts";
 import { HelperSetup } from "../../src/network/helper-setup.ts";
 import { readHostNetwork } from "../../src/network/host-network.ts";
@@ -13,13 +14,12 @@ import type { DriverRequest } from "./world.ts";
 const [kind, runRoot] = process.argv.slice(2) as ["root" | "user", string];
 const MAIN = [process.execPath, join(import.meta.dir, "../../src/main.ts")];
 
-const supervisor = new Supervisor(
-  error => {
+const supervisor = new Supervisor(childPlanes({ command: MAIN, seccomp: false }), {
+  gaveUp(error) {
     throw error;
   },
-  { command: MAIN },
-);
-await supervisor.start();
+});
+supervisor.start();
 
 const server: TapServer = {
   addTap: (key, settings, fd) => supervisor.keep({ op: "tap", key, settings }, [fd]),

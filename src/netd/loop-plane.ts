@@ -1,0 +1,66 @@
+/** A data plane as a process that somebody who lives in a `Loop` speaks to. */
+import { hasCode } from "../base/errors.ts";
+import { Timer } from "../stack/timers.ts";
+import { EPOLL } from "../sys/epoll.ts";
+import { closeFd } from "../sys/fd.ts";
+import { receiveFds } from "../sys/scm-rights.ts";
+import { socketPair } from "../sys/socket-pair.ts";
+import { MAX_MESSAGE } from "./control.ts";
+import type { Loop } from "./loop.ts";
+import type { Plane, PlaneEvents, Surroundings } from "./supervisor.ts";
+
+/** Data planes that `command` starts; it finds `descriptors` from 4 on, after its end of the control socket. */
+export function loopPlanes(
+  loop: Loop,
+  command: readonly string[],
+  descriptors: readonly number[],
+): Surroundings {
+  return {
+    start: events => {
+      const [control, theirs] = socketPair();
+      try {
+        const { pid } = Bun.spawn([...command], {
+          argv0: "netd",
+          stdio: ["inherit", "inherit", "inherit", theirs, ...descriptors],
+          env: {},
+        });
+        return followPlane(loop, pid, control, events);
+      } catch (error) {
+        closeFd(control);
+        throw error;
+      } finally {
+        closeFd(theirs);
+      }
+    },
+    later: (milliseconds, action) => loop.timers.set(new Timer(action), performance.now() + milliseconds),
+  };
+}
+
+/** A data plane that runs already; its end is the end of the control socket. */
+export function followPlane(loop: Loop, pid: number, control: number, events: PlaneEvents): Plane {
+  const release = () => {
+    loop.unwatch(control);
+    closeFd(control);
+  };
+  loop.watch(control, EPOLL.IN, () => {
+    const data = receive(control);
+    if (data.length > 0) return events.packet(data);
+    release();
+    events.ended(`process ${pid} is gone`);
+  });
+  const close = () => {
+    release();
+    process.kill(pid, "SIGKILL");
+  };
+  return { pid, control, close };
+}
+
+/** One packet; empty at the end, however it came. */
+function receive(control: number): Uint8Array {
+  try {
+    return receiveFds(control, 0, MAX_MESSAGE).data;
+  } catch (error) {
+    if (hasCode(error, "ECONNRESET")) return new Uint8Array();
+    throw error;
+  }
+}

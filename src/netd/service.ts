@@ -1,0 +1,199 @@
+/**
+ * The network service of one user: takes orders from commands, keeps a data plane that carries them out, and ends when
+ * there is nothing left to keep. What a client says, whole or broken, is answered or costs it its connection, no more.
+ */
+import { errorText } from "../base/errors.ts";
+import { log } from "../base/log.ts";
+import { Timer } from "../stack/timers.ts";
+import { EPOLL } from "../sys/epoll.ts";
+import { closeFd } from "../sys/fd.ts";
+import { acceptSocket, SocketAddress } from "../sys/inet.ts";
+import { peerCredentials } from "../sys/peer.ts";
+import { receiveFds } from "../sys/scm-rights.ts";
+import { MSG, send } from "../sys/socket.ts";
+import { MAX_DESCRIPTORS, MAX_MESSAGE } from "./control.ts";
+import type { Loop } from "./loop.ts";
+import { checkDescriptors } from "./service-descriptors.ts";
+import {
+  ORDERS_PER_PACKET,
+  parseServiceRequest,
+  type ServiceAnswer,
+  type ServiceRequest,
+} from "./service-message.ts";
+import { Supervisor, type Surroundings } from "./supervisor.ts";
+
+/**
+ * Milliseconds that it stays without orders and clients: a script's next `run --rm` finds it, where a start would cost
+ * some 40 ms, and nobody wonders what still runs.
+ */
+const LINGER = 2000;
+/** Connections at a time. */
+const MAX_CLIENTS = 256;
+
+const nobody = new SocketAddress();
+
+interface Client {
+  fd: number;
+  /** False once its connection is closed, and the descriptor perhaps another's. */
+  open: boolean;
+}
+
+export class Service {
+  private readonly supervisor: Supervisor;
+  private readonly clients = new Set<Client>();
+  private readonly idle = new Timer(() => this.end());
+  /** Requests are carried out one after the other, whoever sends them. */
+  private turn: Promise<void> = Promise.resolve();
+
+  /** `listening`: non-blocking; it stays the caller's. */
+  constructor(
+    private readonly loop: Loop,
+    private readonly listening: number,
+    planes: Surroundings,
+  ) {
+    this.supervisor = new Supervisor(planes, {
+      gaveUp: error => {
+        log.error(`${errorText(error)}; the network service ends`);
+        this.end();
+      },
+      gone: key => this.inTurn(() => this.remove(key)),
+    });
+    loop.watch(listening, EPOLL.IN, () => this.accept());
+    this.supervisor.start();
+    this.rest();
+  }
+
+  /** Ends the data plane, and `Loop.serve` with it. */
+  end(): void {
+    this.supervisor.stop();
+    this.loop.stop();
+  }
+
+  private accept(): void {
+    for (;;) {
+      const fd = acceptSocket(this.listening, nobody);
+      if (fd < 0) return;
+      const { uid } = peerCredentials(fd);
+      if (uid !== process.getuid!()) this.refuse(fd, `this network service is not that of user ${uid}`);
+      else if (this.clients.size >= MAX_CLIENTS)
+        this.refuse(fd, `the network service has ${MAX_CLIENTS} clients already`);
+      else this.admit(fd);
+    }
+  }
+
+  private refuse(fd: number, error: string): void {
+    answer(fd, { seq: 0, error });
+    closeFd(fd);
+  }
+
+  private admit(fd: number): void {
+    const client = { fd, open: true };
+    this.clients.add(client);
+    this.loop.timers.cancel(this.idle);
+    this.loop.watch(fd, EPOLL.IN, () => this.hear(client));
+  }
+
+  private drop(client: Client): void {
+    if (!client.open) return;
+    client.open = false;
+    this.clients.delete(client);
+    this.loop.unwatch(client.fd);
+    closeFd(client.fd);
+    this.rest();
+  }
+
+  private hear(client: Client): void {
+    let packet: { data: Uint8Array; fds: number[] };
+    try {
+      packet = receiveFds(client.fd, MAX_DESCRIPTORS, MAX_MESSAGE);
+    } catch (error) {
+      log.debug(`a client of the network service is dropped: ${errorText(error)}`);
+      this.drop(client);
+      return;
+    }
+    const { data, fds } = packet;
+    if (data.length === 0) this.drop(client);
+    else this.take(client, data, fds);
+  }
+
+  /** Carries out one request; what can't be read costs the connection, since nobody knows what else it meant. */
+  private take(client: Client, data: Uint8Array, fds: readonly number[]): void {
+    let seq: number;
+    let request: ServiceRequest;
+    try {
+      ({ seq, request } = parseServiceRequest(data));
+      checkDescriptors(request, fds);
+    } catch (error) {
+      for (const fd of fds) closeFd(fd);
+      answer(client.fd, { seq: 0, error: `bad request: ${errorText(error)}` });
+      this.drop(client);
+      return;
+    }
+    this.inTurn(async () => {
+      const outcome = await this.carryOut(request, fds).then(
+        () => ({ seq }),
+        error => ({ seq, error: errorText(error) }),
+      );
+      const answers = request.op === "list" ? this.list(seq) : [outcome];
+      for (const one of answers) if (client.open && !answer(client.fd, one)) this.drop(client);
+    });
+  }
+
+  private inTurn(work: () => Promise<void>): void {
+    this.turn = this.turn.then(work).catch(error => log.error(`network service: ${errorText(error)}`));
+    this.turn.then(() => this.rest());
+  }
+
+  private async carryOut(request: ServiceRequest, fds: readonly number[]): Promise<void> {
+    switch (request.op) {
+      case "tap":
+      case "ports":
+      case "resolver":
+      case "name":
+        await this.remove(request.key);
+        await this.supervisor.keep(request, fds);
+        break;
+      case "remove":
+        await this.remove(request.key);
+    }
+  }
+
+  /** Takes back an order and those that hang on it. */
+  private async remove(key: string): Promise<void> {
+    const orders = this.supervisor
+      .orders()
+      .filter(order => order.key === key || (order.op === "ports" && order.tap === key));
+    await Promise.all(orders.reverse().map(order => this.supervisor.remove(order.key)));
+  }
+
+  private list(seq: number): ServiceAnswer[] {
+    const orders = this.supervisor.orders();
+    const answers: ServiceAnswer[] = [];
+    for (let at = 0; at === 0 || at < orders.length; at += ORDERS_PER_PACKET) {
+      const more = at + ORDERS_PER_PACKET < orders.length;
+      answers.push({
+        seq,
+        orders: orders.slice(at, at + ORDERS_PER_PACKET),
+        ...(more ? { more: true as const } : {}),
+      });
+    }
+    return answers;
+  }
+
+  /** Starts the last wait where there is nothing to do any more. */
+  private rest(): void {
+    if (this.clients.size === 0 && this.supervisor.orders().length === 0)
+      this.loop.timers.set(this.idle, performance.now() + LINGER);
+    else this.loop.timers.cancel(this.idle);
+  }
+}
+
+/** False when nobody listens. */
+function answer(fd: number, message: ServiceAnswer): boolean {
+  try {
+    send(fd, new TextEncoder().encode(JSON.stringify(message)), MSG.DONTWAIT);
+    return true;
+  } catch {
+    return false;
+  }
+}

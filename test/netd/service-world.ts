@@ -1,0 +1,133 @@
+/**
+ * A network service with a run directory of its own, on a host that is a namespace, and guests with a tap each:
+ *
+ *     guest 10.0.2.100 ── tap0 ── data plane on host 127.0.0.1, ::1, 192.0.2.1
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { NetdClient } from "../../src/netd/client.ts";
+import type { PortSettings, TapSettings } from "../../src/netd/control.ts";
+import { bindPorts } from "../../src/netd/port-sockets.ts";
+import { closeFd } from "../../src/sys/fd.ts";
+import { openTap } from "../../src/sys/tun.ts";
+import { parseIP } from "../../src/wire/addr.ts";
+import { until } from "../support/await.ts";
+import { TestNetns } from "../support/netns.ts";
+
+export const GUEST = "10.0.2.100";
+
+export const TAP: TapSettings = {
+  ipv4: { subnet: "10.0.2.0/24", gateway: "10.0.2.2", dns: "10.0.2.3", guest: GUEST },
+  mtu: 65520,
+  hostLoopback: false,
+  dns: true,
+  outbound: {},
+};
+
+/** A process that a service is made of. */
+export interface Found {
+  pid: number;
+  name: string;
+}
+
+export class ServiceWorld implements AsyncDisposable {
+  readonly runRoot = mkdtempSync(join(tmpdir(), "portolan-netd-"));
+  readonly socket = join(this.runRoot, "netd.sock");
+  readonly host = new TestNetns("host");
+  private readonly guests: TestNetns[] = [];
+
+  constructor() {
+    this.host.sh("ip", "link", "set", "lo", "up");
+    this.host.sh("ip", "address", "add", "192.0.2.1/24", "dev", "lo");
+  }
+
+  /** A client; the service is started on the host where it is not there. */
+  async open(): Promise<NetdClient> {
+    const { opening } = this.host.run(() => ({ opening: NetdClient.open(this.runRoot, { start: true }) }));
+    return (await opening)!;
+  }
+
+  /** A guest with a configured tap, whose descriptor the caller closes. */
+  addGuest(): { guest: TestNetns; tap: number } {
+    const guest = new TestNetns("guest");
+    this.guests.push(guest);
+    const tap = guest.run(() => openTap("tap0").fd);
+    const ip = (...words: string[]) => guest.sh("ip", ...words);
+    ip("link", "set", "lo", "up");
+    ip("address", "add", `${GUEST}/24`, "dev", "tap0");
+    ip("link", "set", "tap0", "up");
+    ip("route", "add", "default", "via", "10.0.2.2");
+    return { guest, tap };
+  }
+
+  /** A guest that is served as order `key`. */
+  async served(client: NetdClient, key: string): Promise<TestNetns> {
+    const { guest, tap } = this.addGuest();
+    await client.addTap(key, TAP, tap);
+    closeFd(tap);
+    return guest;
+  }
+
+  /** Publishes a port of the host as order `key`. */
+  async publish(
+    client: NetdClient,
+    key: string,
+    tap: string,
+    settings: Partial<PortSettings> = {},
+  ): Promise<void> {
+    const all: PortSettings = {
+      proto: "tcp",
+      hostAddr: "127.0.0.1",
+      hostPort: 8080,
+      guestAddr: GUEST,
+      guestPort: 80,
+      count: 1,
+      ...settings,
+    };
+    const { proto, hostAddr, hostPort, count } = all;
+    const wanted = { protocol: proto, hostAddress: parseIP(hostAddr)!, hostPort, count };
+    const listeners = this.host.run(() => bindPorts(wanted));
+    try {
+      await client.addPorts(key, tap, all, listeners);
+    } finally {
+      for (const fd of listeners) closeFd(fd);
+    }
+  }
+
+  /** Processes of the service of this run directory, `netd-service` and `netd`. */
+  processes(): Found[] {
+    const { stdout } = Bun.spawnSync(["ps", "-e", "-o", "pid=,comm=,args="]);
+    const lines = stdout.toString().split("\n");
+    const services = lines.filter(line => line.includes(` __netd`) && line.includes(this.runRoot));
+    return services.map(line => {
+      const [pid, name] = line.trim().split(/ +/);
+      return { pid: Number(pid), name: name! };
+    });
+  }
+
+  pidOf(name: string): number {
+    return this.processes().find(one => one.name === name)?.pid ?? 0;
+  }
+
+  get log(): string {
+    return readFileSync(join(this.runRoot, "netd.log"), "utf8");
+  }
+
+  /** The end of both processes. */
+  ended(): Promise<void> {
+    return until(
+      () => this.processes().length === 0,
+      () => `the service does not end: ${JSON.stringify(this.processes())}`,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { pid } of this.processes().filter(one => one.name === "netd-service"))
+      process.kill(pid, "SIGTERM");
+    await this.ended();
+    for (const guest of this.guests) guest[Symbol.dispose]();
+    this.host[Symbol.dispose]();
+    rmSync(this.runRoot, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,144 @@
+/** The network service of a user: there when it is wanted, gone when it is not, and nobody else's. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { chmodSync, existsSync, readdirSync, statSync } from "node:fs";
+import { errorText } from "../../src/base/errors.ts";
+import { NetdClient } from "../../src/netd/client.ts";
+import { closeFd, pipe } from "../../src/sys/fd.ts";
+import { until } from "../support/await.ts";
+import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
+import { GUEST, ServiceWorld, TAP } from "./service-world.ts";
+
+let world: ServiceWorld;
+beforeEach(() => {
+  world = new ServiceWorld();
+});
+afterEach(async () => {
+  stopSockets();
+  await world[Symbol.asyncDispose]();
+});
+
+async function refusal(order: Promise<void>, why: RegExp): Promise<void> {
+  expect(await order.then(() => "carried out", errorText)).toMatch(why);
+}
+
+const ask = (address = "127.0.0.1", port = 8080) => askTcp(world.host, address, port);
+
+test("nobody starts it who only looks", async () => {
+  expect(await NetdClient.open(world.runRoot, { start: false })).toBeUndefined();
+  expect(existsSync(world.socket)).toBe(false);
+});
+
+test("a published port of a guest answers as long as it is wanted, and its number is free at once", async () => {
+  using client = await world.open();
+  expect(statSync(world.socket).mode & 0o777).toBe(0o600);
+  const guest = await world.served(client, "tap a");
+  serveTcp(guest, GUEST, 80, "guest");
+  await world.publish(client, "ports a", "tap a");
+  expect(await ask()).toBe("guest 10.0.2.2");
+  const orders = await client.list();
+  expect(orders.map(one => [one.key, one.order.op])).toEqual([
+    ["tap a", "tap"],
+    ["ports a", "ports"],
+  ]);
+
+  await client.remove("ports a");
+  expect(await ask()).toBe("refused");
+  await world.publish(client, "ports again", "tap a");
+  expect(await ask()).toBe("guest 10.0.2.2");
+  // The tap takes its ports with it.
+  await client.remove("tap a");
+  expect(await client.list()).toEqual([]);
+  await refusal(world.publish(client, "ports of nobody", "tap a"), /there is no tap tap a/);
+  await client.remove("never given");
+});
+
+test("several who want it at once get one", async () => {
+  const clients = await Promise.all(Array.from({ length: 8 }, () => world.open()));
+  expect(world.processes().filter(one => one.name === "netd-service")).toHaveLength(1);
+  await Promise.all(clients.map((client, index) => world.served(client, `tap ${index}`)));
+  expect(await clients[0]!.list()).toHaveLength(8);
+  for (const client of clients) client[Symbol.dispose]();
+  expect(world.processes().filter(one => one.name === "netd-service")).toHaveLength(1);
+});
+
+test("an order of the same key takes the place of the one before", async () => {
+  using client = await world.open();
+  await world.served(client, "tap a");
+  await world.publish(client, "ports a", "tap a");
+  const guest = await world.served(client, "tap a");
+  expect((await client.list()).map(one => one.key)).toEqual(["tap a"]);
+  serveTcp(guest, GUEST, 80, "second");
+  await world.publish(client, "ports a", "tap a");
+  expect(await ask()).toBe("second 10.0.2.2");
+});
+
+test("a tap whose device is gone takes its ports with it", async () => {
+  using client = await world.open();
+  const guest = await world.served(client, "tap a");
+  await world.publish(client, "ports a", "tap a");
+  guest.sh("ip", "link", "delete", "tap0");
+  await until(
+    async () => (await client.list()).length === 0,
+    () => "the orders stay",
+  );
+  expect(await ask()).toBe("refused");
+});
+
+test("it ends a moment after the last order, and the next client starts another", async () => {
+  const client = await world.open();
+  await world.served(client, "tap a");
+  client[Symbol.dispose]();
+  using second = await world.open();
+  expect(await second.list()).toHaveLength(1);
+  await second.remove("tap a");
+  second[Symbol.dispose]();
+  await world.ended();
+  expect(existsSync(world.socket)).toBe(false);
+  using third = await world.open();
+  expect(await third.list()).toEqual([]);
+});
+
+test("another user is told so", async () => {
+  using _client = await world.open();
+  // As if permissions did not keep him away.
+  chmodSync(world.runRoot, 0o755);
+  chmodSync(world.socket, 0o666);
+  const script = `use Socket;
+    socket(my $s, AF_UNIX, SOCK_SEQPACKET, 0);
+    connect($s, pack_sockaddr_un($ARGV[0])) or die $!;
+    recv($s, my $answer, 1000, 0); print $answer; print sysread($s, $answer, 1000)`;
+  const { stdout } = Bun.spawnSync([
+    "setpriv",
+    "--reuid=4321",
+    "--clear-groups",
+    "perl",
+    "-e",
+    script,
+    world.socket,
+  ]);
+  expect(stdout.toString()).toBe('{"seq":0,"error":"this network service is not that of user 4321"}0');
+});
+
+test("a descriptor that is no tap, or no socket of that kind, is refused and closed", async () => {
+  using client = await world.open();
+  await world.served(client, "tap a");
+  const descriptors = () =>
+    world.processes().map(({ pid, name }) => `${name} ${readdirSync(`/proc/${pid}/fd`).length}`);
+  const before = descriptors();
+  const [reading, writing] = pipe();
+  await refusal(client.addTap("tap b", TAP, reading), /TUNGETIFF/);
+  const settings = {
+    proto: "tcp" as const,
+    hostAddr: "127.0.0.1",
+    hostPort: 8080,
+    guestAddr: GUEST,
+    guestPort: 80,
+    count: 1,
+  };
+  await refusal(client.addPorts("ports b", "tap a", settings, [writing]), /no listening TCP socket/);
+  closeFd(reading);
+  closeFd(writing);
+  using second = await world.open();
+  expect((await second.list()).map(one => one.key)).toEqual(["tap a"]);
+  expect(descriptors()).toEqual(before);
+});
