@@ -141,6 +141,11 @@ const SHELL: LayerRecipe = {
   files: [{ path: "/usr/bin/telnet", link: "inetutils-telnet" }],
 };
 
+const PROBE: LayerRecipe = {
+  name: "probe",
+  packages: ["curl", "iperf3", "iproute2", "iputils-ping", "socat"],
+};
+
 /** Images by short name. */
 export const RECIPES: Readonly<Record<string, ImageRecipe>> = {
   busybox: {
@@ -206,6 +211,12 @@ export const RECIPES: Readonly<Record<string, ImageRecipe>> = {
   leap: {
     reference: "registry.opensuse.org/opensuse/leap:latest",
     layers: [BASE, SHELL],
+    config: { Env: [`PATH=${PATH}`], Cmd: ["/bin/bash"] },
+  },
+  /** What tests and benches look at a network with. */
+  probe: {
+    reference: "localhost/probe:latest",
+    layers: [BASE, PROBE],
     config: { Env: [`PATH=${PATH}`], Cmd: ["/bin/bash"] },
   },
 };

@@ -1,14 +1,8 @@
 /** Verbs on containers: start stop restart kill rm wait attach logs exec top port prune, and what they refuse. */
-import { afterAll, beforeAll } from "bun:test";
-import { pairs, refused } from "./pairs.ts";
-import { Pair } from "./world.ts";
+import { openPairs, pairs, refused } from "./pairs.ts";
 
-let pair: Pair;
-beforeAll(async () => {
-  pair = await Pair.open("busybox");
-}, 60_000);
-afterAll(() => pair[Symbol.asyncDispose]());
-const table = (...cases: Parameters<typeof pairs>[1]) => pairs(() => pair, cases);
+const callers = openPairs(["root", "user"], "busybox");
+const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases);
 
 const SLEEP = "engine run -d --name one busybox sleep 1000";
 /** A container that ends with 5 on SIGTERM and with 6 on SIGUSR1, once its log says `ready`. */

@@ -1,15 +1,9 @@
 /** Networks, addresses, published ports, names: what a container has of them, and what its files say. */
-import { afterAll, beforeAll } from "bun:test";
-import { pairs, refused } from "./pairs.ts";
-import { Pair } from "./world.ts";
+import { openPairs, pairs, refused } from "./pairs.ts";
 
-let pair: Pair;
-beforeAll(async () => {
-  pair = await Pair.open("busybox", "featured", "nginx");
-}, 60_000);
-afterAll(() => pair[Symbol.asyncDispose]());
+const callers = openPairs(["root"], "busybox", "featured", "nginx");
 // The engines share the host's ports, and one pool of addresses.
-const table = (...cases: Parameters<typeof pairs>[1]) => pairs(() => pair, cases, { inTurn: true });
+const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases, { inTurn: true });
 
 const SLEEP = "busybox sleep 1000";
 

@@ -1,7 +1,7 @@
 /** Tables of pairs: a script through both engines, and a difference told line by line. */
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Outcome } from "../support/host.ts";
-import { ENGINES, type EngineName, type Pair } from "./world.ts";
+import { ENGINES, type EngineName, Pair } from "./world.ts";
 
 export interface Case {
   /** The script; the test's name too. */
@@ -14,6 +14,26 @@ export interface Case {
   ignoreErrors?: string;
   /** A difference on purpose: why, and what each side's outcome (as `render` gives it) matches. */
   differs?: { why: string; podman: RegExp; portolan: RegExp };
+  /** Why this is not for an ordinary user. */
+  rootOnly?: string;
+}
+
+/** Who calls the engines, and on which host once that is there. */
+export interface Caller {
+  who: "root" | "user";
+  pair(): Pair;
+}
+
+/** A host with these images for each of `callers`, from before the file's first test until after its last. */
+export function openPairs(callers: readonly Caller["who"][], ...images: string[]): Caller[] {
+  return callers.map(who => {
+    let pair: Pair | undefined;
+    beforeAll(async () => {
+      pair = await (who === "root" ? Pair.open(...images) : Pair.asUser(...images));
+    }, 60_000);
+    afterAll(() => pair?.[Symbol.asyncDispose]());
+    return { who, pair: () => pair! };
+  });
 }
 
 /** What can't be equal, made equal: ids, times, random names, addresses from the pool, MAC addresses, the engines' names. */
@@ -88,17 +108,18 @@ async function check(pair: Pair, one: Case, inTurn: boolean): Promise<void> {
 }
 
 /**
- * A test for each case. The engines run at the same time, or in turn where they would want the same port or address of the
- * host. `pair` gives the host once it is there.
+ * A test for each case and caller. The engines run at the same time, or in turn where they would want the same port or
+ * address of the host.
  */
 export function pairs(
-  pair: () => Pair,
+  callers: readonly Caller[],
   cases: readonly (string | Case)[],
   { inTurn = false }: { inTurn?: boolean } = {},
 ): void {
   for (const one of cases) {
     const full = typeof one === "string" ? { script: one } : one;
-    test(full.script, () => check(pair(), full, inTurn));
+    for (const { who, pair } of callers)
+      if (who === "root" || !full.rootOnly) test(`${who}: ${full.script}`, () => check(pair(), full, inTurn));
   }
 }
 

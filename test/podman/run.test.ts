@@ -1,14 +1,8 @@
 /** `run` and `create`: what a container's process is, sees and may use, by every flag. */
-import { afterAll, beforeAll } from "bun:test";
-import { pairs, refused } from "./pairs.ts";
-import { Pair } from "./world.ts";
+import { openPairs, pairs, refused } from "./pairs.ts";
 
-let pair: Pair;
-beforeAll(async () => {
-  pair = await Pair.open("busybox", "featured");
-}, 60_000);
-afterAll(() => pair[Symbol.asyncDispose]());
-const table = (...cases: Parameters<typeof pairs>[1]) => pairs(() => pair, cases);
+const callers = openPairs(["root", "user"], "busybox", "featured");
+const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases);
 
 // Exit codes and streams.
 table(

@@ -1,14 +1,10 @@
 /** Lists, inspections, Go templates, and the verbs on images, volumes and the system. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
-import { normal, pairs, refused } from "./pairs.ts";
-import { ENGINES, Pair } from "./world.ts";
+import { expect, test } from "bun:test";
+import { normal, openPairs, pairs, refused } from "./pairs.ts";
+import { ENGINES } from "./world.ts";
 
-let pair: Pair;
-beforeAll(async () => {
-  pair = await Pair.open("busybox", "featured");
-}, 60_000);
-afterAll(() => pair[Symbol.asyncDispose]());
-const table = (...cases: Parameters<typeof pairs>[1]) => pairs(() => pair, cases);
+const callers = openPairs(["root", "user"], "busybox", "featured");
+const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases);
 
 const ONE = "engine create --name one -l k=v busybox echo 'a b' \"it's\" >/dev/null";
 const TWO = `${ONE}; engine create --name two busybox >/dev/null`;
@@ -153,15 +149,14 @@ for (const flags of [
   "--network none featured",
 ])
   for (const verb of /--rm|-p /.test(flags) ? ["create"] : ["create", "run"])
-    test(`inspect after ${verb} ${flags}`, async () => {
-      const told: string[][] = [];
-      for (const engine of ENGINES) {
-        const { stdout, stderr } = await pair.run(
-          engine,
-          `quiet engine ${verb} --name one ${flags}; engine inspect one`,
-        );
-        if (!stdout.startsWith("[")) throw new Error(`${engine}: ${stderr}`);
-        told.push(fields(stdout));
-      }
-      expect(told[1]).toEqual(told[0]!);
-    });
+    for (const { who, pair } of callers)
+      test(`${who}: inspect after ${verb} ${flags}`, async () => {
+        const told: string[][] = [];
+        for (const engine of ENGINES) {
+          const script = `quiet engine ${verb} --name one ${flags}; engine inspect one`;
+          const { stdout, stderr } = await pair().run(engine, script);
+          if (!stdout.startsWith("[")) throw new Error(`${engine}: ${stderr}`);
+          told.push(fields(stdout));
+        }
+        expect(told[1]).toEqual(told[0]!);
+      });

@@ -1,5 +1,6 @@
 /** A host with Debian's podman and Portolan side by side. */
 import { type Outcome, TestHost } from "../support/host.ts";
+import { TestUser } from "../support/user.ts";
 import { imageArchive } from "./image.ts";
 
 export const ENGINES = ["podman", "portolan"] as const;
@@ -83,7 +84,11 @@ scratch=$(mktemp -d) && cd "$scratch" && trap finish EXIT
 `;
 
 export class Pair implements AsyncDisposable {
-  private constructor(readonly host: TestHost) {}
+  private constructor(
+    readonly host: TestHost,
+    /** Who calls the engines, where that is not root. */
+    readonly user?: TestUser,
+  ) {}
 
   /** A host with both engines, and the images of these names in both (see `imageArchive`). */
   static async open(...images: string[]): Promise<Pair> {
@@ -92,20 +97,42 @@ export class Pair implements AsyncDisposable {
       // podman's overlay can't lie on the host's own.
       await host.must("sh", "-c", "mkdir -p /var/lib/containers && mount -t tmpfs tmpfs /var/lib/containers");
       for (const [path, text] of Object.entries(FILES)) await host.write(path, text);
-      for (const image of images) {
-        const archive = await imageArchive(image);
-        await Promise.all(ENGINES.map(engine => host.must(engine, "load", "-q", "-i", archive)));
-      }
-      return new Pair(host);
+      const pair = new Pair(host);
+      for (const image of images) await pair.load(image);
+      return pair;
     } catch (error) {
       await host[Symbol.asyncDispose]();
       throw error;
     }
   }
 
+  /** The same for an ordinary user of the host, who has no network of his own yet. */
+  static async asUser(...images: string[]): Promise<Pair> {
+    const host = await TestHost.create();
+    try {
+      const user = await TestUser.add(host);
+      for (const [path, text] of Object.entries(FILES))
+        if (!path.startsWith("/etc/cni/")) await host.write(path, text);
+      const pair = new Pair(host, user);
+      for (const image of images) await pair.load(image);
+      return pair;
+    } catch (error) {
+      await host[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Loads an image (see `imageArchive`) into both stores. */
+  private async load(image: string): Promise<void> {
+    const { host, user } = this;
+    const archive = await imageArchive(image);
+    await Promise.all(ENGINES.map(engine => (user ?? host).must(engine, "load", "-q", "-i", archive)));
+  }
+
   /** Runs a script with `engine` as that engine; one that hangs is ended after 40 seconds. */
   run(engine: EngineName, script: string): Promise<Outcome> {
-    return this.host.run(["timeout", "40", "sh", "-c", prelude(engine) + script]);
+    const words = ["timeout", "40", "sh", "-c", prelude(engine) + script];
+    return (this.user ?? this.host).run(words);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

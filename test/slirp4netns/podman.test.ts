@@ -1,10 +1,10 @@
 /** Debian's Podman 4.3.1 as an ordinary user, with ours by `--network-cmd-path`. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
+import { serveNames } from "../support/dns-server.ts";
 import { HOST_ADDRESS, OUTSIDE_ADDRESS, type Outcome } from "../support/host.ts";
 import { serveTcp, stopSockets } from "../support/sockets.ts";
 import type { TestUser } from "../support/user.ts";
-import { serveNames } from "./dns-server.ts";
 import { createUser, OURS } from "./ordinary-user.ts";
 
 /** No systemd, no limits above what a user has, and nothing of what containers.conf of the machine says. */

@@ -1,6 +1,6 @@
 /** A name server of one name for tests: `www.example` is 192.168.77.1; every other name is nobody's. */
 import packet from "dns-packet";
-import type { TestNetns } from "../support/netns.ts";
+import type { TestNetns } from "./netns.ts";
 
 export async function serveNames(place: TestNetns, hostname: string): Promise<Disposable> {
   const { opening } = place.run(() => ({
