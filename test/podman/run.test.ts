@@ -1,7 +1,7 @@
 /** `run` and `create`: what a container's process is, sees and may use, by every flag. */
 import { openPairs, pairs, refused } from "./pairs.ts";
 
-const callers = openPairs(["root", "user"], "busybox", "featured");
+const callers = openPairs(["root"], "busybox", "featured");
 const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases);
 
 // Exit codes and streams.
