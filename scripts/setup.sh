@@ -32,6 +32,7 @@ skopeo: fills that registry
 busybox-static: a small image made on the spot
 slirp4netns: to compare with
 rootlesskit: drives our slirp4netns as Docker and nerdctl do
+fuse-overlayfs: root file systems where the kernel mounts no overlay
 iperf3: throughput, in the benches
 '
 

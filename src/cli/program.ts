@@ -28,6 +28,11 @@ const GLOBAL_FLAGS: readonly Flag[] = [
   { long: "root", kind: "string", help: "Directory of images, containers, volumes and the state database" },
   { long: "runroot", kind: "string", help: "Directory of what dies with the boot" },
   { long: "runtime", kind: "string", help: "Path of the OCI runtime, or its name (crun, runc)" },
+  {
+    long: "storage-driver",
+    kind: "string",
+    help: 'How root file systems are put up ("overlay"|"fuse-overlayfs"|"vfs")',
+  },
   { long: "version", short: "v", kind: "bool", help: "Version of portolan" },
 ];
 
@@ -40,6 +45,7 @@ function globalOptions(values: Values): GlobalOptions {
     runtime: values.string("runtime"),
     conmon: values.string("conmon"),
     cgroupManager: values.string("cgroup-manager"),
+    storageDriver: values.string("storage-driver"),
     cniPluginDirs: values.has("cni-plugin-dir") ? values.list("cni-plugin-dir") : undefined,
   };
 }

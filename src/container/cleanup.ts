@@ -59,7 +59,9 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   ]);
   const run = engine.paths.containerRun(config.id);
   errors.try(() => unmount(join(run, "shm")));
-  errors.try(() => unmountRootfs(join(engine.paths.container(config.id), "merged")));
+  errors.try(() =>
+    unmountRootfs(join(engine.paths.container(config.id), "merged"), config.storageDriver ?? "overlay"),
+  );
   errors.try(() => rmSync(run, { recursive: true, force: true }));
   errors.try(() => rmSync(join(engine.paths.exits, config.id), { force: true }));
   if (thorough) errors.try(() => removeHalfWritten(engine.paths.exits, config.id));

@@ -2,6 +2,7 @@
  * What a container is asked to be (`CreateOptions`, straight from a command line or an API), what it was decided to be
  * (`ContainerConfig`, never changed afterwards) and what has become of it (`ContainerState`).
  */
+import type { Driver } from "../image/driver.ts";
 import type { ImageRuntimeConfig } from "../image/types.ts";
 
 /** One published port or range: `hostPort` 0 means "any free one" until the port is chosen. */
@@ -167,8 +168,10 @@ export interface ContainerConfig {
   imageName: string;
   imageId: string;
   imageConfig: ImageRuntimeConfig;
-  /** `…/diff` directories, topmost first. */
+  /** Their directories, topmost first. */
   layers: string[];
+  /** How they are put up, with its changes above; overlay where nothing is said. */
+  storageDriver?: Driver;
 
   args: string[];
   entrypoint: string[];

@@ -271,6 +271,7 @@ function complete(
     imageId: image.id,
     imageConfig: base,
     layers: engine.images.layerDirectories(image),
+    storageDriver: engine.storageDriver,
     args,
     entrypoint: [...entrypoint],
     command: [...command],

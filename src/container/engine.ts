@@ -1,5 +1,6 @@
 /** The engine: one open state, and the services on it. Cheap to open; what is heavy loads when it is first used. */
 import type { Database } from "bun:sqlite";
+import { chooseDriver, type Driver } from "../image/driver.ts";
 import { ImageStore } from "../image/store.ts";
 import { NetworkService } from "../network/service.ts";
 import { openDatabase } from "../state/database.ts";
@@ -20,6 +21,7 @@ export interface GlobalOptions {
   runtime?: string;
   conmon?: string;
   cgroupManager?: string;
+  storageDriver?: string;
   cniPluginDirs?: string[];
 }
 
@@ -49,6 +51,11 @@ export class Engine {
   get conf(): ContainersConf {
     this.#conf ??= readContainersConf(process.env, "/", this.user && userConfig());
     return this.#conf;
+  }
+
+  /** How the root file systems of new containers are put up. */
+  get storageDriver(): Driver {
+    return chooseDriver(this.paths, this.global.storageDriver);
   }
 
   get networks(): NetworkService {
@@ -100,6 +107,7 @@ export class Engine {
     add("runtime", global.runtime);
     add("conmon", global.conmon);
     add("cgroup-manager", global.cgroupManager);
+    add("storage-driver", global.storageDriver);
     for (const directory of global.cniPluginDirs ?? []) add("cni-plugin-dir", directory);
     return words;
   }

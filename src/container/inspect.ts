@@ -81,15 +81,18 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
     EffectiveCaps: effectiveCapabilities(config),
     BoundingCaps: config.capabilities,
     ExecIDs: running ? execIds(engine, config.id) : [],
-    GraphDriver: {
-      Name: "overlay",
-      Data: {
-        LowerDir: config.layers.join(":"),
-        ...(state.mounted ? { MergedDir: join(directory, "merged") } : {}),
-        UpperDir: join(directory, "upper"),
-        WorkDir: join(directory, "work"),
-      },
-    },
+    GraphDriver:
+      config.storageDriver === "vfs"
+        ? { Name: "vfs", Data: { dir: join(directory, "merged") } }
+        : {
+            Name: "overlay",
+            Data: {
+              LowerDir: config.layers.join(":"),
+              ...(state.mounted ? { MergedDir: join(directory, "merged") } : {}),
+              UpperDir: join(directory, "upper"),
+              WorkDir: join(directory, "work"),
+            },
+          },
     Mounts: mountsPart(engine, config.mounts),
     Dependencies: dependencies(config),
     NetworkSettings: networkSettings(owner, engine.networks.defaultNetwork),

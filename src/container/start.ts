@@ -111,6 +111,7 @@ async function putUp(
   }
   const rootfs = join(directory, "merged");
   mountRootfs({
+    driver: config.storageDriver ?? "overlay",
     lower: config.layers,
     upper: join(directory, "upper"),
     work: join(directory, "work"),

@@ -31,8 +31,14 @@ function fileSize(path: string): number {
 
 /** Bytes that a container wrote itself, and those together with its image's. */
 export function containerSize(engine: Engine, { config }: Container): { own: number; whole: number } {
-  const own = directorySize(join(engine.paths.container(config.id), "upper"));
-  return { own, whole: own + (engine.images.byId(config.imageId)?.size ?? 0) };
+  const directory = engine.paths.container(config.id);
+  const image = engine.images.byId(config.imageId)?.size ?? 0;
+  if (config.storageDriver === "vfs") {
+    const whole = directorySize(join(directory, "merged"));
+    return { own: Math.max(0, whole - image), whole };
+  }
+  const own = directorySize(join(directory, "upper"));
+  return { own, whole: own + image };
 }
 
 export function containersOfImage(engine: Engine, imageId: string): Container[] {

@@ -17,11 +17,13 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import type { Paths } from "../state/paths.ts";
 import { type Lock, lock, tryLock, withLock } from "../sys/flock.ts";
 import { decompress } from "./decompress.ts";
+import { marksFor } from "./marks.ts";
+import { squashesOwners } from "./storage-conf.ts";
 import { Untar } from "./untar.ts";
 
 /** How names begin of what is being made, and of what is being removed. */
@@ -122,7 +124,7 @@ export class LayerStore {
     held: Lock,
     options: IngestOptions,
   ): Promise<{ record: LayerRecord; looseEnds: string }> {
-    const child = new Untar(target, held);
+    const child = new Untar(target, held, { marks: marksFor(dirname(target)), squash: squashesOwners() });
     const compressed = new Bun.CryptoHasher("sha256");
     const raw = new Bun.CryptoHasher("sha256");
     let [blobSize, size] = [0, 0];

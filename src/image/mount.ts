@@ -1,10 +1,18 @@
-/** A container's root file system: the image's layers below, its own changes above (overlayfs). */
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+/**
+ * A container's root file system: the image's layers below, its own changes above. By the kernel's overlayfs, by
+ * fuse-overlayfs, or as plain copies (`driver.ts` chooses).
+ */
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import { MNT_DETACH, mount, umount } from "../sys/mount.ts";
+import { inInitialUserNamespace } from "../sys/user-namespace.ts";
+import { copyLayers } from "./copies.ts";
+import type { Driver } from "./driver.ts";
+import { endFuseDaemons, mountFuseOverlay } from "./fuse-overlay.ts";
 
 export interface Rootfs {
+  driver: Driver;
   /** Layer directories, topmost first; all in one directory. */
   lower: readonly string[];
   upper: string;
@@ -17,39 +25,64 @@ export interface Rootfs {
 /** The kernel takes at most a page of mount options. */
 const PAGE = 4096;
 
+/** Puts it up at `merged`. */
+export function mountRootfs(rootfs: Rootfs): void {
+  if (rootfs.driver === "vfs") makeCopy(rootfs);
+  else mountOverlay(rootfs);
+}
+
+/** The first time, the layers are copied; later it is there. */
+function makeCopy({ lower, merged }: Rootfs): void {
+  if (existsSync(merged)) return;
+  const half = `${merged}.half`;
+  rmSync(half, { recursive: true, force: true });
+  mkdirSync(dirname(merged), { recursive: true });
+  copyLayers(lower, half);
+  renameSync(half, merged);
+}
+
 /**
- * Mounts the overlay. The layers are named relative to the directory that holds them, which is made the working
+ * Mounts an overlay. The layers are named relative to the directory that holds them, which is made the working
  * directory for the length of the call: so some hundred layers fit into the page of options.
  */
-export function mountRootfs(rootfs: Rootfs): void {
-  if (!existsSync(rootfs.upper)) {
-    mkdirSync(rootfs.upper, { recursive: true });
+function mountOverlay(rootfs: Rootfs): void {
+  const { upper, work, merged } = rootfs;
+  if (!existsSync(upper)) {
+    mkdirSync(upper, { recursive: true });
     // The topmost directory speaks for the root directory's owner and mode.
     const { uid, gid, mode } = statSync(rootfs.lower[0]!);
-    chownSync(rootfs.upper, uid, gid);
-    chmodSync(rootfs.upper, mode & 0o7777);
+    chownSync(upper, uid, gid);
+    chmodSync(upper, mode & 0o7777);
   }
-  for (const directory of [rootfs.work, rootfs.merged])
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
+  for (const directory of [work, merged]) mkdirSync(directory, { recursive: true, mode: 0o755 });
   // overlayfs refuses an upper directory that was mounted so before, since after a crash it may be incomplete.
-  if (rootfs.volatile) rmSync(join(rootfs.work, "work", "incompat"), { recursive: true, force: true });
-  const home = process.cwd();
-  const options = `lowerdir=${rootfs.lower.map(path => basename(path)).join(":")},upperdir=${rootfs.upper},workdir=${rootfs.work}${rootfs.volatile ? ",volatile" : ""}`;
+  if (rootfs.volatile) rmSync(join(work, "work", "incompat"), { recursive: true, force: true });
+  const lower = rootfs.lower.map(path => basename(path)).join(":");
+  const directory = dirname(rootfs.lower[0]!);
+  const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}${rootfs.volatile ? ",volatile" : ""}`;
+  if (rootfs.driver === "fuse-overlayfs") mountFuseOverlay(options, merged, directory);
+  else mountByKernel(inInitialUserNamespace() ? options : `${options},userxattr`, rootfs, directory);
+}
+
+function mountByKernel(options: string, { lower, merged }: Rootfs, directory: string): void {
   if (options.length >= PAGE)
-    throw new UserError(`the image has ${rootfs.lower.length} layers, more than the kernel can stack`);
-  process.chdir(dirname(rootfs.lower[0]!));
+    throw new UserError(`the image has ${lower.length} layers, more than the kernel can stack`);
+  const home = process.cwd();
+  process.chdir(directory);
   try {
-    mount("overlay", rootfs.merged, "overlay", 0, options);
+    mount("overlay", merged, "overlay", 0, options);
   } finally {
     process.chdir(home);
   }
 }
 
-/** Unmounts it; quiet when it is not mounted. */
-export function unmountRootfs(merged: string): void {
+/** Takes it down; quiet when it is not there. */
+export function unmountRootfs(merged: string, driver: Driver): void {
+  if (driver === "vfs") return;
   try {
     umount(merged, MNT_DETACH);
   } catch (error) {
     if (!hasCode(error, "EINVAL", "ENOENT")) throw error;
   }
+  if (driver === "fuse-overlayfs") endFuseDaemons(merged);
 }

@@ -9,7 +9,6 @@
  * above its layer and named by the chain of layers up to it (`ChainID`, OCI image-spec, config.md).
  */
 import {
-  chmodSync,
   copyFileSync,
   linkSync,
   lstatSync,
@@ -21,8 +20,9 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { hasCode, oneLine, UserError } from "../base/errors.ts";
-import { getXattr, lchown, listXattrs, setMtime, setXattr } from "../sys/file.ts";
-import { isWhiteout, type LooseEnds } from "./unpack.ts";
+import { copyAttributes, plainXattrs } from "./attributes.ts";
+import { isHiddenByFile, isOpaque, isWhiteout } from "./marks.ts";
+import type { LooseEnds } from "./unpack.ts";
 
 /** `sha256:…` of the chain of layers up to each, bottom first. */
 export function chainIds(diffIds: readonly string[]): string[] {
@@ -137,9 +137,6 @@ class Patch {
 
 const isDirectory = (found: Found): found is Entry => typeof found === "object" && found.stats.isDirectory();
 
-/** Does the directory show nothing of those below it? */
-export const isOpaque = (path: string) => getXattr(path, "trusted.overlay.opaque") !== undefined;
-
 /** Looks a name up part by part: nothing in a layer leads out of it. */
 function find(directory: string, path: string): Found {
   const parts = path.split("/").filter(Boolean);
@@ -148,7 +145,7 @@ function find(directory: string, path: string): Found {
   for (const [depth, part] of parts.entries()) {
     at = join(at, part);
     const stats = exists(at);
-    if (!stats) return isAlone ? "hidden" : undefined;
+    if (!stats) return isAlone || isHiddenByFile(at) ? "hidden" : undefined;
     if (isWhiteout(stats)) return "hidden";
     if (depth === parts.length - 1) return { path: at, stats, isAlone };
     // A file, or a link, where those below may have a directory.
@@ -162,20 +159,7 @@ function exists(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
-const plainXattrs = (path: string) =>
-  listXattrs(path).filter(name => !name.startsWith("trusted.overlay.") && !name.startsWith("user.overlay."));
-
 function sameAttributes(one: string, other: string): boolean {
   const [a, b] = [lstatSync(one), lstatSync(other)];
   return a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && plainXattrs(one).length === 0;
-}
-
-function copyAttributes(from: string, to: string): void {
-  const stats = lstatSync(from, { bigint: true });
-  lchown(to, Number(stats.uid), Number(stats.gid));
-  if (!stats.isSymbolicLink()) chmodSync(to, Number(stats.mode) & 0o7777);
-  for (const name of plainXattrs(from)) setXattr(to, name, getXattr(from, name)!);
-  const second = 1_000_000_000n;
-  const nanoseconds = ((stats.mtimeNs % second) + second) % second;
-  setMtime(to, Number((stats.mtimeNs - nanoseconds) / second), Number(nanoseconds));
 }

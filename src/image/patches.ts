@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Paths } from "../state/paths.ts";
 import { type LayerStore, shortName } from "./layers.ts";
-import { chainIds, isOpaque, makePatch, readLooseEnds } from "./patch.ts";
+import { isOpaque } from "./marks.ts";
+import { chainIds, makePatch, readLooseEnds } from "./patch.ts";
 
 const SUFFIX = ".patch";
 

@@ -4,9 +4,11 @@
  * It runs in a process of its own that has made that directory its root (chroot(2)) before it reads the first byte: no
  * name, link or device in a layer can reach outside, whatever it says. Layers are trusted no further than that.
  *
- * Whiteouts become what overlayfs understands: a character device 0:0 hides a name, `trusted.overlay.opaque` a
- * directory's older contents. Overlay attributes that a layer brings itself are dropped. Owners are set before modes
- * (chown clears set-user-id), capabilities after owners, times of directories last.
+ * Whiteouts become the marks that the store's file system takes (marks.ts). Overlay attributes that a layer brings itself
+ * are dropped. Owners are set before modes (chown clears set-user-id), capabilities after owners, times of directories last.
+ *
+ * In a user namespace, devices can't be made and are left out, and so are attributes that only the machine's root may set.
+ * An owner that the namespace has not is refused, or becomes its root where that was asked for.
  *
  * Two things can't be settled here, since a layer is unpacked once for all the images that have it: hard links to files
  * of the layers below, and the owners and modes of directories that are named only in passing. They are reported as
@@ -33,11 +35,19 @@ import { errorText, hasCode } from "../base/errors.ts";
 import { writeErr, writeOut } from "../base/stdio.ts";
 import { lchown, mknod, S_IFBLK, S_IFCHR, S_IFIFO, setMtime, setXattr } from "../sys/file.ts";
 import { enterRoot } from "../sys/process.ts";
+import { hasId, type IdRange, idMap, inInitialUserNamespace } from "../sys/user-namespace.ts";
+import {
+  hide,
+  isOverlaysOwn,
+  isWhiteout,
+  type Marks,
+  makeOpaque,
+  OPAQUE_MARK,
+  unhide,
+  WHITEOUT,
+} from "./marks.ts";
 import { type TarEntry, TarError, TarReader } from "./tar.ts";
 
-const OPAQUE_MARK = ".wh..wh..opq";
-const WHITEOUT = ".wh.";
-const YES = new TextEncoder().encode("y");
 const MAX_ID = 0xfffffffe;
 /** Of Linux (`MKDEV`). */
 const MAX_MAJOR = 0xfff;
@@ -72,19 +82,35 @@ function stat(path: string): Stats | undefined {
   }
 }
 
-/** What hides a name of the layers below (overlayfs). */
-export const isWhiteout = (one: Stats) => one.isCharacterDevice() && one.rdev === 0;
-
 function checkDevice(path: string, { major, minor }: TarEntry): void {
   if (!(major >= 0 && major <= MAX_MAJOR && minor >= 0 && minor <= MAX_MINOR))
     throw new TarError(`${path} is the device ${major}:${minor}, which can't be`);
 }
 
+export interface UnpackOptions {
+  marks: Marks;
+  /** Files of owners that the user namespace has not are given to its root. */
+  squash: boolean;
+}
+
 class Unpacker {
+  readonly #marks: Marks;
+  readonly #squash: boolean;
+  readonly #isLimited = !inInitialUserNamespace();
+  readonly #uids: readonly IdRange[] = idMap("uid");
+  readonly #gids: readonly IdRange[] = idMap("gid");
   /** Directories whose times can be set only when nothing more is put into them. */
   readonly #directories = new Map<string, TarEntry>();
   readonly #parents = new Set<string>(["/"]);
   readonly #links = new Map<string, string>();
+  /** Devices that can't be made here, and hard links to them. */
+  readonly #leftOut = new Set<string>();
+
+  /** To be made before the chroot: it reads /proc. */
+  constructor({ marks, squash }: UnpackOptions) {
+    this.#marks = marks;
+    this.#squash = squash;
+  }
 
   unpack(reader: TarReader): LooseEnds {
     for (let entry = reader.next(); entry; entry = reader.next()) this.#entry(reader, entry);
@@ -118,18 +144,32 @@ class Unpacker {
     this.#ensureParent(parent);
     if (this.#links.size > 0) this.#links.delete(this.#resolve(path));
     const existing = stat(path);
-    if (entry.type === "directory") this.#directory(path, entry, existing);
+    if (this.#leftOut.size > 0) this.#leftOut.delete(this.#resolve(path));
+    const wasHidden = unhide(path, existing, this.#marks);
+    if (entry.type === "directory") this.#directory(path, entry, wasHidden ? undefined : existing, wasHidden);
     else {
       if (existing) rmSync(path, { recursive: true, force: true });
       this.#node(reader, path, entry);
     }
   }
 
+  /** Words as Podman's users know them: the number of ids that a user has is theirs to change. */
+  #checkOwner(path: string, entry: TarEntry): void {
+    const [hasUid, hasGid] = [hasId(this.#uids, entry.uid), hasId(this.#gids, entry.gid)];
+    if (hasUid && hasGid) return;
+    if (!this.#squash)
+      throw new TarError(
+        `potentially insufficient UIDs or GIDs available in user namespace (requested ${entry.uid}:${entry.gid} for ${path}): Check /etc/subuid and /etc/subgid, then run "portolan system migrate"`,
+      );
+    if (!hasUid) entry.uid = 0;
+    if (!hasGid) entry.gid = 0;
+  }
+
   /** A whiteout hides what older layers have; what this layer brings itself stays. */
   #whiteout(parent: string, name: string): void {
     this.#ensureParent(parent);
     if (name === OPAQUE_MARK) {
-      setXattr(parent, "trusted.overlay.opaque", YES);
+      makeOpaque(parent, this.#marks);
       return;
     }
     const hidden = name.slice(WHITEOUT.length);
@@ -138,7 +178,7 @@ class Unpacker {
     const path = `${parent === "/" ? "" : parent}/${hidden}`;
     const existing = stat(path);
     if (existing?.isDirectory()) this.#makeOpaque(path);
-    else if (!existing && !this.#links.has(this.#resolve(path))) mknod(path, S_IFCHR, 0, 0);
+    else if (!existing && !this.#links.has(this.#resolve(path))) hide(path, this.#marks);
   }
 
   /** Makes the directories that the layer names only in passing. */
@@ -155,16 +195,16 @@ class Unpacker {
       this.#ensureParent(cleanPath(target.startsWith("/") ? target : `${above}/${target}`), symlinks + 1);
       return;
     }
-    if (existing && !isWhiteout(existing)) throw new TarError(`${path}: not a directory`);
-    if (existing) rmSync(path, { force: true });
+    const wasHidden = unhide(path, existing, this.#marks);
+    if (existing && !wasHidden) throw new TarError(`${path}: not a directory`);
     mkdirSync(path, { mode: 0o755 });
-    if (existing) this.#makeOpaque(path);
+    if (wasHidden) this.#makeOpaque(path);
     else this.#parents.add(path);
   }
 
   /** A directory that was removed and made anew has nothing of the one below. */
   #makeOpaque(path: string): void {
-    setXattr(path, "trusted.overlay.opaque", YES);
+    makeOpaque(path, this.#marks);
     this.#parents.delete(path);
   }
 
@@ -186,13 +226,14 @@ class Unpacker {
     return at;
   }
 
-  #directory(path: string, entry: TarEntry, existing: Stats | undefined): void {
+  #directory(path: string, entry: TarEntry, existing: Stats | undefined, wasHidden = false): void {
     if (!existing?.isDirectory()) {
       if (existing) rmSync(path, { force: true });
       mkdirSync(path, { mode: 0o700 });
-      if (existing && isWhiteout(existing)) this.#makeOpaque(path);
+      if (wasHidden) this.#makeOpaque(path);
     }
     this.#parents.delete(path);
+    this.#checkOwner(path, entry);
     lchown(path, entry.uid, entry.gid);
     this.#xattrs(path, entry);
     this.#directories.delete(path);
@@ -214,20 +255,30 @@ class Unpacker {
         mknod(path, S_IFIFO | 0o600, 0, 0);
         break;
       case "char":
-        checkDevice(path, entry);
-        mknod(path, S_IFCHR | 0o600, entry.major, entry.minor);
-        break;
       case "block":
-        checkDevice(path, entry);
-        mknod(path, S_IFBLK | 0o600, entry.major, entry.minor);
+        if (!this.#device(path, entry)) return;
         break;
       case "directory":
         return;
     }
+    this.#checkOwner(path, entry);
     lchown(path, entry.uid, entry.gid);
     if (entry.type !== "symlink") chmodSync(path, entry.mode);
     this.#xattrs(path, entry);
     setMtime(path, entry.mtime.seconds, entry.mtime.nanoseconds);
+  }
+
+  /** Makes a device; false where none is made: one that hides what is below, or any in a user namespace. */
+  #device(path: string, entry: TarEntry): boolean {
+    const { type, major, minor } = entry;
+    checkDevice(path, entry);
+    if (type === "char" && major === 0 && minor === 0) hide(path, this.#marks);
+    else if (this.#isLimited) this.#leftOut.add(this.#resolve(path));
+    else {
+      mknod(path, (type === "char" ? S_IFCHR : S_IFBLK) | 0o600, major, minor);
+      return true;
+    }
+    return false;
   }
 
   /** The target keeps its own owner and mode, whatever the entry says of them. */
@@ -236,12 +287,14 @@ class Unpacker {
     if (!existing || isWhiteout(existing)) {
       const [from, to] = [this.#resolve(path), this.#resolve(target)];
       if (from === to) throw new TarError(`${path} is a hard link to itself`);
-      this.#links.set(from, this.#links.get(to) ?? to);
+      if (this.#leftOut.has(to)) this.#leftOut.add(from);
+      else this.#links.set(from, this.#links.get(to) ?? to);
     } else if (existing.isDirectory()) throw new TarError(`${path} is a hard link to a directory`);
     else linkSync(target, path);
   }
 
   #file(reader: TarReader, path: string, entry: TarEntry): void {
+    this.#checkOwner(path, entry);
     const fd = openSync(
       path,
       constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
@@ -261,24 +314,24 @@ class Unpacker {
 
   #xattrs(path: string, entry: TarEntry): void {
     for (const [name, value] of entry.xattrs) {
-      if (/^(user|trusted)\.overlay\./.test(name)) continue;
+      if (isOverlaysOwn(name)) continue;
       try {
         setXattr(path, name, value);
       } catch (error) {
         // Labels of a security module that this host has not are no loss.
-        if (!hasCode(error, "EOPNOTSUPP")) throw error;
+        if (!hasCode(error, "EOPNOTSUPP") && !(this.#isLimited && hasCode(error, "EPERM"))) throw error;
       }
     }
   }
 }
 
-/** The child: `__untar DIRECTORY`, with the tar on standard input; the loose ends, if any, on standard output. */
+/** The child: `__untar DIRECTORY MARKS [squash]`, with the tar on standard input; the loose ends, if any, on standard output. */
 export function untarMain(args: readonly string[]): number {
   try {
     process.umask(0);
+    const unpacker = new Unpacker({ marks: args[1] as Marks, squash: args[2] === "squash" });
     enterRoot(args[0]!);
-    const reader = new TarReader(buffer => readSync(0, buffer));
-    const loose = new Unpacker().unpack(reader);
+    const loose = unpacker.unpack(new TarReader(buffer => readSync(0, buffer)));
     // What follows the end mark is read to its end, so that the writer is not cut off.
     const rest = new Uint8Array(65536);
     while (readSync(0, rest) > 0);

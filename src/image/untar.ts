@@ -2,6 +2,7 @@
 import { hasCode, oneLine, UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import type { Lock } from "../sys/flock.ts";
+import type { UnpackOptions } from "./unpack.ts";
 
 export class Untar {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
@@ -9,8 +10,9 @@ export class Untar {
   readonly #said: Promise<string>;
 
   /** `target` is the empty directory to fill. `held` guards it: the child keeps it too, should we be killed before it. */
-  constructor(target: string, held: Lock) {
-    this.#child = Bun.spawn([...selfCommand(), "__untar", target], {
+  constructor(target: string, held: Lock, { marks, squash }: UnpackOptions) {
+    const words = ["__untar", target, marks, ...(squash ? ["squash"] : [])];
+    this.#child = Bun.spawn([...selfCommand(), ...words], {
       stdio: ["pipe", "pipe", "pipe", held.fd],
     });
     this.#looseEnds = this.#child.stdout.text();

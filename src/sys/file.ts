@@ -36,6 +36,15 @@ export function getXattr(path: string, name: string): Uint8Array | undefined {
   throw sysError("lgetxattr", errno, `${path} ${name}`);
 }
 
+/** Is the attribute there? */
+export function hasXattr(path: string, name: string): boolean {
+  const size = libc.lgetxattr(cstr(path), cstr(name), null, 0);
+  if (size >= 0) return true;
+  const errno = errnoNow();
+  if (errno === ERRNO.ENODATA || errno === ERRNO.EOPNOTSUPP) return false;
+  throw sysError("lgetxattr", errno, `${path} ${name}`);
+}
+
 /** llistxattr(2): the names. */
 export function listXattrs(path: string): string[] {
   const buffer = bytes(65536);
@@ -67,7 +76,12 @@ export interface FileSystemFacts {
   blocks: number;
   free: number;
   available: number;
+  /** Of the mount: `ST_NOEXEC` and so on. */
+  flags: number;
 }
+
+/** Flags of statfs(2). */
+export const ST_NOEXEC = 8;
 
 /** statfs(2). */
 export function fileSystemOf(path: string): FileSystemFacts {
@@ -80,5 +94,6 @@ export function fileSystemOf(path: string): FileSystemFacts {
     blocks: Number(view.getBigUint64(16, true)),
     free: Number(view.getBigUint64(24, true)),
     available: Number(view.getBigUint64(32, true)),
+    flags: Number(view.getBigInt64(80, true)),
   };
 }

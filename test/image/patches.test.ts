@@ -192,11 +192,11 @@ test("as many layers as Docker allows can be stacked", () => {
   for (const [index, path] of lower.entries()) mkdirSync(join(path, `of-${index}`), { recursive: true });
   const at = store.make(`root/containers/${"0".repeat(64)}`);
   const merged = join(at, "merged");
-  mountRootfs({ lower, upper: join(at, "upper"), work: join(at, "work"), merged });
+  mountRootfs({ driver: "overlay", lower, upper: join(at, "upper"), work: join(at, "work"), merged });
   try {
     expect(readdirSync(merged)).toHaveLength(127);
   } finally {
-    unmountRootfs(merged);
+    unmountRootfs(merged, "overlay");
   }
 });
 

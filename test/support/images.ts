@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { chooseDriver, type Driver } from "../../src/image/driver.ts";
 import { mountRootfs, unmountRootfs } from "../../src/image/mount.ts";
 import { ImageStore, sha256 } from "../../src/image/store.ts";
 import type { ImageRecord } from "../../src/image/types.ts";
@@ -33,6 +34,11 @@ export class TestStore implements Disposable {
     this.images = new ImageStore(this.db, this.paths);
   }
 
+  /** How root file systems are put up; the one that the environment's STORAGE_DRIVER names, or the best that works. */
+  get driver(): Driver {
+    return chooseDriver(this.paths);
+  }
+
   /** Unpacks one layer and gives the directory that holds it. */
   async unpack(layer: Uint8Array): Promise<string> {
     const { diffId } = await this.images.layers.ingest(stream(layer));
@@ -52,11 +58,12 @@ export class TestStore implements Disposable {
     const at = mkdtempSync(join(this.directory, "container-"));
     const merged = join(at, "merged");
     const lower = this.images.layerDirectories(image);
-    mountRootfs({ lower, upper: join(at, "upper"), work: join(at, "work"), merged });
+    const driver = this.driver;
+    mountRootfs({ driver, lower, upper: join(at, "upper"), work: join(at, "work"), merged });
     try {
       return use(merged);
     } finally {
-      unmountRootfs(merged);
+      unmountRootfs(merged, driver);
     }
   }
 
