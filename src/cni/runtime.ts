@@ -7,16 +7,10 @@ import { type Attachment, checkAttachment } from "./attachment.ts";
 import { ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
 import { execPlugin, findPlugin } from "./exec.ts";
-import type { Plugin, PluginContext } from "./plugins/plugin.ts";
+import { DATA_DIRECTORY, foreignCapabilities, foreignConf } from "./foreign.ts";
+import type { Plugin, PluginContext, StatusContext } from "./plugins/plugin.ts";
 import { formatResult, parseResult } from "./result.ts";
-import {
-  CNI_ERROR,
-  CniError,
-  type NetConfList,
-  type PluginConf,
-  type PortMap,
-  type Result,
-} from "./types.ts";
+import { CNI_ERROR, CniError, type NetConfList, type PluginConf, type Result } from "./types.ts";
 
 /** Our own plugin types; each file loads when a chain first names it. */
 const BUILTIN: Record<string, () => Promise<Plugin>> = {
@@ -34,6 +28,8 @@ export type { Attachment } from "./attachment.ts";
 
 export interface RuntimeOptions {
   cacheDirectory?: string;
+  /** Where host-local keeps addresses, also another's, which is told of it. */
+  dataDirectory?: string;
   /** CNI_PATH: where foreign plugins are. */
   pluginPath?: readonly string[];
   /** Plugin types that are ours but shall be executed all the same. */
@@ -42,11 +38,13 @@ export interface RuntimeOptions {
 
 export class CniRuntime {
   readonly cache: ResultCache;
+  readonly #dataDirectory: string;
   readonly #path: readonly string[];
   readonly #foreign: ReadonlySet<string>;
 
   constructor(options: RuntimeOptions = {}) {
     this.cache = new ResultCache(options.cacheDirectory);
+    this.#dataDirectory = options.dataDirectory ?? DATA_DIRECTORY;
     this.#path = options.pluginPath ?? [
       "/usr/local/libexec/cni",
       "/usr/libexec/cni",
@@ -168,7 +166,7 @@ export class CniRuntime {
       for (const type of [conf.type, conf.ipam?.type])
         await errors.tryAsync(async () => {
           const builtin = type ? await this.#builtin(type) : undefined;
-          if (builtin) builtin.gc?.({ conf, network: list.name, valid });
+          if (builtin) builtin.gc?.({ ...this.#about(list, conf), valid });
           // A foreign plugin takes its address plugin along.
           else if (type === conf.type && speaksGc(list)) await this.#ask("GC", list, { ...conf, ...extra });
         });
@@ -181,7 +179,7 @@ export class CniRuntime {
       for (const type of [conf.type, conf.ipam?.type]) {
         if (!type) continue;
         const builtin = await this.#builtin(type);
-        if (builtin) builtin.status?.({ conf, network: list.name });
+        if (builtin) builtin.status?.(this.#about(list, conf));
         else {
           findPlugin(type, this.#path);
           if (type === conf.type && speaksGc(list)) await this.#ask("STATUS", list, conf);
@@ -189,11 +187,15 @@ export class CniRuntime {
       }
   }
 
+  #about(list: NetConfList, conf: PluginConf): StatusContext {
+    return { conf, network: list.name, dataDirectory: this.#dataDirectory };
+  }
+
   /** GC and STATUS: about the network, not about a container. */
   async #ask(command: "GC" | "STATUS", list: NetConfList, conf: PluginConf): Promise<void> {
     await execPlugin(
       conf.type,
-      { ...conf, name: list.name, cniVersion: list.cniVersion },
+      { ...foreignConf(conf, this.#dataDirectory), name: list.name, cniVersion: list.cniVersion },
       { command, containerId: "", netns: "", ifName: "", args: "", path: this.#path },
     );
   }
@@ -236,6 +238,7 @@ export class CniRuntime {
     const context: PluginContext = {
       conf,
       network: list.name,
+      dataDirectory: this.#dataDirectory,
       cniVersion: list.cniVersion,
       containerId: attachment.containerId,
       netns: attachment.netns,
@@ -287,9 +290,13 @@ export class CniRuntime {
     prevResult: Result | undefined,
     runtimeConfig: Record<string, unknown>,
   ): Promise<unknown> {
-    const conf: Record<string, unknown> = { ...plugin, name: list.name, cniVersion: list.cniVersion };
+    const conf: Record<string, unknown> = {
+      ...foreignConf(plugin, this.#dataDirectory),
+      name: list.name,
+      cniVersion: list.cniVersion,
+    };
     if (prevResult) conf.prevResult = formatResult(prevResult, list.cniVersion);
-    if (Object.keys(runtimeConfig).length) conf.runtimeConfig = foreignConfig(runtimeConfig);
+    if (Object.keys(runtimeConfig).length) conf.runtimeConfig = foreignCapabilities(runtimeConfig);
     return execPlugin(type, conf, {
       command,
       containerId: attachment.containerId,
@@ -307,20 +314,6 @@ function runtimeConfig(plugin: PluginConf, attachment: Attachment): Record<strin
     ([key, yes]) => yes && attachment.capabilityArgs?.[key] !== undefined,
   );
   return Object.fromEntries(wanted.map(([key]) => [key, attachment.capabilityArgs![key]]));
-}
-
-/** Capability arguments as other people's plugins know them: one port mapping a port, without our `range`. */
-function foreignConfig(runtimeConfig: Record<string, unknown>): Record<string, unknown> {
-  const ports = runtimeConfig.portMappings;
-  if (!Array.isArray(ports)) return runtimeConfig;
-  const portMappings = (ports as PortMap[]).flatMap(({ range = 1, ...one }) =>
-    Array.from({ length: range }, (_, offset) => ({
-      ...one,
-      hostPort: one.hostPort + offset,
-      containerPort: one.containerPort + offset,
-    })),
-  );
-  return { ...runtimeConfig, portMappings };
 }
 
 /** GC and STATUS came with version 1.1.0. */

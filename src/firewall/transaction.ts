@@ -6,8 +6,16 @@ import { NftContext } from "../sys/nftables.ts";
 import { type Element, parseElements } from "./element.ts";
 import { isPortMap, LAYOUT, type SetName, TABLE } from "./layout.ts";
 
-/** Who changes the firewall waits for his turn here. One file a host: roots and run roots share the kernel's ruleset. */
-const LOCK = "/run/portolan/locks/firewall";
+/**
+ * Who changes the firewall waits for his turn here. One file to a network namespace: on the host, roots and run roots share
+ * the kernel's ruleset.
+ */
+let turns = "/run/portolan/locks/firewall";
+
+/** For a process that works in another namespace than the host's, and only there: where turns are taken for that one. */
+export function takeTurnsAt(path: string): void {
+  turns = path;
+}
 
 /** The kernel's or the parser's reason, without positions in a text that nobody sees. */
 function reason(error: string): string {
@@ -82,9 +90,9 @@ export class Firewall {
   }
 }
 
-/** Runs `fn` while no other process of this host changes our table. */
+/** Runs `fn` while no other process changes our table. */
 export function exclusively<T>(fn: (firewall: Firewall) => T): T {
-  return withLock(LOCK, () => fn(new Firewall()));
+  return withLock(turns, () => fn(new Firewall()));
 }
 
 /** The elements of our table as they are now, read without waiting for anybody. */

@@ -1,5 +1,6 @@
 /** Networks by name, and joining a container's namespace to them. Theory: this room's README. */
 import { statSync } from "node:fs";
+import { join } from "node:path";
 import { ErrorList, UserError } from "../base/errors.ts";
 import { DEFAULT_NETWORK, defaultConfList, loadConfLists, parseConfList } from "../cni/conflist.ts";
 import { CniRuntime } from "../cni/runtime.ts";
@@ -11,6 +12,8 @@ import { bringLoopbackUp } from "./loopback.ts";
 export interface ServiceOptions {
   configDirectory?: string;
   pluginPath?: string[];
+  /** Where results and reserved addresses are kept; absent: the ecosystem's `/var/lib/cni`. */
+  stateDirectory?: string;
   /** Of the network that containers join unless told otherwise; made in memory where no file has it. */
   defaultNetwork?: string;
   defaultSubnet?: string;
@@ -75,7 +78,11 @@ export class NetworkService {
 
   constructor(options: ServiceOptions = {}) {
     this.#directory = options.configDirectory ?? "/etc/cni/net.d";
-    this.#runtime = new CniRuntime({ pluginPath: options.pluginPath });
+    const { pluginPath, stateDirectory: state } = options;
+    this.#runtime = new CniRuntime({
+      pluginPath,
+      ...(state ? { cacheDirectory: join(state, "results"), dataDirectory: join(state, "networks") } : {}),
+    });
     this.defaultNetwork = options.defaultNetwork || DEFAULT_NETWORK;
     this.#defaultSubnet = options.defaultSubnet;
   }

@@ -30,6 +30,7 @@ function contextOf(call: Call): PluginContext {
   return {
     conf: { type: "bridge", ipam: { type: "host-local", dataDir: directory, ...call.ipam } },
     network: "net",
+    dataDirectory: "",
     cniVersion: "1.0.0",
     containerId: call.id,
     netns: "",

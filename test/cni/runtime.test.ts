@@ -404,3 +404,17 @@ test("a namespace that is not there is said so, and nothing is left", () => {
   expect(outcome!.error).toContain("/run/netns/nope: no such file or directory");
   expect([ipFiles(), world.files("results"), world.elements()]).toEqual([[], [], ""]);
 });
+
+test.each([
+  ["ours", []],
+  ["Go's", ["host-local"]],
+])("addresses are kept where the caller says, by %s", (_, foreign) => {
+  const dataDirectory = join(world.directory, "networks");
+  const options = { ...world.options, pluginPath: ["/usr/lib/cni"], foreign, dataDirectory };
+  const list = world.list("net", { ipam: { dataDir: undefined } });
+  const attachment = world.attachment("abc", world.container().path);
+  world.step({ do: "add", list, attachment, options });
+  expect(ipFiles()).toEqual(["10.77.0.2"]);
+  world.step({ do: "del", list, attachment, options });
+  expect(ipFiles()).toEqual([]);
+});

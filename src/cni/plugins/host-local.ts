@@ -33,7 +33,7 @@ class Store {
   readonly #directory: string;
 
   constructor(context: StatusContext) {
-    const dataDir = (context.conf.ipam?.dataDir as string | undefined) ?? "/var/lib/cni/networks";
+    const dataDir = (context.conf.ipam?.dataDir as string | undefined) ?? context.dataDirectory;
     this.#directory = join(dataDir, context.network);
   }
 

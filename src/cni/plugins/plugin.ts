@@ -6,6 +6,7 @@ export interface PluginContext {
   conf: PluginConf;
   /** Name of the network. */
   network: string;
+  dataDirectory: string;
   cniVersion: string;
   containerId: string;
   /** Path of the namespace; "" at a DEL that has none. */
@@ -45,6 +46,8 @@ export interface Plugin {
 export interface StatusContext {
   conf: PluginConf;
   network: string;
+  /** Where host-local keeps addresses unless the conflist says (`ipam.dataDir`). */
+  dataDirectory: string;
 }
 
 export interface GcContext extends StatusContext {
