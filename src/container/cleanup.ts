@@ -10,8 +10,8 @@ import { log } from "../base/log.ts";
 import { unmountRootfs } from "../image/mount.ts";
 import { recordEvent } from "../state/events.ts";
 import { MNT_DETACH, umount } from "../sys/mount.ts";
-import * as netns from "../sys/netns.ts";
 import type { Container } from "./config.ts";
+import { leaveNetwork } from "./container-network.ts";
 import type { Engine } from "./engine.ts";
 import {
   deleteFromRuntime,
@@ -76,19 +76,6 @@ function removeHalfWritten(exits: string, id: string): void {
   if (!existsSync(exits)) return;
   for (const name of readdirSync(exits))
     if (name.startsWith(`${id}.`)) rmSync(join(exits, name), { force: true });
-}
-
-async function leaveNetwork(engine: Engine, container: Container): Promise<void> {
-  const { config, state } = container;
-  if (state.networksBegun.length > 0) {
-    const namespace = state.netnsPath !== "" && netns.isNetns(state.netnsPath) ? state.netnsPath : "";
-    await engine.networks.detach(config.id, state.networksBegun, namespace);
-    state.networksBegun = [];
-  }
-  if (state.netnsPath !== "") netns.remove(state.netnsPath);
-  state.netnsPath = "";
-  state.attachments = [];
-  state.ports = [];
 }
 
 function unmount(target: string): void {

@@ -48,6 +48,7 @@ const FIELDS = {
     conmon_path: "list",
     detach_keys: "text",
     image_volume_mode: "text",
+    network_cmd_options: "list",
     pull_policy: "text",
     runtime: "text",
     runtimes: "lists",

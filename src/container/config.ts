@@ -4,6 +4,8 @@
  */
 import type { Driver } from "../image/driver.ts";
 import type { ImageRuntimeConfig } from "../image/types.ts";
+import type { UserModePlan } from "../network/user-mode.ts";
+import type { UserModeOptions } from "../network/user-mode-options.ts";
 
 /** One published port or range: `hostPort` 0 means "any free one" until the port is chosen. */
 export interface PortMapping {
@@ -52,10 +54,33 @@ export interface NetworkJoin {
 /** `--network`: how a container gets its network. */
 export type NetworkMode =
   | { kind: "bridge"; networks: NetworkJoin[] }
+  /** The container alone with a tap, behind the user-mode stack. */
+  | { kind: "user-mode"; options: UserModeOptions }
   | { kind: "none" }
   | { kind: "host" }
   | { kind: "container"; id: string }
   | { kind: "ns"; path: string };
+
+/** True where the container has a network namespace that is its own, and is ours to make. */
+export const ownsNamespace = ({ kind }: NetworkMode) =>
+  kind === "bridge" || kind === "user-mode" || kind === "none";
+
+/** True where ports can be published. */
+export const publishes = ({ kind }: NetworkMode) => kind === "bridge" || kind === "user-mode";
+
+/** Podman's name for it. */
+export function networkModeName(network: NetworkMode): string {
+  switch (network.kind) {
+    case "container":
+      return `container:${network.id}`;
+    case "ns":
+      return `ns:${network.path}`;
+    case "user-mode":
+      return network.options.mode;
+    default:
+      return network.kind;
+  }
+}
 
 export interface ResourceLimits {
   /** Bytes. */
@@ -268,6 +293,8 @@ export interface ContainerState {
   netnsPath: string;
   /** Since the first connect or disconnect: what it joins instead of its configuration's networks. */
   networks?: NetworkJoin[];
+  /** The user-mode network as it was planned, written before it is made. */
+  userMode?: UserModePlan;
   /** Networks that an ADD was begun for, written before it. */
   networksBegun: { network: string; ifName: string }[];
   attachments: NetworkAttachment[];

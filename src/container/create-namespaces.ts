@@ -1,7 +1,7 @@
 /** Deciding a new container's pid, ipc, uts and cgroup namespaces, and the sysctls that they allow. */
 import { existsSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
-import type { Container, CreateOptions, NetworkMode } from "./config.ts";
+import { type Container, type CreateOptions, type NetworkMode, ownsNamespace } from "./config.ts";
 import { pairs } from "./create-environment.ts";
 import type { Engine } from "./engine.ts";
 
@@ -102,8 +102,7 @@ export function sysctls(
   const defaults = parse(engine.conf.containers.default_sysctls ?? ["net.ipv4.ping_group_range=0 0"]);
   // A network that is somebody else's is not ours to tune unasked.
   const own = defaults.filter(
-    one =>
-      !shared[one.owner] && (one.owner !== "Network" || network.kind === "bridge" || network.kind === "none"),
+    one => !shared[one.owner] && (one.owner !== "Network" || ownsNamespace(network)),
   );
   return Object.fromEntries([...own, ...asked].map(one => [one.name, one.value]));
 }

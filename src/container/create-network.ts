@@ -1,6 +1,7 @@
 /** Deciding which networks a new container joins, and checking what is asked of them. */
 import { existsSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
+import { parseUserMode } from "../network/user-mode-options.ts";
 import { parseIP } from "../wire/addr.ts";
 import type { CreateOptions, NetworkJoin, NetworkMode } from "./config.ts";
 import { sharedContainer } from "./create-namespaces.ts";
@@ -13,6 +14,8 @@ export function networkMode(
   words: readonly string[],
   options: Pick<CreateOptions, "ip" | "ip6" | "macAddress" | "networkAlias">,
 ): NetworkMode {
+  if (engine.user && words.every(word => ["", "default", "private"].includes(word)))
+    return userMode(engine, "slirp4netns")!;
   const names = new Map<string, JoinOptions>();
   for (const word of words.flatMap(one => (one.includes(":") ? [one] : one.split(",")))) {
     const [kind, ...rest] = word.split(":");
@@ -26,7 +29,7 @@ export function networkMode(
             ? { kind: "container", id: sharedContainer(engine, "net", more).config.id }
             : kind === "ns"
               ? { kind: "ns", path: more }
-              : undefined;
+              : userMode(engine, word);
     if (single) {
       if (words.length > 1)
         throw new UserError(
@@ -54,6 +57,12 @@ export function networkMode(
     aliases: [...(options.networkAlias ?? []), ...own.aliases],
   }));
   return { kind: "bridge", networks: nameInterfaces(joins) };
+}
+
+/** The user-mode network that a word names; undefined where it names something else. */
+function userMode(engine: Engine, word: string): NetworkMode | undefined {
+  const options = parseUserMode(word, { networkCmdOptions: engine.conf.engine.network_cmd_options });
+  return options && { kind: "user-mode", options };
 }
 
 /** `eth0`, `eth1` and so on for those interfaces that have no name yet, in the order of the networks. */

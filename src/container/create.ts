@@ -14,6 +14,7 @@ import {
   type NetworkMode,
   newState,
   type PortMapping,
+  publishes,
   type RestartPolicy,
   type VolumeMount,
 } from "./config.ts";
@@ -256,7 +257,7 @@ function complete(
     }
   const { network } = decided;
   if (network.kind === "bridge") for (const join of network.networks) join.aliases.push(id.slice(0, 12));
-  else if (ports.length > 0) {
+  if (!publishes(network) && ports.length > 0) {
     ports.length = 0;
     context.warn?.(
       "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use",

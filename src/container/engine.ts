@@ -2,7 +2,9 @@
 import type { Database } from "bun:sqlite";
 import { chooseDriver, type Driver } from "../image/driver.ts";
 import { ImageStore } from "../image/store.ts";
+import type { NetdClient } from "../netd/client.ts";
 import { NetworkService } from "../network/service.ts";
+import type { NetworkSetup } from "../network/setup.ts";
 import { openDatabase } from "../state/database.ts";
 import { userConfig } from "../state/directories.ts";
 import { Paths } from "../state/paths.ts";
@@ -36,6 +38,8 @@ export class Engine {
   readonly volumes: VolumeStore;
   #conf: ContainersConf | undefined;
   #networks: NetworkService | undefined;
+  #setup: NetworkSetup | undefined;
+  #netd: NetdClient | undefined;
 
   private constructor(global: GlobalOptions) {
     this.global = global;
@@ -67,6 +71,28 @@ export class Engine {
       defaultSubnet: network.default_subnet,
     });
     return this.#networks;
+  }
+
+  /** What does things to network namespaces: this process, or a helper of its. */
+  async networkSetup(): Promise<NetworkSetup> {
+    const server = async () => (await this.netd({ start: true }))!;
+    if (!this.#setup) {
+      if (this.user) {
+        const { HelperSetup } = await import("../network/helper-setup.ts");
+        this.#setup = new HelperSetup(server);
+      } else {
+        const { LocalSetup } = await import("../network/local-setup.ts");
+        this.#setup = new LocalSetup(server);
+      }
+    }
+    return this.#setup;
+  }
+
+  /** The data plane; undefined where there is none and none is to be started. */
+  async netd(options: { start: boolean }): Promise<NetdClient | undefined> {
+    const { NetdClient } = await import("../netd/client.ts");
+    this.#netd ??= await NetdClient.open(this.paths.runRoot, options);
+    return this.#netd;
   }
 
   static open(global: GlobalOptions): Engine {

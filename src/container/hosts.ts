@@ -32,7 +32,8 @@ export function formatHosts(container: Container, base: ReturnType<typeof entrie
   const lines = [...added, ...base];
   if (gateway && !lines.some(one => one.names.includes("host.containers.internal")))
     lines.push({ address: gateway, names: ["host.containers.internal"] });
-  for (const { ipv4, ipv6 } of state.attachments)
+  const { guest } = state.userMode ?? {};
+  for (const { ipv4, ipv6 } of guest ? [guest] : state.attachments)
     for (const address of [ipv4, ipv6]) if (address) lines.push({ address, names: own });
   if (state.attachments.length === 0 && config.network.kind === "none")
     lines.push({ address: "127.0.0.1", names: own });
@@ -48,7 +49,11 @@ function hostAddress(): string {
 /** Fills the file that is bound into the container; it must keep its inode. */
 export function writeHosts(engine: Engine, container: Container): void {
   const { base_hosts_file: base, host_containers_internal_ip: own } = engine.conf.containers;
-  const gateway = own || container.state.attachments.find(one => one.gateway)?.gateway || hostAddress();
+  const gateway =
+    own ||
+    container.state.userMode?.hostAddress ||
+    container.state.attachments.find(one => one.gateway)?.gateway ||
+    hostAddress();
   const path =
     base === "image"
       ? resolveInRoot(join(engine.paths.container(container.config.id), "merged"), "/etc/hosts")

@@ -1,7 +1,7 @@
 /** The part of `inspect` that tells what a container may use of its host, and what it shares with it. */
 import { ALL_CAPABILITIES } from "./capabilities.ts";
 import { managerName } from "./cgroups.ts";
-import type { Container, VolumeMount } from "./config.ts";
+import { type Container, networkModeName, type VolumeMount } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { portBindings } from "./inspect-network.ts";
 import { READ_ONLY_TMPFS } from "./spec-mounts.ts";
@@ -92,12 +92,7 @@ export function hostPart(engine: Engine, container: Container): object {
       Tag: config.logTag ?? "",
       Size: "0B",
     },
-    NetworkMode:
-      network.kind === "container"
-        ? `container:${network.id}`
-        : network.kind === "ns"
-          ? `ns:${network.path}`
-          : network.kind,
+    NetworkMode: networkModeName(network),
     PortBindings: portBindings(container),
     RestartPolicy: {
       Name: config.restart.name === "no" ? "" : config.restart.name,

@@ -1,5 +1,5 @@
 /** The network part of what `inspect` tells of a container. */
-import { type Container, joinsOf, type NetworkAttachment, type PortMapping } from "./config.ts";
+import { type Container, joinsOf, type NetworkAttachment, type PortMapping, publishes } from "./config.ts";
 
 const addresses = (one: NetworkAttachment | undefined) => ({
   EndpointID: "",
@@ -32,7 +32,7 @@ export function networkSettings(container: Container, defaultNetwork: string): o
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
     Ports: inOrder({
-      ...(config.network.kind === "bridge"
+      ...(publishes(config.network)
         ? Object.fromEntries(config.exposed.map(port => [port, null]))
         : undefined),
       ...portBindings(container),

@@ -60,7 +60,12 @@ export function formatResolvConf(container: Container, host: Resolver): string {
   const servers = pick(
     config.dns,
     network.map(one => one.nameservers),
-    reachable.length > 0 || shared ? reachable : PUBLIC,
+    // The data plane asks the host's resolvers, whichever they are by then.
+    state.userMode
+      ? [...state.userMode.nameservers, ...reachable]
+      : reachable.length > 0 || shared
+        ? reachable
+        : PUBLIC,
   );
   const options = pick(
     config.dnsOption,

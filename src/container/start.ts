@@ -6,19 +6,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { mountRootfs } from "../image/mount.ts";
-import { reservePorts } from "../network/ports.ts";
-import { closeFd } from "../sys/fd.ts";
 import { MS, mount } from "../sys/mount.ts";
-import * as netns from "../sys/netns.ts";
 import { bootId } from "../sys/process.ts";
-import { portCarrier } from "./carry-ports.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
-import { type Container, type ContainerConfig, joinsOf } from "./config.ts";
+import type { Container, ContainerConfig } from "./config.ts";
 import { createByConmon } from "./conmon.ts";
+import { joinNetworks, makeNamespace, planNetwork, type TakenPorts, takePorts } from "./container-network.ts";
 import type { Engine } from "./engine.ts";
 import { hasCheck, startHealthTimer } from "./health.ts";
-import { writeHosts } from "./hosts.ts";
-import { writeResolvConf } from "./resolv.ts";
 import { chooseRuntime, startInRuntime } from "./runtime.ts";
 import { buildSpec } from "./spec.ts";
 import { lookupUser } from "./user.ts";
@@ -62,53 +57,46 @@ export async function startLocked(
       `container ${config.id} must be in Created or Stopped state to be started: container state improper`,
     );
   const before = container.phase;
-  const { ports, sockets } = reservePorts(config.network.kind === "bridge" ? config.ports : []);
+  using taken = await takePorts(engine, container);
+  state.runtime = chooseRuntime(engine);
+  state.bootId = bootId();
+  state.error = "";
+  await planNetwork(engine, container, taken.ports);
+  engine.containers.save(container, "starting");
   try {
-    state.runtime = chooseRuntime(engine);
-    state.bootId = bootId();
-    state.ports = ports;
-    state.error = "";
-    if (config.network.kind === "bridge" || config.network.kind === "none")
-      state.netnsPath = engine.paths.netns(`netns-${crypto.randomUUID()}`);
-    state.networksBegun = joinsOf(container).map(({ network, ifName }) => ({ network, ifName }));
-    engine.containers.save(container, "starting");
-    try {
-      await putUp(engine, container, sockets, options.attended);
-      await options.created?.(container);
-      recordContainerEvent(engine, container, "init");
-      await startInRuntime(engine, container);
-    } catch (error) {
-      state.error = error instanceof Error ? error.message : String(error);
-      await teardown(engine, container, true).finally(() => engine.containers.save(container, before));
-      throw error;
-    }
-    state.startedAt = Date.now();
-    state.finishedAt = 0;
-    state.exitCode = 0;
-    state.oomKilled = false;
-    if (hasCheck(config.health)) state.health = { status: "starting", failingStreak: 0, log: [] };
-    engine.containers.save(container, "running");
-    recordContainerEvent(engine, container, "start");
-    startHealthTimer(engine, container);
-  } finally {
-    for (const socket of sockets) closeFd(socket);
+    await putUp(engine, container, taken, options.attended);
+    await options.created?.(container);
+    recordContainerEvent(engine, container, "init");
+    await startInRuntime(engine, container);
+  } catch (error) {
+    state.error = error instanceof Error ? error.message : String(error);
+    await teardown(engine, container, true).finally(() => engine.containers.save(container, before));
+    throw error;
   }
+  state.startedAt = Date.now();
+  state.finishedAt = 0;
+  state.exitCode = 0;
+  state.oomKilled = false;
+  if (hasCheck(config.health)) state.health = { status: "starting", failingStreak: 0, log: [] };
+  engine.containers.save(container, "running");
+  recordContainerEvent(engine, container, "start");
+  startHealthTimer(engine, container);
 }
 
 /** Namespace, mounts, network, and the container itself, up to the point where its process waits for the word. */
 async function putUp(
   engine: Engine,
   container: Container,
-  sockets: readonly number[],
+  taken: TakenPorts,
   attended?: boolean,
 ): Promise<void> {
   const { config, state } = container;
   const directory = engine.paths.container(config.id);
   const run = engine.paths.containerRun(config.id);
   mkdirSync(run, { recursive: true, mode: 0o700 });
-  if (state.netnsPath !== "") {
-    netns.create(state.netnsPath);
-  }
+  const namespace = makeNamespace(engine, container);
+  // Its failure is told once the mounts are there.
+  namespace.catch(() => {});
   const rootfs = join(directory, "merged");
   mountRootfs({
     driver: config.storageDriver ?? "overlay",
@@ -138,9 +126,10 @@ async function putUp(
   giveVolumes(engine, config, rootfs);
   writeFileSync(join(directory, "config.json"), JSON.stringify(buildSpec(engine, container, rootfs)));
 
+  await namespace;
   const [made, joined] = await Promise.allSettled([
-    createByConmon(engine, container, sockets, attended),
-    joinNetworks(engine, container),
+    createByConmon(engine, container, taken.held, attended),
+    joinNetworks(engine, container, taken),
   ]);
   if (joined.status === "rejected") throw joined.reason;
   if (made.status === "rejected") throw made.reason;
@@ -155,24 +144,4 @@ function giveVolumes(engine: Engine, config: ContainerConfig, rootfs: string): v
   const { uid, gid } = lookupUser(rootfs, config.user);
   for (const one of given)
     chownTree(one.kind === "bind" ? one.source : engine.volumes.directory(one.source), uid, gid);
-}
-
-/** Everything about the network that the runtime need not wait for. */
-async function joinNetworks(engine: Engine, container: Container): Promise<void> {
-  const { config, state } = container;
-  if (state.netnsPath !== "") engine.networks.prepare(state.netnsPath);
-  const joins = joinsOf(container);
-  const carrier = portCarrier(engine, state, joins);
-  for (const join of joins) {
-    const attachment = await engine.networks.attach({
-      ...join,
-      containerId: config.id,
-      containerName: config.name,
-      netns: state.netnsPath,
-      ports: join === carrier ? state.ports : [],
-    });
-    state.attachments.push({ ...attachment, aliases: [...join.aliases] });
-  }
-  writeHosts(engine, container);
-  writeResolvConf(engine, container);
 }

@@ -1,4 +1,5 @@
 /** A user's way: the helper goes into namespaces, this process stays in the host's, where the data plane is. */
+import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { NetworkHelper } from "./helper-client.ts";
 import type { NetworkSetup, TapServer } from "./setup.ts";
@@ -30,7 +31,12 @@ export class HelperSetup implements NetworkSetup {
   async joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void> {
     const helper = this.begin();
     const [server] = await Promise.all([this.tapServer(), helper.ask({ do: "openTap", path, plan })]);
-    await server.addTap(key, plan.settings, helper.takeDescriptor());
+    const tap = helper.takeDescriptor();
+    try {
+      await server.addTap(key, plan.settings, tap);
+    } finally {
+      closeFd(tap);
+    }
   }
 
   close(): void {

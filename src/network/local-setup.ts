@@ -1,4 +1,5 @@
 /** Root's way: this process goes into a namespace and comes back. */
+import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { bringLoopbackUp } from "./loopback.ts";
 import type { NetworkSetup, TapServer } from "./setup.ts";
@@ -19,7 +20,11 @@ export class LocalSetup implements NetworkSetup {
   async joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void> {
     const [server, { openPlannedTap }] = await Promise.all([this.tapServer(), import("./tap.ts")]);
     const tap = netns.run(path, () => openPlannedTap(plan));
-    await server.addTap(key, plan.settings, tap);
+    try {
+      await server.addTap(key, plan.settings, tap);
+    } finally {
+      closeFd(tap);
+    }
   }
 
   close(): void {}

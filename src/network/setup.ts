@@ -2,22 +2,12 @@
  * What is done to networks on a container's behalf. Root does it directly (`LocalSetup`); a user's command has a helper
  * process do what must happen inside network namespaces (`HelperSetup`). The engine knows only this interface.
  */
-import type { PortSettings, TapSettings } from "../netd/control.ts";
+import type { TapSettings } from "../netd/control.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
-/** The data plane that taps are given to; descriptors that come with an order belong to it from then on. */
+/** The data plane that taps are given to (`NetdClient`); the descriptor stays the caller's to close. */
 export interface TapServer {
-  addTap(key: string, settings: TapSettings, tapFd: number): Promise<void>;
-  addPorts(
-    key: string,
-    tapKey: string,
-    settings: PortSettings,
-    listenerFds: readonly number[],
-  ): Promise<void>;
-  /** Takes an order back, and those that hang on it; quiet where there is none. */
-  remove(key: string): Promise<void>;
-  /** The keys of what is served. */
-  list(): Promise<string[]>;
+  addTap(key: string, settings: TapSettings, tap: number): Promise<void>;
 }
 
 export interface NetworkSetup {

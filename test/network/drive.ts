@@ -1,12 +1,10 @@
 /** A command in the middle of its work, for tests: carries out what it is told on standard input, a JSON object to a line. */
 import { join } from "node:path";
 import { errorText, UserError } from "../../src/base/errors.ts";
-import { childPlanes } from "../../src/netd/child-plane.ts";
-import { Supervisor } from "../../src/netd/supervisor.ts";
+import { NetdClient } from "../../src/netd/client.ts";
 import { HelperSetup } from "../../src/network/helper-setup.ts";
 import { readHostNetwork } from "../../src/network/host-network.ts";
 import { LocalSetup } from "../../src/network/local-setup.ts";
-import type { TapServer } from "../../src/network/setup.ts";
 import { planUserMode } from "../../src/network/user-mode.ts";
 import { parseUserMode } from "../../src/network/user-mode-options.ts";
 import type { DriverRequest } from "./world.ts";
@@ -14,19 +12,7 @@ import type { DriverRequest } from "./world.ts";
 const [kind, runRoot] = process.argv.slice(2) as ["root" | "user", string];
 const MAIN = [process.execPath, join(import.meta.dir, "../../src/main.ts")];
 
-const supervisor = new Supervisor(childPlanes({ command: MAIN, seccomp: false }), {
-  gaveUp(error) {
-    throw error;
-  },
-});
-supervisor.start();
-
-const server: TapServer = {
-  addTap: (key, settings, fd) => supervisor.keep({ op: "tap", key, settings }, [fd]),
-  addPorts: (key, tap, settings, fds) => supervisor.keep({ op: "ports", key, tap, settings }, fds),
-  remove: key => supervisor.remove(key),
-  list: async () => [],
-};
+const server = (await NetdClient.open(runRoot, { start: true }))!;
 const setup =
   kind === "root" ? new LocalSetup(async () => server) : new HelperSetup(async () => server, MAIN);
 
@@ -59,5 +45,6 @@ for await (const line of console) {
   console.log(JSON.stringify(answer));
 }
 setup.close();
-supervisor.stop();
+for (const { key } of await server.list()) await server.remove(key);
+server[Symbol.dispose]();
 process.exit(0);

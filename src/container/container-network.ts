@@ -1,0 +1,124 @@
+/** A container's network: what a start takes and puts up for it, and what an end takes down. */
+import { readHostNetwork } from "../network/host-network.ts";
+import { closeFd } from "../sys/fd.ts";
+import * as netns from "../sys/netns.ts";
+import { portCarrier } from "./carry-ports.ts";
+import { type Container, joinsOf, ownsNamespace, type PortMapping, publishes } from "./config.ts";
+import type { Engine } from "./engine.ts";
+import { writeHosts } from "./hosts.ts";
+import { writeResolvConf } from "./resolv.ts";
+
+type Listeners = import("../network/published.ts").Listeners;
+
+/** The host's ports, bound before anything is made. Disposed of, this process holds them no more. */
+export interface TakenPorts extends Disposable {
+  /** With host ports chosen. */
+  ports: PortMapping[];
+  /** Sockets that keep ports from others, for conmon to hold: packets take another way. */
+  held: readonly number[];
+  /** Sockets that the data plane serves. */
+  listeners: readonly Listeners[];
+}
+
+/** Binds the published ports of a container that is to be started. */
+export async function takePorts(engine: Engine, { config }: Container): Promise<TakenPorts> {
+  const asked = publishes(config.network) ? config.ports : [];
+  if (asked.length > 0 && (engine.user || config.network.kind === "user-mode")) {
+    const { bindPublished, closeListeners } = await import("../network/published.ts");
+    const { ports, listeners } = bindPublished(asked);
+    return { ports, held: [], listeners, [Symbol.dispose]: () => closeListeners(listeners) };
+  }
+  const { reservePorts } = await import("../network/ports.ts");
+  const { ports, sockets } = reservePorts(asked);
+  return {
+    ports,
+    held: sockets,
+    listeners: [],
+    [Symbol.dispose]: () => {
+      for (const socket of sockets) closeFd(socket);
+    },
+  };
+}
+
+/** Writes into the state what is going to be made, so that all of it can be found again. */
+export async function planNetwork(
+  engine: Engine,
+  { config, state }: Container,
+  ports: PortMapping[],
+): Promise<void> {
+  const { network } = config;
+  state.ports = ports;
+  if (ownsNamespace(network)) state.netnsPath = engine.paths.netns(`netns-${crypto.randomUUID()}`);
+  state.networksBegun = joinsOf({ config, state }).map(({ network, ifName }) => ({ network, ifName }));
+  delete state.userMode;
+  if (network.kind !== "user-mode") return;
+  const { planUserMode } = await import("../network/user-mode.ts");
+  state.userMode = planUserMode(network.options, readHostNetwork());
+}
+
+/** Makes the container's namespace, with `lo` up; the runtime wants to find it. */
+export async function makeNamespace(engine: Engine, { state }: Container): Promise<void> {
+  if (state.netnsPath === "") return;
+  const setup = await engine.networkSetup();
+  await setup.createNetns(state.netnsPath);
+}
+
+/** Everything about the network that the runtime need not wait for. */
+export async function joinNetworks(engine: Engine, container: Container, taken: TakenPorts): Promise<void> {
+  const { config, state } = container;
+  if (state.userMode) await joinUserMode(engine, container, taken);
+  const joins = joinsOf(container);
+  const carrier = portCarrier(engine, state, joins);
+  for (const join of joins) {
+    const attachment = await engine.networks.attach({
+      ...join,
+      containerId: config.id,
+      containerName: config.name,
+      netns: state.netnsPath,
+      ports: join === carrier ? state.ports : [],
+    });
+    state.attachments.push({ ...attachment, aliases: [...join.aliases] });
+  }
+  writeHosts(engine, container);
+  writeResolvConf(engine, container);
+}
+
+/** The keys of a container's orders to the data plane: its tap's is its id, its ports' are numbered. */
+const portsKey = (id: string, index: number) => `${id}:${index}`;
+
+async function joinUserMode(
+  engine: Engine,
+  { config, state }: Container,
+  { listeners }: TakenPorts,
+): Promise<void> {
+  const { id } = config;
+  const plan = state.userMode!;
+  const setup = await engine.networkSetup();
+  await setup.joinUserMode(state.netnsPath, plan, id);
+  if (listeners.length === 0) return;
+  const netd = await engine.netd({ start: true });
+  const { ipv4, ipv6 } = plan.guest;
+  for (const [index, { family, settings, fds }] of listeners.entries()) {
+    // A container of the other family alone is served all the same, its callers then come from the gateway.
+    const guestAddr = family === 6 ? ipv6 || ipv4 : ipv4 || ipv6;
+    await netd!.addPorts(portsKey(id, index), id, { ...settings, guestAddr }, fds);
+  }
+}
+
+/** Takes down what the two above have put up; quiet about what is gone already. */
+export async function leaveNetwork(engine: Engine, { config, state }: Container): Promise<void> {
+  if (state.networksBegun.length > 0) {
+    const namespace = state.netnsPath !== "" && netns.isNetns(state.netnsPath) ? state.netnsPath : "";
+    await engine.networks.detach(config.id, state.networksBegun, namespace);
+    state.networksBegun = [];
+  }
+  if (state.userMode) {
+    const netd = await engine.netd({ start: false });
+    await netd?.remove(config.id);
+    delete state.userMode;
+  }
+  if (state.netnsPath !== "") netns.remove(state.netnsPath);
+  state.netnsPath = "";
+  state.attachments = [];
+  state.ports = [];
+}
