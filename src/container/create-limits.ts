@@ -2,7 +2,7 @@
 import { UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { parseSize } from "../base/quantity.ts";
-import { checkLimits } from "./cgroups.ts";
+import { cgroupManager, checkLimits } from "./cgroups.ts";
 import type { ContainerConfig, CreateOptions, ResourceLimits } from "./config.ts";
 import { pairs } from "./create-environment.ts";
 import type { Engine } from "./engine.ts";
@@ -17,6 +17,7 @@ function size(text: string): number {
 export function limits(engine: Engine, options: CreateOptions): ResourceLimits {
   checkLimits(engine, options);
   const conf = engine.conf.containers;
+  const pids = cgroupManager(engine) === "none" ? 0 : (conf.pids_limit ?? 2048);
   const { memory, memorySwap, memoryReservation, cpus, cpuShares, cpusetCpus, cpusetMems } = options;
   return {
     memory,
@@ -26,7 +27,7 @@ export function limits(engine: Engine, options: CreateOptions): ResourceLimits {
     cpuShares,
     cpusetCpus,
     cpusetMems,
-    pidsLimit: options.pidsLimit ?? conf.pids_limit ?? 2048,
+    pidsLimit: options.pidsLimit ?? pids,
     ulimits: decideUlimits(options.ulimits, conf.default_ulimits),
     shmSize: options.shmSize ?? (conf.shm_size ? size(conf.shm_size) : 65_536_000),
     oomScoreAdj: options.oomScoreAdj,

@@ -3,6 +3,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import type { ContainerConfig } from "./config.ts";
+import type { SpecMount } from "./spec-mounts.ts";
 
 type Device = ContainerConfig["devices"][number];
 
@@ -50,11 +51,16 @@ export function parseDevice(text: string): Device[] {
 /** What the runtime puts into every container by itself (runtime-spec, "Default Devices"). */
 const OWN = /^\/dev\/(tty|ptmx|null|zero|full|random|urandom)$/;
 
-/** What `--privileged` gives: every device node of the host's /dev. */
-export function hostDevices(): Device[] {
+/** What `--privileged` gives: every device node of the host's /dev, of a user's its terminals left out. */
+export function hostDevices(isUsers: boolean): Device[] {
   return below("/dev")
-    .filter(path => !OWN.test(path))
+    .filter(path => !OWN.test(path) && !(isUsers && path.startsWith("/dev/tty")))
     .map(path => ({ source: path, destination: path, permissions: "rwm" }));
+}
+
+/** A device of a user's container, who may make no nodes: the host's own node, bound there. */
+export function deviceMount({ source, destination }: Device): SpecMount {
+  return { destination, type: "bind", source, options: ["bind", "rprivate", "nosuid", "noexec"] };
 }
 
 /** A device as the runtime specification wants it: the node, and the rule that allows its use. */

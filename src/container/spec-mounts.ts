@@ -10,7 +10,7 @@ import { hasResolver } from "./resolv.ts";
 import { copyZone } from "./timezone.ts";
 import type { UserIds } from "./user.ts";
 
-interface SpecMount {
+export interface SpecMount {
   destination: string;
   type: string;
   source: string;
@@ -55,33 +55,8 @@ export function specMounts(engine: Engine, container: Container, rootfs: string,
       source: "devpts",
       options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
     },
-    config.ipcMode === "host" && existsSync("/dev/mqueue")
-      ? {
-          destination: "/dev/mqueue",
-          type: "bind",
-          source: "/dev/mqueue",
-          options: ["bind", "nosuid", "noexec", "nodev"],
-        }
-      : {
-          destination: "/dev/mqueue",
-          type: "mqueue",
-          source: "mqueue",
-          options: ["nosuid", "noexec", "nodev"],
-        },
-    // Without a group of its own a container sees the host's, which need not show the one that it is in.
-    cgroupManager(engine) === "none" && !isUnified()
-      ? {
-          destination: "/sys/fs/cgroup",
-          type: "bind",
-          source: "/sys/fs/cgroup",
-          options: ["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro"],
-        }
-      : {
-          destination: "/sys/fs/cgroup",
-          type: "cgroup",
-          source: "cgroup",
-          options: ["rprivate", "nosuid", "noexec", "nodev", "relatime", writable],
-        },
+    ...messageQueues(engine, config),
+    ...groups(engine, config, writable),
   ];
   const bind = (destination: string, source: string, ...options: string[]) =>
     list.push({ destination, type: "bind", source, options: ["bind", "rprivate", ...options] });
@@ -118,6 +93,25 @@ export function specMounts(engine: Engine, container: Container, rootfs: string,
   if (config.initPath) bind(INIT, config.initPath, "ro");
   // What is mounted inside something that is mounted comes after it.
   return list.sort((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+/** Control groups: a container without one of its own sees the host's, which need not show the one that it is in. */
+function groups(engine: Engine, { network }: ContainerConfig, writable: string): SpecMount[] {
+  const destination = "/sys/fs/cgroup";
+  const options = ["rprivate", "nosuid", "noexec", "nodev"];
+  if (cgroupManager(engine) !== "none" || isUnified())
+    return [{ destination, type: "cgroup", source: "cgroup", options: [...options, "relatime", writable] }];
+  // The host's /sys has them already.
+  if (network.kind === "host") return [];
+  return [{ destination, type: "bind", source: destination, options: ["rbind", ...options, "ro"] }];
+}
+
+/** POSIX message queues; the host's are a user's only where the host shows them. */
+function messageQueues({ user }: Engine, { ipcMode }: ContainerConfig): SpecMount[] {
+  const mount = { destination: "/dev/mqueue", options: ["nosuid", "noexec", "nodev"] };
+  if (ipcMode === "host" && existsSync("/dev/mqueue"))
+    return [{ ...mount, type: "bind", source: "/dev/mqueue", options: ["bind", ...mount.options] }];
+  return ipcMode === "host" && user ? [] : [{ ...mount, type: "mqueue", source: "mqueue" }];
 }
 
 /** The host directory behind the container's /dev/shm; undefined where it has none. */

@@ -4,7 +4,7 @@ import { createAnnotations, runAnnotations } from "./annotations.ts";
 import { processCapabilities } from "./capabilities.ts";
 import { cgroupManager, cgroupsPath } from "./cgroups.ts";
 import type { Container, ContainerConfig } from "./config.ts";
-import { hostDevices, specDevice } from "./devices.ts";
+import { deviceMount, hostDevices, specDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
 import { seccompFor } from "./seccomp.ts";
 import { INIT, specMounts } from "./spec-mounts.ts";
@@ -36,7 +36,8 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
   const { config } = container;
   const user = lookupUser(rootfs, config.user, config.groupAdd);
   const noNewPrivileges = config.securityOpt.some(one => /^no-new-privileges([=:]true)?$/.test(one));
-  const devices = (config.privileged ? hostDevices() : config.devices).map(specDevice);
+  const given = config.privileged ? hostDevices(engine.user !== undefined) : config.devices;
+  const devices = engine.user ? [] : given.map(specDevice);
   prepareWorkdir(rootfs, config, user);
   return {
     ociVersion: "1.0.2-dev",
@@ -60,7 +61,7 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
     },
     root: { path: rootfs, readonly: config.readOnly },
     hostname: config.utsMode === "private" ? config.hostname : undefined,
-    mounts: specMounts(engine, container, rootfs, user),
+    mounts: [...specMounts(engine, container, rootfs, user), ...(engine.user ? given.map(deviceMount) : [])],
     annotations: { ...runAnnotations(config), ...createAnnotations(config), ...config.annotations },
     linux: {
       sysctl: config.sysctl,
@@ -78,16 +79,18 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
         config.privileged || config.seccompProfile === "unconfined"
           ? undefined
           : seccompFor(config.capabilities, config.seccompProfile),
-      ...hiddenPaths(config),
+      ...hiddenPaths(engine, config),
     },
   };
 }
 
 /** What of /proc and /sys is hidden or can't be written to; `mask=` and `unmask=` of `--security-opt` name more or fewer. */
-function hiddenPaths({ privileged, securityOpt }: ContainerConfig): {
-  maskedPaths?: string[];
-  readonlyPaths?: string[];
-} {
+function hiddenPaths(
+  engine: Engine,
+  { privileged, securityOpt, network }: ContainerConfig,
+): { maskedPaths?: string[]; readonlyPaths?: string[] } {
+  // A user's container in the host's network sees the host's own /sys, and what is mounted in it.
+  const masked = engine.user && network.kind === "host" ? [...MASKED, "/sys/kernel"] : MASKED;
   const named = (key: string) =>
     securityOpt.flatMap(one =>
       (new RegExp(`^${key}[=:](.*)$`).exec(one)?.[1] ?? "").split(":").filter(Boolean),
@@ -98,7 +101,7 @@ function hiddenPaths({ privileged, securityOpt }: ContainerConfig): {
   const hidden = (paths: readonly string[]) =>
     all ? [] : paths.filter(path => !globs.some(glob => glob.match(path)));
   return {
-    maskedPaths: [...hidden(MASKED), ...named("mask")],
+    maskedPaths: [...hidden(masked), ...named("mask")],
     readonlyPaths: hidden(READ_ONLY),
   };
 }
