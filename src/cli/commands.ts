@@ -235,6 +235,11 @@ export const COMMANDS: readonly Entry[] = [
     summary: "Manage networks",
     verbs: [
       {
+        name: "create",
+        summary: "Create a network",
+        load: async () => (await import("./verbs/network-create.ts")).networkCreate,
+      },
+      {
         name: "exists",
         summary: "Check if a network exists",
         load: async () => (await import("./verbs/exists.ts")).networkExists,
@@ -249,6 +254,17 @@ export const COMMANDS: readonly Entry[] = [
         aliases: ["list"],
         summary: "List networks",
         load: async () => (await import("./verbs/network.ts")).networkList,
+      },
+      {
+        name: "prune",
+        summary: "Remove all networks that no container uses",
+        load: async () => (await import("./verbs/network-remove.ts")).networkPrune,
+      },
+      {
+        name: "rm",
+        aliases: ["remove"],
+        summary: "Remove one or more networks",
+        load: async () => (await import("./verbs/network-remove.ts")).networkRemove,
       },
     ],
   },

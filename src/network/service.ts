@@ -1,13 +1,18 @@
 /** Networks by name, and joining a container's namespace to them. Theory: this room's README. */
-import { statSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorList, UserError } from "../base/errors.ts";
 import { DEFAULT_NETWORK, defaultConfList, loadConfLists, parseConfList } from "../cni/conflist.ts";
 import { CniRuntime } from "../cni/runtime.ts";
 import type { NetConfList, PortMap, Result } from "../cni/types.ts";
+import { withLock } from "../sys/flock.ts";
 import * as netns from "../sys/netns.ts";
-import { bigIntToIp, contains, formatIP, ipToBigInt, networkOf, parseCidr, parseIP } from "../wire/addr.ts";
+import { contains, parseCidr, parseIP } from "../wire/addr.ts";
+import { describe, formatConfList, type NetworkInfo, networkId } from "./definition.ts";
 import { bringLoopbackUp } from "./loopback.ts";
+import type { NetworkRequest } from "./plan.ts";
+
+export type { NetworkInfo } from "./definition.ts";
 
 export interface ServiceOptions {
   configDirectory?: string;
@@ -17,22 +22,6 @@ export interface ServiceOptions {
   /** Of the network that containers join unless told otherwise; made in memory where no file has it. */
   defaultNetwork?: string;
   defaultSubnet?: string;
-}
-
-/** A network as `network inspect` shows it. */
-export interface NetworkInfo {
-  name: string;
-  id: string;
-  driver: string;
-  network_interface?: string;
-  created: string;
-  subnets?: { subnet: string; gateway?: string }[];
-  ipv6_enabled: boolean;
-  internal: boolean;
-  dns_enabled: boolean;
-  labels?: Record<string, string>;
-  options?: Record<string, string>;
-  ipam_options?: Record<string, string>;
 }
 
 /** What one network gave to a container. */
@@ -124,13 +113,58 @@ export class NetworkService {
 
   list(): NetworkInfo[] {
     return [...this.#all().values()]
-      .map(one => describe(one.list, one.path))
+      .map(one => describe(one.list, createdAt(one.path)))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   inspect(nameOrId: string): NetworkInfo {
     const found = this.#find(this.resolve(nameOrId))!;
-    return describe(found.list, found.path);
+    return describe(found.list, createdAt(found.path));
+  }
+
+  /** One process at a time changes the directory; Podman has a file of this name there too. */
+  #exclusively<T>(fn: () => T): T {
+    mkdirSync(this.#directory, { recursive: true });
+    return withLock(
+      join(this.#directory, "cni.lock"),
+      () => {
+        this.#lists = undefined;
+        return fn();
+      },
+      { mode: 0o644 },
+    );
+  }
+
+  /** Makes a network, with what is free for all that is not said. Throws UserError in Podman's words. */
+  async create(request: NetworkRequest): Promise<NetworkInfo> {
+    const [{ planNetwork }, { readHostNetwork }] = await Promise.all([
+      import("./plan.ts"),
+      import("./host-network.ts"),
+    ]);
+    return this.#exclusively(() => {
+      const info = planNetwork(request, { host: readHostNetwork(), networks: this.list() });
+      const path = join(this.#directory, `${info.name}.conflist`);
+      // A draft that a killed command left is overwritten by the next one's.
+      const draft = join(this.#directory, "cni.draft");
+      writeFileSync(draft, formatConfList(info), { mode: 0o644 });
+      renameSync(draft, path);
+      this.#lists = undefined;
+      return this.inspect(info.name);
+    });
+  }
+
+  /** Removes a network and its bridge; false, with all left as it is, where `isUsed` says so while nobody else is at work. */
+  async remove(nameOrId: string, isUsed: (name: string) => boolean): Promise<boolean> {
+    const { removeBridge } = await import("./remove-bridge.ts");
+    return this.#exclusively(() => {
+      const { list, path } = this.#find(this.resolve(nameOrId))!;
+      if (isUsed(list.name)) return false;
+      const { driver, network_interface } = describe(list, "");
+      if (driver === "bridge" && network_interface) removeBridge(network_interface);
+      rmSync(path, { force: true });
+      this.#lists = undefined;
+      return true;
+    });
   }
 
   /** Brings the namespace's own `lo` up. */
@@ -139,8 +173,8 @@ export class NetworkService {
   }
 
   async attach(request: AttachRequest): Promise<Attachment> {
-    const { list, path } = this.#find(this.resolve(request.network))!;
-    const { subnets } = describe(list, path);
+    const { list } = this.#find(this.resolve(request.network))!;
+    const { subnets } = describe(list, "");
     for (const address of [request.ip, request.ip6])
       if (
         address &&
@@ -153,16 +187,7 @@ export class NetworkService {
       ["K8S_POD_NAME", request.containerName],
     ];
     const capabilityArgs: Record<string, unknown> = {};
-    if (request.ports.length > 0)
-      capabilityArgs.portMappings = request.ports.map(
-        ({ hostIp, hostPort, containerPort, protocol, range }): PortMap => ({
-          hostPort,
-          containerPort,
-          protocol,
-          hostIP: hostIp || undefined,
-          range: range > 1 ? range : undefined,
-        }),
-      );
+    if (request.ports.length > 0) capabilityArgs.portMappings = portMappings(request.ports);
     const ips = [request.ip, request.ip6].filter(one => one !== undefined);
     if (ips.length === 1) cniArgs.push(["IP", ips[0]!]);
     else if (ips.length > 1) capabilityArgs.ips = ips;
@@ -181,6 +206,16 @@ export class NetworkService {
     return attachmentOf(list.name, request.ifName, result);
   }
 
+  /** Makes the firewall's part of an attachment anew, with these ports; its interface and connections stay. */
+  async refresh(
+    request: Pick<AttachRequest, "containerId" | "netns" | "network" | "ifName" | "ports">,
+  ): Promise<void> {
+    await this.#runtime.refresh(request.network, {
+      ...request,
+      capabilityArgs: { portMappings: portMappings(request.ports) },
+    });
+  }
+
   /** Takes a container off the networks that were begun for it; quiet where nothing is left. */
   async detach(
     containerId: string,
@@ -196,10 +231,26 @@ export class NetworkService {
   }
 }
 
-/** Podman's own rule in CNI mode: the SHA-256 of the name; the default network's id is fixed. */
-export function networkId(name: string): string {
-  if (name === DEFAULT_NETWORK) return "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9";
-  return new Bun.CryptoHasher("sha256").update(name).digest("hex");
+const portMappings = (ports: AttachRequest["ports"]) =>
+  ports.map(
+    ({ hostIp, hostPort, containerPort, protocol, range }): PortMap => ({
+      hostPort,
+      containerPort,
+      protocol,
+      hostIP: hostIp || undefined,
+      range: range > 1 ? range : undefined,
+    }),
+  );
+
+/** RFC 3339 with nanoseconds, as Podman tells it. The default network has no file until somebody writes one. */
+function createdAt(path: string): string {
+  if (!path) return new Date().toISOString();
+  const { ctimeNs } = statSync(path, { bigint: true });
+  const fraction = String(ctimeNs % 1_000_000_000n)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
+  const seconds = new Date(Number(ctimeNs / 1_000_000n)).toISOString().slice(0, 19);
+  return `${seconds}${fraction && `.${fraction}`}Z`;
 }
 
 function attachmentOf(network: string, ifName: string, result: Result): Attachment {
@@ -226,49 +277,5 @@ function attachmentOf(network: string, ifName: string, result: Result): Attachme
       search: result.dns.search ?? [],
       options: result.dns.options ?? [],
     },
-  };
-}
-
-/** `10.88.0.0/16` → `10.88.0.1`: what a bridge that is a gateway gets where nothing else is said. */
-function firstAddress(subnet: string): string | undefined {
-  const cidr = parseCidr(subnet);
-  return cidr && formatIP(bigIntToIp(ipToBigInt(networkOf(cidr)) + 1n, cidr.ip.family));
-}
-
-function describe(list: NetConfList, path: string): NetworkInfo {
-  const main = list.plugins[0]!;
-  const args = (list.plugins[0]!.args ?? {}) as {
-    podman_labels?: Record<string, string>;
-    podman_options?: Record<string, string>;
-  };
-  const ipam = main.ipam as
-    | { type?: string; subnet?: string; gateway?: string; ranges?: { subnet: string; gateway?: string }[][] }
-    | undefined;
-  const ranges = [
-    ...(ipam?.subnet ? [{ subnet: ipam.subnet, gateway: ipam.gateway }] : []),
-    ...(ipam?.ranges ?? []).flat(),
-  ];
-  const isGateway = main.isGateway === true || main.isDefaultGateway === true;
-  return {
-    name: list.name,
-    id: networkId(list.name),
-    driver: main.type,
-    network_interface:
-      (main.bridge as string | undefined) ??
-      (main.master as string | undefined) ??
-      (main.type === "bridge" ? "cni0" : undefined),
-    created: (path ? statSync(path).ctime : new Date()).toISOString(),
-    subnets: ranges.length
-      ? ranges.map(({ subnet, gateway }) => ({
-          subnet,
-          gateway: gateway ?? (isGateway ? firstAddress(subnet) : undefined),
-        }))
-      : undefined,
-    ipv6_enabled: ranges.some(one => one.subnet.includes(":")),
-    internal: main.type === "bridge" && !isGateway,
-    dns_enabled: list.plugins.some(plugin => plugin.type === "dnsname"),
-    labels: args.podman_labels,
-    options: args.podman_options,
-    ipam_options: ipam?.type ? { driver: ipam.type } : undefined,
   };
 }

@@ -83,13 +83,14 @@ export function diff(podman: string, portolan: string): string {
   return lines.join("\n");
 }
 
-async function check(pair: Pair, one: Case, inTurn: boolean): Promise<void> {
+async function check(pair: Pair, one: Case, { inTurn, after }: PairsOptions): Promise<void> {
   const { script, says, unordered, differs } = one;
   const outcomes = {} as Record<EngineName, Outcome>;
   const runOne = async (engine: EngineName) => {
     const outcome = await pair.run(engine, script);
     if (unordered) outcome.stdout = normal(outcome.stdout).split("\n").sort().join("\n").trim();
     outcomes[engine] = outcome;
+    if (after) await pair.host.must("sh", "-c", after);
   };
   if (inTurn) for (const engine of ENGINES) await runOne(engine);
   else await Promise.all(ENGINES.map(runOne));
@@ -107,19 +108,24 @@ async function check(pair: Pair, one: Case, inTurn: boolean): Promise<void> {
   expect(compared[1]).toBe(compared[0]);
 }
 
-/**
- * A test for each case and caller. The engines run at the same time, or in turn where they would want the same port or
- * address of the host.
- */
+interface PairsOptions {
+  /** One engine after the other, where they would want the same port or address of the host. */
+  inTurn?: boolean;
+  /** Run on the host after each engine's turn. */
+  after?: string;
+}
+
+/** A test for each case and caller. The engines run at the same time unless `inTurn` is asked for. */
 export function pairs(
   callers: readonly Caller[],
   cases: readonly (string | Case)[],
-  { inTurn = false }: { inTurn?: boolean } = {},
+  options: PairsOptions = {},
 ): void {
   for (const one of cases) {
     const full = typeof one === "string" ? { script: one } : one;
     for (const { who, pair } of callers)
-      if (who === "root" || !full.rootOnly) test(`${who}: ${full.script}`, () => check(pair(), full, inTurn));
+      if (who === "root" || !full.rootOnly)
+        test(`${who}: ${full.script}`, () => check(pair(), full, options));
   }
 }
 

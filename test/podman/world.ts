@@ -6,6 +6,8 @@ import { imageArchive } from "./image.ts";
 export const ENGINES = ["podman", "portolan"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
+const DNSNAME = "/opt/cni/bin/dnsname";
+
 /** One configuration for both. podman alone needs the runtime that works here, no systemd and its older network backend. */
 const FILES = {
   "/etc/containers/containers.conf": `[containers]
@@ -16,7 +18,7 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 [network]
 network_backend = "cni"
-cni_plugin_dirs = ["/usr/lib/cni"]
+cni_plugin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
 `,
   "/etc/containers/storage.conf": `[storage]
 driver = "overlay"
@@ -27,6 +29,13 @@ runroot = "/run/containers/storage"
   "/etc/containers/registries.conf": "unqualified-search-registries = []\n",
   "/etc/resolv.conf": "nameserver 192.168.77.1\n",
   "/etc/hosts": "127.0.0.1\tlocalhost\n",
+  // podman's networks have names where it finds this plugin; the real one would need dnsmasq. It passes the result on.
+  [DNSNAME]: `#!/bin/sh
+case $CNI_COMMAND in
+  VERSION) echo '{"cniVersion":"0.4.0","supportedVersions":["0.4.0"]}' ;;
+  ADD) sed -e 's/.*"prevResult"://' -e 's/,"runtimeConfig":.*//' -e 's/,"type":"dnsname"}$//' ;;
+esac
+`,
   // podman's own default network as a file: both engines then share one bridge and one pool of addresses.
   "/etc/cni/net.d/87-podman-bridge.conflist": JSON.stringify({
     cniVersion: "0.4.0",
@@ -97,6 +106,7 @@ export class Pair implements AsyncDisposable {
       // podman's overlay can't lie on the host's own.
       await host.must("sh", "-c", "mkdir -p /var/lib/containers && mount -t tmpfs tmpfs /var/lib/containers");
       for (const [path, text] of Object.entries(FILES)) await host.write(path, text);
+      await host.must("chmod", "+x", DNSNAME);
       const pair = new Pair(host);
       for (const image of images) await pair.load(image);
       return pair;
@@ -113,6 +123,7 @@ export class Pair implements AsyncDisposable {
       const user = await TestUser.add(host);
       for (const [path, text] of Object.entries(FILES))
         if (!path.startsWith("/etc/cni/")) await host.write(path, text);
+      await host.must("chmod", "+x", DNSNAME);
       const pair = new Pair(host, user);
       for (const image of images) await pair.load(image);
       return pair;

@@ -68,7 +68,7 @@ async function firewall(host: TestHost): Promise<string[]> {
 
 /** Files that stay by design: the store's journal, room for volumes and for loading, host-local's memory of its last address, locks. */
 const STAYING =
-  /^\/var\/lib\/portolan\/(volumes|tmp)$|\/state\.db(-wal|-shm)?$|\/last_reserved_ip\.\d+$|\/networks\/[^/]+\/lock$|\/locks\/[^/]+$/;
+  /^\/var\/lib\/portolan\/(volumes|tmp)$|\/state\.db(-wal|-shm)?$|\/last_reserved_ip\.\d+$|\/networks\/[^/]+\/lock$|\/locks\/[^/]+$|\/cni\.lock$/;
 
 /** All that a container can leave on `host`. */
 export async function snapshot(host: TestHost): Promise<Snapshot> {

@@ -254,8 +254,8 @@ export class CompiledTemplate {
   }
 }
 
-/** Go's field names differ from the JSON ones in case only (`ID`, `Id`). */
+/** Go's field names differ from the JSON ones in case (`ID`, `Id`), and where those have underscores. */
 function sameWithoutCase(base: Record<string, unknown>, name: string): string | undefined {
   const lower = name.toLowerCase();
-  return Object.keys(base).find(key => key.toLowerCase() === lower);
+  return Object.keys(base).find(key => key.replaceAll("_", "").toLowerCase() === lower);
 }

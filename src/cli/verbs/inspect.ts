@@ -96,6 +96,8 @@ const inspectOf = (type: string, summary: string, usage: string, more: readonly 
         .map(one => one.config.id);
       asked = "container";
     }
+    if (names.length === 0 && type === "network")
+      throw new UserError("requires at least 1 arg(s), only received 0");
     if (names.length === 0) throw new UserError("no names or ids specified");
     return inspectAll(engine, names, {
       type: asked,

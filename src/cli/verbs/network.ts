@@ -1,20 +1,7 @@
-import { UserError } from "../../base/errors.ts";
-import type { NetworkInfo } from "../../network/service.ts";
 import { type Command, print } from "../command.ts";
 import { printListing } from "../format/output.ts";
-import { FILTER, formatFlag, hasLabel, parseFilters } from "../select.ts";
-
-function matches(texts: readonly string[]): (network: NetworkInfo) => boolean {
-  const tests: ((network: NetworkInfo) => boolean)[] = [];
-  for (const [key, values] of parseFilters(texts))
-    if (key === "name") tests.push(network => values.some(value => network.name.includes(value)));
-    else if (key === "id") tests.push(network => values.some(value => network.id.startsWith(value)));
-    else if (key === "driver") tests.push(network => values.includes(network.driver));
-    else if (key === "label")
-      tests.push(network => values.every(value => hasLabel(network.labels ?? {}, value)));
-    else throw new UserError(`invalid filter ${JSON.stringify(key)}`);
-  return network => tests.every(test => test(network));
-}
+import { filterNetworks } from "../network-filters.ts";
+import { FILTER, formatFlag } from "../select.ts";
 
 export const networkList: Command = {
   summary: "List networks",
@@ -30,7 +17,7 @@ export const networkList: Command = {
   async run(invocation) {
     const { flags } = invocation;
     const engine = await invocation.engine();
-    const networks = engine.networks.list().filter(matches(flags.list("filter")));
+    const networks = filterNetworks(engine, flags.list("filter"));
     if (flags.bool("quiet")) {
       for (const { name } of networks) print(name);
       return;
@@ -41,13 +28,17 @@ export const networkList: Command = {
         ID: flags.bool("no-trunc") ? one.id : one.id.slice(0, 12),
         Name: one.name,
         Driver: one.driver,
-        Labels: one.labels ?? {},
+        Labels: Object.entries(one.labels ?? {})
+          .map(([key, value]) => `${key}=${value}`)
+          .join(","),
         Subnets: (one.subnets ?? []).map(subnet => subnet.subnet),
         NetworkInterface: one.network_interface ?? "",
         Internal: one.internal,
         IPv6Enabled: one.ipv6_enabled,
         DNSEnabled: one.dns_enabled,
         Created: one.created,
+        Options: one.options ?? {},
+        IPAMOptions: one.ipam_options ?? {},
       })),
       headings: { ID: "NETWORK ID" },
       columns: ["ID", "Name", "Driver"],

@@ -65,7 +65,10 @@ function readRange(conf: Record<string, unknown>): Range {
     return ipToBigInt(ip);
   };
   const first = inside("rangeStart", base + 1n);
-  const last = inside("rangeEnd", ipToBigInt(lastOf(cidr)) - (family === 4 ? 1n : 0n));
+  const highest = ipToBigInt(lastOf(cidr)) - (family === 4 ? 1n : 0n);
+  const end = inside("rangeEnd", highest);
+  // Podman writes the broadcast address as the end of a range that reaches to the subnet's.
+  const last = end > highest ? highest : end;
   if (first > last)
     throw invalid(`RangeStart ${formatIP(bigIntToIp(first, family))} not in network ${conf.subnet}`);
   const gateway = conf.gateway ? ipToBigInt(readAddress(conf.gateway)) : base + 1n;
