@@ -1,6 +1,5 @@
 /** Making a user and a mount namespace, and the process that holds them. */
 import { readlinkSync, writeFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import { hasCode, oneLine, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { CATATONIT_DIRECTORIES, findProgram } from "../base/programs.ts";
@@ -66,12 +65,10 @@ function refused(said: string): UserError {
   });
 }
 
+/** The user's name, wherever names come from on this machine (nsswitch.conf(5)); the number where he has none. */
 function nameOf(uid: number): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return String(uid);
-  }
+  const child = Bun.spawnSync(["id", "-un", String(uid)], { stdio: ["ignore", "pipe", "ignore"] });
+  return child.stdout.toString().trim() || String(uid);
 }
 
 /** All the ids that the user may map; only his own where there are no others, which is said. */

@@ -52,7 +52,7 @@ const REFUSALS: [string, number, RegExp][] = [
   ["run --rm --ip 10.88.0.100 busybox", 126, /10\.88\.0\.100 is not available/],
   ["run --rm --ip 10.88.0.1 busybox", 126, /10\.88\.0\.1 is subnet's gateway/],
   ["run --rm --network tiny busybox", 126, /no IP addresses available/],
-  ["run --rm --network podman:ip=nonsense busybox", 125, /"nonsense" is not an ip address/],
+  ["run --rm --network podman:ip=nonsense busybox", 125, /invalid ip address "nonsense"/],
   ["run --rm --network podman:colour=red busybox", 125, /unknown bridge network option: colour/],
   ["run --rm --network nope busybox", 125, /unable to find network with name or ID nope: network not found/],
   ["run --rm --network container:nope busybox", 125, /no container with name or ID "nope" found/],
@@ -187,13 +187,21 @@ test("a network whose subnet is none is refused by name, and holds nothing", asy
   }
 });
 
-test("an ordinary user is told to be root", async () => {
+test("an ordinary user without a home or a runtime directory of his own is told so", async () => {
   const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-  for (const words of [["ps"], ["run", "busybox"]]) {
-    const { code, stderr } = await host.run([...user, "portolan", ...words]);
-    expect(code).toBe(125);
-    expect(stderr).toMatch(/^Error: [^\n]*root[^\n]*\n$/);
-  }
+  for (const words of [["ps"], ["run", "busybox"]])
+    for (const [variable, complaint] of [
+      ["HOME=/root", /^Error: [^\n]*\/root\/[^\n]*permission denied[^\n]*\n$/],
+      [
+        "XDG_RUNTIME_DIR=/root",
+        /^Error: XDG_RUNTIME_DIR directory "\/root" is not owned by the current user[^\n]*\n$/,
+      ],
+      ["XDG_RUNTIME_DIR=/nope", /^Error: XDG_RUNTIME_DIR directory "\/nope" is not there[^\n]*\n$/],
+    ] as const) {
+      const { code, stderr } = await host.run([...user, "env", variable, "portolan", ...words]);
+      expect(stderr.split("\n").slice(-2).join("\n")).toMatch(complaint);
+      expect(code).toBe(125);
+    }
 });
 
 test("a full disk is told in one line, and what came is removed", async () => {
