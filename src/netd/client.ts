@@ -20,16 +20,17 @@ import type {
 } from "./control.ts";
 import { Lost, ServiceConnection } from "./service-connection.ts";
 import type { ServiceRequest } from "./service-message.ts";
-import { bindService, connectService } from "./service-socket.ts";
+import { bindService, connectService, LOG_NAME } from "./service-socket.ts";
 
 const LOCK = "locks/netd";
-const LOG = "netd.log";
 /** Connections that are lost before the first answer: the service was just ending, or does not start. */
 const MAX_TRIES = 5;
 
 export interface OpenOptions {
   /** Whether the service is started where it is not there. */
   start: boolean;
+  /** What starts this program; where nothing is said, the program that runs. */
+  command?: readonly string[];
 }
 
 export class NetdClient implements Disposable {
@@ -95,7 +96,7 @@ export class NetdClient implements Disposable {
       if (!(error instanceof Lost)) throw error;
     }
     const adds = request.op !== "remove" && request.op !== "list";
-    this.connection = await connected(this.runRoot, { start: this.options.start && adds });
+    this.connection = await connected(this.runRoot, { ...this.options, start: this.options.start && adds });
     if (this.connection) return this.connection.ask(request, fds);
     if (adds) throw new UserError("the network service is gone");
     return [];
@@ -108,9 +109,12 @@ export class NetdClient implements Disposable {
 }
 
 /** A connection on which the service has answered. */
-async function connected(runRoot: string, { start }: OpenOptions): Promise<ServiceConnection | undefined> {
+async function connected(
+  runRoot: string,
+  { start, command = selfCommand() }: OpenOptions,
+): Promise<ServiceConnection | undefined> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
-    const fd = connectService(runRoot) ?? (start ? startService(runRoot) : undefined);
+    const fd = connectService(runRoot) ?? (start ? startService(runRoot, command) : undefined);
     if (fd === undefined) return undefined;
     const connection = new ServiceConnection(fd);
     try {
@@ -122,20 +126,20 @@ async function connected(runRoot: string, { start }: OpenOptions): Promise<Servi
     }
   }
   if (!start) return undefined;
-  const log = join(runRoot, LOG);
+  const log = join(runRoot, LOG_NAME);
   throw new UserError(`the network service does not start: ${lastLine(log)}`, { hint: `its log is ${log}` });
 }
 
 /** Starts the service, unless somebody else has meanwhile; gives a connection to it. */
-function startService(runRoot: string): number | undefined {
+function startService(runRoot: string, command: readonly string[]): number | undefined {
   mkdirSync(runRoot, { recursive: true, mode: 0o700 });
   return withLock(join(runRoot, LOCK), () => {
     const other = connectService(runRoot);
     if (other !== undefined) return other;
     const listening = bindService(runRoot);
-    const log = openFd(join(runRoot, LOG), O.WRONLY | O.CREAT | O.TRUNC | O.APPEND);
+    const log = openFd(join(runRoot, LOG_NAME), O.WRONLY | O.CREAT | O.TRUNC | O.APPEND);
     try {
-      Bun.spawn([...selfCommand(), "__netd-service", runRoot], {
+      Bun.spawn([...command, "__netd-service", runRoot], {
         argv0: "netd-service",
         stdio: ["ignore", log, log, listening],
         env: {},

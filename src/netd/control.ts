@@ -58,12 +58,15 @@ export type KeyedOrder =
 
 export type Order = KeyedOrder | { op: "remove"; key: string };
 
-export type Request = Order & { seq: number };
+/** `handover` asks for one order that is in force, with its descriptors, and then for the next. */
+export type Request = (Order | { op: "handover" }) & { seq: number };
 
 export interface Answer {
   seq: number;
   /** Why the order was not carried out; absent: it was. */
   error?: string;
+  /** What was handed over; absent once there is no more. */
+  order?: KeyedOrder;
 }
 
 /** Said unasked: the device of the order `gone` is no more, somebody removed it in the guest's namespace. */

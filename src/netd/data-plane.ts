@@ -74,6 +74,11 @@ export class DataPlane implements Disposable {
     this.loop.unwatch(fd);
   }
 
+  /** Calls `action` once, some milliseconds from now. */
+  later(milliseconds: number, action: () => void): void {
+    this.loop.later(milliseconds, action);
+  }
+
   /** Serves until `stop`; nothing else runs on this thread meanwhile. */
   run(): void {
     this.loop.run();

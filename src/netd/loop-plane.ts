@@ -1,6 +1,5 @@
 /** A data plane as a process that somebody who lives in a `Loop` speaks to. */
 import { hasCode } from "../base/errors.ts";
-import { Timer } from "../stack/timers.ts";
 import { EPOLL } from "../sys/epoll.ts";
 import { closeFd } from "../sys/fd.ts";
 import { receiveFds } from "../sys/scm-rights.ts";
@@ -32,7 +31,7 @@ export function loopPlanes(
         closeFd(theirs);
       }
     },
-    later: (milliseconds, action) => loop.timers.set(new Timer(action), performance.now() + milliseconds),
+    later: (milliseconds, action) => loop.later(milliseconds, action),
   };
 }
 

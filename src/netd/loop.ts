@@ -4,7 +4,7 @@
  * The thread that calls `run` belongs to the loop: no promise, timer or event of the JavaScript engine comes to its turn
  * until `run` returns. Times are milliseconds of `performance.now()`, read once for each wake-up.
  */
-import { Timers } from "../stack/timers.ts";
+import { Timer, Timers } from "../stack/timers.ts";
 import { EPOLL, Epoll } from "../sys/epoll.ts";
 import { sysError } from "../sys/errno.ts";
 import { EventFd } from "../sys/eventfd.ts";
@@ -95,6 +95,11 @@ export class Loop {
   unwatch(fd: number): void {
     this.epoll.remove(fd);
     this.forget(fd);
+  }
+
+  /** Calls `action` once, some milliseconds from now. */
+  later(milliseconds: number, action: () => void): void {
+    this.timers.set(new Timer(action), performance.now() + milliseconds);
   }
 
   /** Takes part in the turns. */

@@ -4,7 +4,14 @@ import type { StackConfig, StackLimits } from "../stack/config.ts";
 import { closeFd } from "../sys/fd.ts";
 import { adoptTap, type TapDevice } from "../sys/tun.ts";
 import { type Cidr, type IpAddress, parseCidr, parseIP } from "../wire/addr.ts";
-import type { NameSettings, Order, PortSettings, ResolverSettings, TapSettings } from "./control.ts";
+import type {
+  KeyedOrder,
+  NameSettings,
+  Order,
+  PortSettings,
+  ResolverSettings,
+  TapSettings,
+} from "./control.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { NetworkResolver } from "./resolver.ts";
 import type { Tap } from "./tap.ts";
@@ -19,7 +26,15 @@ const LIMITS: StackLimits = {
   reassembly: 4 << 20,
 };
 
+/** An order in force. */
+export interface Given {
+  order: KeyedOrder;
+  /** What came with it; of whatever was made of them, and open as long as the order is in force. */
+  fds: readonly number[];
+}
+
 export class Orders {
+  private readonly given = new Map<string, Given>();
   private readonly taps = new Map<string, Tap>();
   private readonly ports = new Map<string, { tap: Tap; id: number }>();
   private readonly resolvers = new Map<string, NetworkResolver>();
@@ -30,8 +45,18 @@ export class Orders {
     private readonly gone: (key: string) => void,
   ) {}
 
+  /** The orders in force, the oldest first. */
+  inForce(): Given[] {
+    return [...this.given.values()];
+  }
+
   /** Throws what stands in the way; then the descriptors are closed. */
   obey(order: Order, fds: readonly number[]): void {
+    this.carryOut(order, fds);
+    if (order.op !== "remove") this.given.set(order.key, { order, fds });
+  }
+
+  private carryOut(order: Order, fds: readonly number[]): void {
     switch (order.op) {
       case "tap":
         this.addTap(order.key, order.settings, fds);
@@ -60,6 +85,7 @@ export class Orders {
       outbound: { ...(ipv4 ? { ipv4: ip(ipv4) } : {}), ...(ipv6 ? { ipv6: ip(ipv6) } : {}) },
       onGone: () => {
         this.taps.delete(key);
+        this.forget(key);
         this.gone(key);
       },
     });
@@ -113,7 +139,15 @@ export class Orders {
     });
   }
 
+  /** A tap has closed its ports with it. */
+  private forget(key: string): void {
+    this.given.delete(key);
+    for (const { order } of this.inForce())
+      if (order.op === "ports" && order.tap === key) this.given.delete(order.key);
+  }
+
   private remove(key: string): void {
+    this.forget(key);
     this.plane.names.remove(key);
     const resolver = this.resolvers.get(key);
     if (resolver) this.plane.removeResolver(resolver);

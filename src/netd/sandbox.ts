@@ -19,6 +19,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { CAP, keepOnly, noNewPrivileges } from "../sys/capabilities.ts";
+import { openClosedDirectory } from "../sys/directory.ts";
 import { closeFd, O, openFd } from "../sys/fd.ts";
 import { MS, mount } from "../sys/mount.ts";
 import { addMountAttributes, changeRoot, MOUNT_ATTR, unshareMounts } from "../sys/mount-namespace.ts";
@@ -41,10 +42,15 @@ const MAPS = "00001000-7ffffffff000 rw-p 00000000 00:00 0 [stack]\n";
 /**
  * Gives the calling thread a root as described above. Needs CAP_SYS_ADMIN in its user namespace; relative paths and
  * descriptors of directories do not survive it, other descriptors do.
+ *
+ * `hold`: a directory to keep; its descriptor is the result, and leads nowhere above it.
  */
-export function enterRoot(): void {
+export function enterRoot(): void;
+export function enterRoot(hold: string): number;
+export function enterRoot(hold?: string): number | undefined {
   const libraries = mappedLibraries();
   unshareMounts();
+  const held = hold === undefined ? undefined : openClosedDirectory(hold);
   // The program may lie below the directory that the new root hides; a descriptor of this namespace finds it all the same.
   const program = openFd(process.execPath, O.PATH);
   mount("tmpfs", STAGE, "tmpfs", MS.NOSUID | MS.NODEV, "mode=755,size=64k,nr_inodes=128");
@@ -58,6 +64,7 @@ export function enterRoot(): void {
   for (const directory of ["/etc", "/run"]) if (existsSync(directory)) showDirectory(directory);
   addMountAttributes(STAGE, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);
   changeRoot(STAGE);
+  return held;
 }
 
 /** The calling thread, and what it executes, keeps the right to bind low ports, if it has it, and gains none. */

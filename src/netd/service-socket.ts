@@ -6,6 +6,8 @@ import { closeFd } from "../sys/fd.ts";
 import { AF, bind, connect, listen, SOCK, socket, unixAddress } from "../sys/socket.ts";
 
 export const SOCKET_NAME = "netd.sock";
+/** What the service says; beside the socket. */
+export const LOG_NAME = "netd.log";
 const BACKLOG = 128;
 const OWNER_ONLY = 0o177;
 

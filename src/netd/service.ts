@@ -13,6 +13,7 @@ import { receiveFds } from "../sys/scm-rights.ts";
 import { MSG, send } from "../sys/socket.ts";
 import { MAX_DESCRIPTORS, MAX_MESSAGE } from "./control.ts";
 import type { Loop } from "./loop.ts";
+import type { Given } from "./orders.ts";
 import { checkDescriptors } from "./service-descriptors.ts";
 import {
   ORDERS_PER_PACKET,
@@ -20,7 +21,7 @@ import {
   type ServiceAnswer,
   type ServiceRequest,
 } from "./service-message.ts";
-import { Supervisor, type Surroundings } from "./supervisor.ts";
+import { type Plane, type PlaneEvents, Supervisor, type Surroundings } from "./supervisor.ts";
 
 /**
  * Milliseconds that it stays without orders and clients: a script's next `run --rm` finds it, where a start would cost
@@ -29,6 +30,14 @@ import { Supervisor, type Surroundings } from "./supervisor.ts";
 const LINGER = 2000;
 /** Connections at a time. */
 const MAX_CLIENTS = 256;
+
+/** What a service takes over. */
+export interface Legacy {
+  orders: readonly Given[];
+  /** Taps whose device has gone. */
+  gone: readonly string[];
+  follow(events: PlaneEvents): Plane;
+}
 
 const nobody = new SocketAddress();
 
@@ -45,21 +54,25 @@ export class Service {
   /** Requests are carried out one after the other, whoever sends them. */
   private turn: Promise<void> = Promise.resolve();
 
-  /** `listening`: non-blocking; it stays the caller's. */
+  /** `listening`: non-blocking; it stays the caller's. `legacy`: of a service before this one. */
   constructor(
     private readonly loop: Loop,
     private readonly listening: number,
     planes: Surroundings,
+    legacy?: Legacy,
   ) {
     this.supervisor = new Supervisor(planes, {
       gaveUp: error => {
         log.error(`${errorText(error)}; the network service ends`);
         this.end();
       },
-      gone: key => this.inTurn(() => this.remove(key)),
+      gone: key => this.gone(key),
     });
     loop.watch(listening, EPOLL.IN, () => this.accept());
-    this.supervisor.start();
+    if (legacy) {
+      this.supervisor.takeOver(legacy.follow, legacy.orders);
+      for (const key of legacy.gone) this.gone(key);
+    } else this.supervisor.start();
     this.rest();
   }
 
@@ -67,6 +80,10 @@ export class Service {
   end(): void {
     this.supervisor.stop();
     this.loop.stop();
+  }
+
+  private gone(key: string): void {
+    this.inTurn(() => this.remove(key));
   }
 
   private accept(): void {

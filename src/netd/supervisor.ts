@@ -104,6 +104,15 @@ export class Supervisor {
     this.pump();
   }
 
+  /** Begins with a data plane that runs already and has carried out `orders`, whose descriptors are ours from now on. */
+  takeOver(
+    follow: (events: PlaneEvents) => Plane,
+    orders: readonly { order: KeyedOrder; fds: readonly number[] }[],
+  ): void {
+    for (const { order, fds } of orders) this.entries.set(order.key, { order, fds });
+    this.plane = follow(this.events());
+  }
+
   private events(): PlaneEvents {
     return { packet: data => this.heard(data), ended: how => this.ended(how) };
   }

@@ -22,7 +22,9 @@ export interface DirectoryChange {
 }
 
 export class Inotify implements Disposable {
-  readonly fd = check(packetLibc.inotify_init1(NONBLOCK_CLOEXEC), "inotify_init1");
+  /** `fd`: one that was made before; a new one where nothing is said. */
+  constructor(readonly fd = check(packetLibc.inotify_init1(NONBLOCK_CLOEXEC), "inotify_init1")) {}
+
   private readonly buffer = bytes(16384);
 
   /** Watches a directory for files that are written, made, renamed or removed; gives the watch's number. */

@@ -10,9 +10,11 @@ import { NetdClient } from "../../src/netd/client.ts";
 import type { PortSettings, TapSettings } from "../../src/netd/control.ts";
 import { bindPorts } from "../../src/netd/port-sockets.ts";
 import { closeFd } from "../../src/sys/fd.ts";
+import { startTime } from "../../src/sys/process.ts";
 import { openTap } from "../../src/sys/tun.ts";
 import { parseIP } from "../../src/wire/addr.ts";
 import { until } from "../support/await.ts";
+import { PORTOLAN } from "../support/host.ts";
 import { TestNetns } from "../support/netns.ts";
 
 export const GUEST = "10.0.2.100";
@@ -25,6 +27,10 @@ export const TAP: TapSettings = {
   outbound: {},
 };
 
+/** The program as it is installed, and as it lies here. */
+export const EXECUTABLE = [PORTOLAN];
+export const CHECKOUT = [process.execPath, join(import.meta.dir, "../../src/main.ts")];
+
 /** A process that a service is made of. */
 export interface Found {
   pid: number;
@@ -36,15 +42,20 @@ export class ServiceWorld implements AsyncDisposable {
   readonly socket = join(this.runRoot, "netd.sock");
   readonly host = new TestNetns("host");
   private readonly guests: TestNetns[] = [];
+  /** Pids of the service's processes, living and dead. */
+  private readonly seen = new Set<number>();
 
-  constructor() {
+  /** `command`: what starts the program. */
+  constructor(private readonly command: readonly string[]) {
     this.host.sh("ip", "link", "set", "lo", "up");
     this.host.sh("ip", "address", "add", "192.0.2.1/24", "dev", "lo");
   }
 
   /** A client; the service is started on the host where it is not there. */
   async open(): Promise<NetdClient> {
-    const { opening } = this.host.run(() => ({ opening: NetdClient.open(this.runRoot, { start: true }) }));
+    const { opening } = this.host.run(() => ({
+      opening: NetdClient.open(this.runRoot, { start: true, command: this.command }),
+    }));
     return (await opening)!;
   }
 
@@ -100,10 +111,12 @@ export class ServiceWorld implements AsyncDisposable {
     const { stdout } = Bun.spawnSync(["ps", "-e", "-o", "pid=,comm=,args="]);
     const lines = stdout.toString().split("\n");
     const services = lines.filter(line => line.includes(` __netd`) && line.includes(this.runRoot));
-    return services.map(line => {
+    const found = services.map(line => {
       const [pid, name] = line.trim().split(/ +/);
       return { pid: Number(pid), name: name! };
     });
+    for (const { pid } of found) this.seen.add(pid);
+    return found;
   }
 
   pidOf(name: string): number {
@@ -114,10 +127,11 @@ export class ServiceWorld implements AsyncDisposable {
     return readFileSync(join(this.runRoot, "netd.log"), "utf8");
   }
 
-  /** The end of both processes. */
+  /** The end of all of its processes, and of what they held. */
   ended(): Promise<void> {
     return until(
-      () => this.processes().length === 0,
+      // One that is about to end has no command line any more, but its sockets still.
+      () => this.processes().length === 0 && ![...this.seen].some(pid => startTime(pid) !== undefined),
       () => `the service does not end: ${JSON.stringify(this.processes())}`,
     );
   }

@@ -6,11 +6,11 @@ import { NetdClient } from "../../src/netd/client.ts";
 import { closeFd, pipe } from "../../src/sys/fd.ts";
 import { until } from "../support/await.ts";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
-import { GUEST, ServiceWorld, TAP } from "./service-world.ts";
+import { EXECUTABLE, GUEST, ServiceWorld, TAP } from "./service-world.ts";
 
 let world: ServiceWorld;
 beforeEach(() => {
-  world = new ServiceWorld();
+  world = new ServiceWorld(EXECUTABLE);
 });
 afterEach(async () => {
   stopSockets();
