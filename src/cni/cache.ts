@@ -78,16 +78,22 @@ export class ResultCache {
     for (const one of [path, `${path}.new`]) rmSync(one, { force: true });
   }
 
-  /** Every attachment to a network that has a readable entry. */
-  entries(network: string): { containerId: string; ifName: string }[] {
-    let names: string[];
+  get isEmpty(): boolean {
+    return this.#names().every(name => name.endsWith(".new"));
+  }
+
+  #names(): string[] {
     try {
-      names = readdirSync(this.directory);
+      return readdirSync(this.directory);
     } catch (error) {
       if (hasCode(error, "ENOENT")) return [];
       throw error;
     }
-    return names
+  }
+
+  /** Every attachment to a network that has a readable entry. */
+  entries(network: string): { containerId: string; ifName: string }[] {
+    return this.#names()
       .filter(name => name.startsWith(`${network}-`))
       .flatMap(name => {
         const data = readObject(join(this.directory, name));

@@ -295,6 +295,8 @@ export interface ContainerState {
   networks?: NetworkJoin[];
   /** The user-mode network as it was planned, written before it is made. */
   userMode?: UserModePlan;
+  /** How its bridges reach the world, where that is a user-mode network too. */
+  uplink?: Pick<UserModePlan, "nameservers" | "hostAddress">;
   /** Networks that an ADD was begun for, written before it. */
   networksBegun: { network: string; ifName: string }[];
   attachments: NetworkAttachment[];

@@ -70,13 +70,17 @@ export async function joinNetworks(engine: Engine, container: Container, taken: 
   const joins = joinsOf(container);
   const carrier = portCarrier(engine, state, joins);
   for (const join of joins) {
-    const attachment = await engine.networks.attach({
+    const setup = await engine.networkSetup();
+    const carries = join === carrier;
+    const request = {
       ...join,
       containerId: config.id,
       containerName: config.name,
       netns: state.netnsPath,
-      ports: join === carrier ? state.ports : [],
-    });
+      ports: carries ? state.ports : [],
+    };
+    const attachment = await setup.attach(request, carries ? taken.listeners : []);
+    state.uplink = setup.bridgeUplink();
     state.attachments.push({ ...attachment, aliases: [...join.aliases] });
   }
   writeHosts(engine, container);
@@ -109,8 +113,10 @@ async function joinUserMode(
 export async function leaveNetwork(engine: Engine, { config, state }: Container): Promise<void> {
   if (state.networksBegun.length > 0) {
     const namespace = state.netnsPath !== "" && netns.isNetns(state.netnsPath) ? state.netnsPath : "";
-    await engine.networks.detach(config.id, state.networksBegun, namespace);
+    const setup = await engine.networkSetup();
+    await setup.detach(config.id, state.networksBegun, namespace);
     state.networksBegun = [];
+    delete state.uplink;
   }
   if (state.userMode) {
     const netd = await engine.netd({ start: false });

@@ -1,9 +1,10 @@
 /** The engine: one open state, and the services on it. Cheap to open; what is heavy loads when it is first used. */
 import type { Database } from "bun:sqlite";
+import { join } from "node:path";
 import { chooseDriver, type Driver } from "../image/driver.ts";
 import { ImageStore } from "../image/store.ts";
 import type { NetdClient } from "../netd/client.ts";
-import { NetworkService } from "../network/service.ts";
+import { NetworkService, type ServiceOptions } from "../network/service.ts";
 import type { NetworkSetup } from "../network/setup.ts";
 import { openDatabase } from "../state/database.ts";
 import { userConfig } from "../state/directories.ts";
@@ -63,26 +64,37 @@ export class Engine {
   }
 
   get networks(): NetworkService {
+    this.#networks ??= new NetworkService(this.#networkOptions());
+    return this.#networks;
+  }
+
+  #networkOptions(): ServiceOptions {
     const { network } = this.conf;
-    this.#networks ??= new NetworkService({
-      configDirectory: this.global.networkConfigDir ?? network.network_config_dir,
+    const users = {
+      configDirectory: this.user && join(userConfig(), "cni/net.d"),
+      stateDirectory: this.user && join(this.paths.runRoot, "cni"),
+    };
+    return {
+      configDirectory: this.global.networkConfigDir ?? network.network_config_dir ?? users.configDirectory,
+      stateDirectory: users.stateDirectory,
       pluginPath: this.global.cniPluginDirs ?? network.cni_plugin_dirs,
       defaultNetwork: network.default_network,
       defaultSubnet: network.default_subnet,
-    });
-    return this.#networks;
+      bridgesElsewhere: this.user !== undefined,
+    };
   }
 
   /** What does things to network namespaces: this process, or a helper of its. */
   async networkSetup(): Promise<NetworkSetup> {
-    const server = async () => (await this.netd({ start: true }))!;
+    const openNetd = (options: { start: boolean }) => this.netd(options);
     if (!this.#setup) {
       if (this.user) {
         const { HelperSetup } = await import("../network/helper-setup.ts");
-        this.#setup = new HelperSetup(server);
+        const { runRoot } = this.paths;
+        this.#setup = new HelperSetup({ runRoot, openNetd, service: this.#networkOptions() });
       } else {
         const { LocalSetup } = await import("../network/local-setup.ts");
-        this.#setup = new LocalSetup(server);
+        this.#setup = new LocalSetup(() => this.networks, openNetd);
       }
     }
     return this.#setup;

@@ -51,7 +51,7 @@ export function writeHosts(engine: Engine, container: Container): void {
   const { base_hosts_file: base, host_containers_internal_ip: own } = engine.conf.containers;
   const gateway =
     own ||
-    container.state.userMode?.hostAddress ||
+    (container.state.userMode ?? container.state.uplink)?.hostAddress ||
     container.state.attachments.find(one => one.gateway)?.gateway ||
     hostAddress();
   const path =

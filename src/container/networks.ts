@@ -33,9 +33,11 @@ export async function removeNetwork(
   if (options.force)
     for (const { config } of containersOfNetwork(engine, name))
       await removeContainer(engine, config.id, { force: true, time: options.time });
+  const { network_interface: bridge } = engine.networks.inspect(name);
   if (!(await engine.networks.remove(name, one => containersOfNetwork(engine, one).length > 0)))
     throw new UserError(
       `${JSON.stringify(nameOrId)} has associated containers with it. Use -f to forcibly delete containers and pods: network is being used`,
       { exitCode: 2, status: 409 },
     );
+  if (engine.user && bridge) await (await engine.networkSetup()).removeBridge(bridge);
 }

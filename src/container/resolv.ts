@@ -57,15 +57,12 @@ export function formatResolvConf(container: Container, host: Resolver): string {
     network.map(one => one.search),
     host.search,
   ).filter(one => one !== ".");
+  const uplink = state.userMode ?? state.uplink;
   const servers = pick(
     config.dns,
     network.map(one => one.nameservers),
     // The data plane asks the host's resolvers, whichever they are by then.
-    state.userMode
-      ? [...state.userMode.nameservers, ...reachable]
-      : reachable.length > 0 || shared
-        ? reachable
-        : PUBLIC,
+    uplink ? [...uplink.nameservers, ...reachable] : reachable.length > 0 || shared ? reachable : PUBLIC,
   );
   const options = pick(
     config.dnsOption,

@@ -31,13 +31,13 @@ export class NetworkHelper implements Disposable {
     readonly pid: number,
   ) {}
 
-  /** Starts the process; returns before it serves. Its program is ours, or what `command` starts. */
-  static start(command: readonly string[] = selfCommand()): NetworkHelper {
+  /** Starts the process; returns before it serves. */
+  static start(): NetworkHelper {
     const [requests, theirRequests] = socketPair();
     const [descriptors, theirDescriptors] = socketPair();
     let helper: NetworkHelper | undefined;
     try {
-      const child = Bun.spawn([...command, "__network"], {
+      const child = Bun.spawn([...selfCommand(), "__network"], {
         // As HELPER_FD has them.
         stdio: ["ignore", "inherit", "inherit", theirRequests, theirDescriptors],
         env: process.env,
@@ -77,9 +77,13 @@ export class NetworkHelper implements Disposable {
     });
   }
 
-  /** The descriptor that came with an answer; the caller closes it. */
-  takeDescriptor(): number {
-    return receiveFds(this.descriptors, 1).fds[0]!;
+  /** The same for what is answered with descriptors; the caller closes them. */
+  async askForDescriptors(
+    request: Extract<HelperRequest, { do: "openTap" | "bindResolver" }>,
+  ): Promise<number[]> {
+    const count = await this.ask(request);
+    // Answers come in order, and so do the descriptors, each lot as one message.
+    return receiveFds(this.descriptors, count).fds;
   }
 
   private heard(packet: Uint8Array): void {

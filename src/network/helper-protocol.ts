@@ -4,17 +4,41 @@
  * of them.
  */
 import { BugError, SysError, UserError } from "../base/errors.ts";
+import type { HomePaths } from "./home.ts";
+import type { Attachment, AttachRequest, NetworkService, ServiceOptions } from "./service.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
 export type HelperRequest =
   | { do: "createNetns"; path: string }
-  | { do: "openTap"; path: string; plan: UserModePlan };
+  | { do: "openTap"; path: string; plan: UserModePlan }
+  /** The next ones, up to `leaveHome`, are done in the home namespace. */
+  | { do: "enterHome"; paths: HomePaths; create: boolean; service: ServiceOptions }
+  | { do: "attach"; request: AttachRequest }
+  | {
+      do: "detach";
+      containerId: string;
+      begun: readonly { network: string; ifName: string }[];
+      path: string;
+    }
+  | { do: "refresh"; request: Parameters<NetworkService["refresh"]>[0] }
+  | { do: "removeBridge"; name: string }
+  | { do: "bindResolver"; addresses: readonly string[] }
+  | { do: "leaveHome" };
 
 /** What each request is answered with. */
 export interface HelperAnswers {
   createNetns: null;
-  /** The tap's descriptor comes by the second pair. */
-  openTap: { descriptors: 1 };
+  /** How many descriptors came by the second pair. */
+  openTap: 1;
+  bindResolver: number;
+  /** The home namespace was there already. */
+  enterHome: boolean;
+  attach: Attachment;
+  /** No container is left on any network. */
+  detach: boolean;
+  refresh: null;
+  removeBridge: null;
+  leaveHome: null;
 }
 
 export type Numbered = HelperRequest & { seq: number };
@@ -25,7 +49,6 @@ export type HelperAnswer = { seq: number } & ({ value: unknown } | { error: Erro
 export const HELPER_FD = { REQUESTS: 3, DESCRIPTORS: 4 } as const;
 /** Bytes of a message, far above what the longest takes. */
 export const MAX_MESSAGE = 1 << 17;
-
 /** An error on its way to another process. */
 interface ErrorRecord {
   name: string;

@@ -1,22 +1,50 @@
-/** A user's way: the helper goes into namespaces, this process stays in the host's, where the data plane is. */
+/**
+ * A user's way: the helper goes into namespaces, this process stays in the host's, where the data plane is. Bridges are in the
+ * user's home namespace (`home.ts`); published ports of containers on them enter it by its tap, at the number that they have
+ * on the host, and are sent on there.
+ */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hasCode } from "../base/errors.ts";
+import type { NetdClient } from "../netd/client.ts";
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { NetworkHelper } from "./helper-client.ts";
-import type { NetworkSetup, TapServer } from "./setup.ts";
+import type { HomePaths } from "./home.ts";
+import type { Listeners } from "./published.ts";
+import type { Attachment, AttachRequest, NetworkService, ServiceOptions } from "./service.ts";
+import type { NetworkSetup, OpenNetd } from "./setup.ts";
 import type { UserModePlan } from "./user-mode.ts";
+
+export interface HelperSetupOptions {
+  runRoot: string;
+  openNetd: OpenNetd;
+  /** For the networks of bridges. */
+  service: ServiceOptions;
+}
+
+/** What the data plane knows the home namespace's tap by. */
+const HOME_KEY = "home";
 
 export class HelperSetup implements NetworkSetup {
   private helper: NetworkHelper | undefined;
+  private readonly paths: HomePaths;
+  /** Work in the home namespace, one after the other. */
+  private turn: Promise<unknown> = Promise.resolve();
 
-  /** `command`: what starts the helper, where it is not the program that runs. */
-  constructor(
-    private readonly tapServer: () => Promise<TapServer>,
-    private readonly command?: readonly string[],
-  ) {}
+  constructor(private readonly options: HelperSetupOptions) {
+    const { runRoot } = options;
+    this.paths = {
+      netns: join(runRoot, "netns", "rootless-netns"),
+      lock: join(runRoot, "locks", "rootless-netns"),
+      firewallLock: join(runRoot, "locks", "firewall"),
+      plan: join(runRoot, "rootless-netns.json"),
+    };
+  }
 
   /** Starts the helper, which else happens when it is first needed: it comes up while the caller does other things. */
   begin(): NetworkHelper {
-    this.helper ??= NetworkHelper.start(this.command);
+    this.helper ??= NetworkHelper.start();
     return this.helper;
   }
 
@@ -24,23 +52,143 @@ export class HelperSetup implements NetworkSetup {
     await this.begin().ask({ do: "createNetns", path });
   }
 
-  async removeNetns(path: string): Promise<void> {
-    netns.remove(path);
+  async joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void> {
+    const [netd, tap] = await Promise.all([this.options.openNetd({ start: true }), this.openTap(path, plan)]);
+    await serve(netd!, key, plan, tap);
   }
 
-  async joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void> {
-    const helper = this.begin();
-    const [server] = await Promise.all([this.tapServer(), helper.ask({ do: "openTap", path, plan })]);
-    const tap = helper.takeDescriptor();
+  private async openTap(path: string, plan: UserModePlan): Promise<number> {
+    return (await this.begin().askForDescriptors({ do: "openTap", path, plan }))[0]!;
+  }
+
+  attach(request: AttachRequest, listeners: readonly Listeners[]): Promise<Attachment> {
+    return this.inHome(true, async (helper, wasThere) => {
+      const netd = (await this.options.openNetd({ start: true }))!;
+      const { guest } = await this.serveHome(netd, wasThere);
+      const inside = { ...request, ports: homePorts(request.ports) };
+      const attachment = await helper.ask({ do: "attach", request: inside });
+      if (request.ports.length === 0) return attachment;
+      for (const [index, { family, settings, fds }] of listeners.entries()) {
+        const isSix = attachment.ipv6 && (family === 6 || !attachment.ipv4);
+        const guestAddr = isSix ? guest.ipv6 : guest.ipv4;
+        const order = { ...settings, guestAddr, guestPort: settings.hostPort };
+        await netd.addPorts(`${request.containerId}:${index}`, HOME_KEY, order, fds);
+      }
+      return attachment;
+    });
+  }
+
+  refresh(request: Parameters<NetworkService["refresh"]>[0]): Promise<void> {
+    return this.inHome(false, async helper => {
+      await helper.ask({ do: "refresh", request: { ...request, ports: homePorts(request.ports) } });
+    });
+  }
+
+  detach(
+    containerId: string,
+    begun: readonly { network: string; ifName: string }[],
+    path: string,
+  ): Promise<void> {
+    return this.inHome(false, async helper => {
+      const netd = await this.options.openNetd({ start: false });
+      for (const { key } of (await netd?.list()) ?? [])
+        if (key.startsWith(`${containerId}:`)) await netd?.remove(key);
+      const isLast = await helper.ask({ do: "detach", containerId, begun, path });
+      if (!isLast) return;
+      await netd?.remove(HOME_KEY);
+      netns.remove(this.paths.netns);
+      rmSync(this.paths.plan, { force: true });
+    });
+  }
+
+  async removeBridge(name: string): Promise<void> {
+    if (!netns.isNetns(this.paths.netns)) return;
+    await this.inHome(false, async helper => {
+      await helper.ask({ do: "removeBridge", name });
+    });
+  }
+
+  bindResolver(addresses: readonly string[]): Promise<number[]> {
+    return this.inHome(false, helper => helper.askForDescriptors({ do: "bindResolver", addresses }));
+  }
+
+  bridgeUplink(): UserModePlan | undefined {
     try {
-      await server.addTap(key, plan.settings, tap);
-    } finally {
-      closeFd(tap);
+      return JSON.parse(readFileSync(this.paths.plan, "utf8")) as UserModePlan;
+    } catch (error) {
+      if (hasCode(error, "ENOENT")) return undefined;
+      throw error;
     }
+  }
+
+  /** Runs `work` while the helper is in the home namespace and holds its lock; `wasThere` before this. */
+  private inHome<T>(
+    create: boolean,
+    work: (helper: NetworkHelper, wasThere: boolean) => Promise<T>,
+  ): Promise<T> {
+    const { paths } = this;
+    const { service } = this.options;
+    const run = async () => {
+      const helper = this.begin();
+      const wasThere = await helper.ask({ do: "enterHome", paths, create, service });
+      try {
+        return await work(helper, wasThere);
+      } finally {
+        await helper.ask({ do: "leaveHome" });
+      }
+    };
+    const mine = this.turn.then(run, run);
+    this.turn = mine;
+    return mine;
+  }
+
+  /** Sees to it that the home namespace has its way out, and that somebody serves it; the way's plan. */
+  private async serveHome(netd: NetdClient, wasThere: boolean): Promise<UserModePlan> {
+    const old = wasThere ? this.bridgeUplink() : undefined;
+    if (old && (await netd.list()).some(({ key }) => key === HOME_KEY)) return old;
+    const plan = old ?? (await this.planHome());
+    writeFileSync(this.paths.plan, JSON.stringify(plan), { mode: 0o600 });
+    await serve(netd, HOME_KEY, plan, await this.openTap(this.paths.netns, plan));
+    return plan;
+  }
+
+  private async planHome(): Promise<UserModePlan> {
+    const [{ readHostNetwork }, { planUserMode }, { parseSlirp4netnsOptions }, { NetworkService }] =
+      await Promise.all([
+        import("./host-network.ts"),
+        import("./user-mode.ts"),
+        import("./user-mode-options.ts"),
+        import("./service.ts"),
+      ]);
+    const networks = new NetworkService(this.options.service).list();
+    const subnets = networks.flatMap(one => one.subnets?.map(({ subnet }) => subnet) ?? []);
+    return planUserMode(parseSlirp4netnsOptions([]), readHostNetwork(), subnets);
   }
 
   close(): void {
     this.helper?.close();
     this.helper = undefined;
   }
+}
+
+async function serve(netd: NetdClient, key: string, plan: UserModePlan, tap: number): Promise<void> {
+  try {
+    await netd.addTap(key, plan.settings, tap);
+  } finally {
+    closeFd(tap);
+  }
+}
+
+/**
+ * Ports as the home namespace publishes them: whatever address of the host's they have, in it they are those of its tap. One
+ * that is published at two addresses of the host's is one here.
+ */
+function homePorts(ports: AttachRequest["ports"]): AttachRequest["ports"] {
+  const seen = new Set<string>();
+  return ports
+    .map(one => ({ ...one, hostIp: "" }))
+    .filter(one => {
+      const text = JSON.stringify(one);
+      return !seen.has(text) && seen.add(text);
+    });
 }

@@ -5,6 +5,7 @@
  * initial user namespace. So the command stays and this process goes: it lives in a network namespace of the user's, can
  * enter every other of them and come back. It ends with its command.
  */
+import { BugError } from "../base/errors.ts";
 import { closeFd, O, openFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { ignoreSignals, SIGNALS, setProcessName } from "../sys/process.ts";
@@ -20,8 +21,9 @@ import {
   type Numbered,
   recordOf,
 } from "./helper-protocol.ts";
+import type { Home } from "./home.ts";
 import { bringLoopbackUp } from "./loopback.ts";
-import { openPlannedTap } from "./tap.ts";
+import type { NetworkService } from "./service.ts";
 
 /** Serves until the command closes its end; gives the exit code. */
 export async function networkHelperMain(): Promise<number> {
@@ -47,18 +49,50 @@ async function answer(helper: Helper, { seq, ...request }: Numbered): Promise<He
 class Helper {
   /** This process has left the network namespace that it was started in. */
   private isAway = false;
+  private home: Home | undefined;
+  private networks: NetworkService | undefined;
 
-  serve(request: HelperRequest): unknown {
+  async serve(request: HelperRequest): Promise<unknown> {
     switch (request.do) {
       case "createNetns":
         return this.createNetns(request.path);
       case "openTap": {
-        const tap = this.within(request.path, () => openPlannedTap(request.plan));
-        sendFds(HELPER_FD.DESCRIPTORS, [tap]);
-        closeFd(tap);
-        return { descriptors: 1 };
+        const { openPlannedTap } = await import("./tap.ts");
+        return handOver([this.within(request.path, () => openPlannedTap(request.plan))]);
       }
+      case "enterHome": {
+        const [{ Home }, { NetworkService }] = await Promise.all([
+          import("./home.ts"),
+          import("./service.ts"),
+        ]);
+        this.networks ??= new NetworkService(request.service);
+        this.home ??= new Home();
+        this.isAway = true;
+        return this.home.enter(request.paths, request.create);
+      }
+      case "attach":
+        return this.service.attach(request.request);
+      case "detach":
+        await this.service.detach(request.containerId, request.begun, request.path);
+        return !this.service.hasAttachments();
+      case "refresh":
+        return this.service.refresh(request.request);
+      case "removeBridge": {
+        const { removeBridge } = await import("./remove-bridge.ts");
+        return removeBridge(request.name);
+      }
+      case "bindResolver": {
+        const { bindResolver } = await import("../netd/port-sockets.ts");
+        return handOver(bindResolver(request.addresses));
+      }
+      case "leaveHome":
+        return this.home?.leave();
     }
+  }
+
+  private get service(): NetworkService {
+    if (!this.networks) throw new BugError("the network helper is not in the home namespace");
+    return this.networks;
   }
 
   /** The first one that it makes is where this process lives from then on. */
@@ -82,4 +116,11 @@ class Helper {
     this.isAway = true;
     return fn();
   }
+}
+
+/** Descriptors for the command, closed here; how many there are. */
+function handOver(fds: readonly number[]): number {
+  sendFds(HELPER_FD.DESCRIPTORS, fds);
+  for (const fd of fds) closeFd(fd);
+  return fds.length;
 }

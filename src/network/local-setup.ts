@@ -1,30 +1,59 @@
-/** Root's way: this process goes into a namespace and comes back. */
+/** Root's way: this process goes into a namespace and comes back. Bridges are the host's, whose kernel publishes ports. */
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { bringLoopbackUp } from "./loopback.ts";
-import type { NetworkSetup, TapServer } from "./setup.ts";
+import type { Attachment, AttachRequest, NetworkService } from "./service.ts";
+import type { NetworkSetup, OpenNetd } from "./setup.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
 export class LocalSetup implements NetworkSetup {
-  constructor(private readonly tapServer: () => Promise<TapServer>) {}
+  constructor(
+    private readonly networks: () => NetworkService,
+    private readonly openNetd: OpenNetd,
+  ) {}
 
   async createNetns(path: string): Promise<void> {
     netns.create(path);
     netns.run(path, bringLoopbackUp);
   }
 
-  async removeNetns(path: string): Promise<void> {
-    netns.remove(path);
-  }
-
   async joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void> {
-    const [server, { openPlannedTap }] = await Promise.all([this.tapServer(), import("./tap.ts")]);
+    const [netd, { openPlannedTap }] = await Promise.all([
+      this.openNetd({ start: true }),
+      import("./tap.ts"),
+    ]);
     const tap = netns.run(path, () => openPlannedTap(plan));
     try {
-      await server.addTap(key, plan.settings, tap);
+      await netd!.addTap(key, plan.settings, tap);
     } finally {
       closeFd(tap);
     }
+  }
+
+  attach(request: AttachRequest): Promise<Attachment> {
+    return this.networks().attach(request);
+  }
+
+  refresh(request: Parameters<NetworkService["refresh"]>[0]): Promise<void> {
+    return this.networks().refresh(request);
+  }
+
+  detach(...args: Parameters<NetworkService["detach"]>): Promise<void> {
+    return this.networks().detach(...args);
+  }
+
+  async removeBridge(name: string): Promise<void> {
+    const { removeBridge } = await import("./remove-bridge.ts");
+    removeBridge(name);
+  }
+
+  async bindResolver(addresses: readonly string[]): Promise<number[]> {
+    const { bindResolver } = await import("../netd/port-sockets.ts");
+    return bindResolver(addresses);
+  }
+
+  bridgeUplink(): undefined {
+    return undefined;
   }
 
   close(): void {}

@@ -22,6 +22,8 @@ export interface ServiceOptions {
   /** Of the network that containers join unless told otherwise; made in memory where no file has it. */
   defaultNetwork?: string;
   defaultSubnet?: string;
+  /** Bridges are in a namespace that this process is not in: whoever removes a network removes its bridge there. */
+  bridgesElsewhere?: boolean;
 }
 
 /** What one network gave to a container. */
@@ -49,7 +51,7 @@ export interface AttachRequest {
     hostIp: string;
     hostPort: number;
     containerPort: number;
-    protocol: string;
+    protocol: "tcp" | "udp" | "sctp";
     range: number;
   }[];
   ip?: string;
@@ -62,6 +64,7 @@ export class NetworkService {
   readonly #directory: string;
   readonly #runtime: CniRuntime;
   readonly #defaultSubnet: string | undefined;
+  readonly #bridgesElsewhere: boolean;
   readonly defaultNetwork: string;
   #lists: Map<string, { list: NetConfList; path: string }> | undefined;
 
@@ -74,6 +77,7 @@ export class NetworkService {
     });
     this.defaultNetwork = options.defaultNetwork || DEFAULT_NETWORK;
     this.#defaultSubnet = options.defaultSubnet;
+    this.#bridgesElsewhere = options.bridgesElsewhere ?? false;
   }
 
   #all(): Map<string, { list: NetConfList; path: string }> {
@@ -160,7 +164,8 @@ export class NetworkService {
       const { list, path } = this.#find(this.resolve(nameOrId))!;
       if (isUsed(list.name)) return false;
       const { driver, network_interface } = describe(list, "");
-      if (driver === "bridge" && network_interface) removeBridge(network_interface);
+      if (driver === "bridge" && network_interface && !this.#bridgesElsewhere)
+        removeBridge(network_interface);
       rmSync(path, { force: true });
       this.#lists = undefined;
       return true;
@@ -214,6 +219,11 @@ export class NetworkService {
       ...request,
       capabilityArgs: { portMappings: portMappings(request.ports) },
     });
+  }
+
+  /** True while a container is on any network. */
+  hasAttachments(): boolean {
+    return !this.#runtime.cache.isEmpty;
   }
 
   /** Takes a container off the networks that were begun for it; quiet where nothing is left. */

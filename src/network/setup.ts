@@ -2,24 +2,43 @@
  * What is done to networks on a container's behalf. Root does it directly (`LocalSetup`); a user's command has a helper
  * process do what must happen inside network namespaces (`HelperSetup`). The engine knows only this interface.
  */
-import type { TapSettings } from "../netd/control.ts";
+import type { NetdClient } from "../netd/client.ts";
+import type { Listeners } from "./published.ts";
+import type { Attachment, AttachRequest } from "./service.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
-/** The data plane that taps are given to (`NetdClient`); the descriptor stays the caller's to close. */
-export interface TapServer {
-  addTap(key: string, settings: TapSettings, tap: number): Promise<void>;
-}
+/** The data plane; undefined where it is not there and is not to be started. */
+export type OpenNetd = (options: { start: boolean }) => Promise<NetdClient | undefined>;
 
 export interface NetworkSetup {
   /** Makes a namespace, pins it at `path` and brings its `lo` up. */
   createNetns(path: string): Promise<void>;
-  /** Unpins it; quiet where it is gone. */
-  removeNetns(path: string): Promise<void>;
   /**
    * Gives the namespace at `path` the plan's tap, configured, and the data plane the tap under `key`. What is there already is
    * taken over, so it also mends a network whose data plane was lost.
    */
   joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void>;
+  /** `listeners`: the host's end of published ports where the kernel does not publish them; the caller closes them. */
+  attach(request: AttachRequest, listeners: readonly Listeners[]): Promise<Attachment>;
+  /** Makes the firewall's part of an attachment anew, with these ports (`NetworkService.refresh`). */
+  refresh(
+    request: Pick<AttachRequest, "containerId" | "netns" | "network" | "ifName" | "ports">,
+  ): Promise<void>;
+  /** Quiet where nothing is left. `netns`: "" for a namespace that is gone. */
+  detach(
+    containerId: string,
+    begun: readonly { network: string; ifName: string }[],
+    netns: string,
+  ): Promise<void>;
+  /** Removes a bridge that no container is on any more; quiet where there is none of that name. */
+  removeBridge(name: string): Promise<void>;
+  /**
+   * The sockets of a resolver (netd's `bindResolver`) at addresses of bridges, in the namespace that these are in; the caller
+   * closes them.
+   */
+  bindResolver(addresses: readonly string[]): Promise<number[]>;
+  /** How containers on bridges reach the world, where that is not the host's own network. */
+  bridgeUplink(): UserModePlan | undefined;
   /** Gives up what this object holds; the networks stay. */
   close(): void;
 }

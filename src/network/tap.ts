@@ -1,5 +1,6 @@
 /** The container's end of a user-mode network: the tap in its namespace, with addresses and routes. */
-import { SysError, UserError } from "../base/errors.ts";
+import { writeFileSync } from "node:fs";
+import { hasCode, SysError, UserError } from "../base/errors.ts";
 import { setUpInterface } from "../netlink/set-up.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
 import { closeFd } from "../sys/fd.ts";
@@ -18,12 +19,25 @@ export function openPlannedTap({ ifName: name, mtu, mac, addresses, routes }: Us
   const { fd } = open(name);
   try {
     bringLoopbackUp();
+    ignoreAdvertisements(name);
     using nl = new NetlinkSocket();
     setUpInterface(nl, { name, mtu, ...(mac ? { mac } : {}), addresses, routes });
     return fd;
   } catch (error) {
     closeFd(fd);
     throw error;
+  }
+}
+
+/**
+ * The addresses are known, and there shall be no others: with a second one of IPv6 the kernel would answer datagrams from
+ * either. Where sysctls are closed to us the container has both.
+ */
+function ignoreAdvertisements(name: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, "0");
+  } catch (error) {
+    if (!hasCode(error, "ENOENT", "EACCES", "EPERM", "EROFS")) throw error;
   }
 }
 

@@ -88,12 +88,17 @@ export function createAndStay(path: string): void {
   preparePinDirectory(dirname(path));
   closeSync(openSync(path, "wx", 0o444));
   try {
-    check(libc.unshare(CLONE_NEWNET), "unshare", "network namespace");
+    leaveForNew();
     mount(THREAD_NS, path, "none", MS.BIND);
   } catch (error) {
     rmSync(path, { force: true });
     throw error;
   }
+}
+
+/** Takes the calling thread into a new namespace that only it holds. */
+export function leaveForNew(): void {
+  check(libc.unshare(CLONE_NEWNET), "unshare", "network namespace");
 }
 
 /** Unpins the namespace at `path` and removes the file; quiet when it is gone already. */

@@ -2,19 +2,26 @@
  * A host with a cable to an outside, and on it a command of root's or of an ordinary user's in a user namespace
  * (`drive.ts`), which gives networks to containers.
  */
-import { chownSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Attachment, AttachRequest } from "../../src/network/service.ts";
 import type { UserModePlan } from "../../src/network/user-mode.ts";
 import { TestNetns } from "../support/netns.ts";
+
+type Ports = AttachRequest["ports"];
 
 export type DriverRequest =
   | { do: "plan"; word: string }
   | { do: "create"; name: string }
-  | { do: "join"; name: string; plan: UserModePlan }
+  | { do: "join"; name: string; plan: UserModePlan; ports?: Ports }
+  | { do: "attach"; name: string; network: string; ports?: Ports }
+  | { do: "detach"; name: string; network: string }
   /** The data plane lets go of the container. */
   | { do: "lose"; name: string }
-  | { do: "leave"; name: string };
+  | { do: "leave"; name: string }
+  /** Keys of what the data plane was told. */
+  | { do: "orders" };
 
 export const HOST = "192.0.2.1";
 export const HOST6 = "2001:db8::1";
@@ -22,6 +29,27 @@ export const OUTSIDE = "192.0.2.2";
 export const OUTSIDE6 = "2001:db8::2";
 
 const UID = 4321;
+
+const NETWORK = JSON.stringify({
+  cniVersion: "0.4.0",
+  name: "net",
+  plugins: [
+    {
+      type: "bridge",
+      bridge: "br-net",
+      isGateway: true,
+      ipMasq: true,
+      ipam: {
+        type: "host-local",
+        routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
+        ranges: [[{ subnet: "10.89.0.0/24" }], [{ subnet: "fd00:89::/64" }]],
+      },
+    },
+    { type: "portmap", capabilities: { portMappings: true } },
+    { type: "firewall" },
+    { type: "tuning" },
+  ],
+});
 
 /** `$1` mode of the tun device, then the command: as root, or as an ordinary user in a user namespace of his. */
 const AS_ROOT = `set -e
@@ -38,7 +66,8 @@ const AS_USER = [
 export class NetworkWorld implements AsyncDisposable {
   readonly host = new TestNetns("host");
   readonly outside = new TestNetns("outside");
-  private readonly scratch = mkdtempSync(join(tmpdir(), "portolan-network-"));
+  /** The command's run root. */
+  readonly scratch = mkdtempSync(join(tmpdir(), "portolan-network-"));
   private driver!: ReturnType<typeof this.spawn>;
   private answers!: AsyncIterator<string>;
 
@@ -100,12 +129,31 @@ export class NetworkWorld implements AsyncDisposable {
     return value;
   }
 
-  /** A container's namespace on a user-mode network of its own; commands run inside it. */
-  async container(name: string, word: string): Promise<Container> {
-    const plan = await this.ask<UserModePlan>({ do: "plan", word });
+  /** A container's namespace. */
+  async container(name: string): Promise<Container> {
     await this.ask({ do: "create", name });
-    await this.ask({ do: "join", name, plan });
-    return new Container(join("/proc", `${this.driver.pid}`, "root", this.scratch, "netns", name), plan);
+    return new Container(join("/proc", `${this.driver.pid}`, "root", this.scratch, "netns", name));
+  }
+
+  /** One on a user-mode network of its own, with the network's plan. */
+  async userMode(
+    name: string,
+    word: string,
+    ports: Ports = [],
+  ): Promise<{ container: Container; plan: UserModePlan }> {
+    const plan = await this.ask<UserModePlan>({ do: "plan", word });
+    const container = await this.container(name);
+    await this.ask({ do: "join", name, plan, ports });
+    return { container, plan };
+  }
+
+  /** One on the network `net`, a bridge with 10.89.0.0/24 and fd00:89::/64. */
+  async bridged(name: string, ports: Ports = []): Promise<{ container: Container; attachment: Attachment }> {
+    mkdirSync(join(this.scratch, "net.d"), { recursive: true });
+    writeFileSync(join(this.scratch, "net.d", "net.conflist"), NETWORK);
+    const container = await this.container(name);
+    const attachment = await this.ask<Attachment>({ do: "attach", name, network: "net", ports });
+    return { container, attachment };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -119,17 +167,15 @@ export class NetworkWorld implements AsyncDisposable {
 }
 
 export class Container {
-  constructor(
-    readonly path: string,
-    readonly plan: UserModePlan,
-  ) {}
+  constructor(readonly path: string) {}
 
-  words(...command: string[]): string[] {
-    return ["nsenter", `--net=${this.path}`, ...command];
+  /** What a command line begins with that runs a program inside. */
+  words(): string[] {
+    return ["nsenter", `--net=${this.path}`];
   }
 
   async sh(...command: string[]): Promise<string> {
-    const child = Bun.spawn(this.words(...command), { stdout: "pipe", stderr: "pipe" });
+    const child = Bun.spawn([...this.words(), ...command], { stdout: "pipe", stderr: "pipe" });
     const [code, stdout, stderr] = await Promise.all([
       child.exited,
       child.stdout.text(),

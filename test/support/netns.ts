@@ -11,6 +11,10 @@ export class TestNetns implements Disposable {
   run<T>(fn: () => T): T {
     return netns.run(this.path, fn as () => never) as T;
   }
+  /** What a command line begins with that runs a program inside. */
+  words(): string[] {
+    return ["nsenter", `--net=${this.path}`];
+  }
   /** Runs a command inside and gives what it printed; throws when it fails. */
   sh(...command: string[]): string {
     const child = this.run(() => Bun.spawnSync(command, { stdout: "pipe", stderr: "pipe" }));

@@ -1,0 +1,70 @@
+/** Bridge networks of an ordinary user: containers reach each other and the world, and the world their ports. */
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { greet, server } from "./programs.ts";
+import { HOST, HOST6, NetworkWorld, OUTSIDE, OUTSIDE6 } from "./world.ts";
+
+const port = (hostPort: number, protocol: "tcp" | "udp", hostIp = "") => ({
+  hostIp,
+  hostPort,
+  containerPort: 7000,
+  protocol,
+  range: 1,
+});
+
+test("containers of a user's bridge reach each other and the outside", async () => {
+  await using world = await NetworkWorld.create("user");
+  await using _outside = await server(world.outside.words(), 7000);
+  const one = await world.bridged("one");
+  const two = await world.bridged("two");
+  expect([one.attachment.ipv4, two.attachment.ipv4]).toEqual(["10.89.0.2", "10.89.0.3"]);
+  await using _one = await server(one.container.words(), 7000);
+  for (const protocol of ["tcp", "udp"] as const) {
+    expect(await greet(two.container.words(), protocol, "10.89.0.2", 7000)).toBe("10.89.0.3");
+    expect(await greet(two.container.words(), protocol, "fd00:89::2", 7000)).toBe("fd00:89::3");
+    expect(await greet(two.container.words(), protocol, OUTSIDE, 7000)).toBe(HOST);
+    expect(await greet(two.container.words(), protocol, OUTSIDE6, 7000)).toBe(HOST6);
+  }
+});
+
+test("callers of a bridged container's ports are seen as who they are", async () => {
+  await using world = await NetworkWorld.create("user");
+  const ports = [port(8080, "tcp"), port(8080, "udp")];
+  const one = await world.bridged("one", ports);
+  await using _one = await server(one.container.words(), 7000);
+  const two = await world.bridged("two");
+  for (const protocol of ["tcp", "udp"] as const) {
+    expect(await greet(world.outside.words(), protocol, HOST, 8080)).toBe(OUTSIDE);
+    expect(await greet(world.outside.words(), protocol, HOST6, 8080)).toBe(OUTSIDE6);
+    expect(await greet(world.host.words(), protocol, "127.0.0.1", 8080)).toBe("10.0.2.2");
+    // By the host's address, as the world reaches it; the way leads out by the host and in again.
+    expect(await greet(two.container.words(), protocol, HOST, 8080)).toBe(HOST);
+  }
+});
+
+test("with the last container the home namespace goes, and nothing is left", async () => {
+  await using world = await NetworkWorld.create("user");
+  await world.bridged("one", [port(8080, "tcp")]);
+  await world.bridged("two");
+  const home = join(world.scratch, "netns", "rootless-netns");
+  await world.ask({ do: "detach", name: "one", network: "net" });
+  await world.ask({ do: "leave", name: "one" });
+  expect(existsSync(home)).toBe(true);
+  await using _outside = await server(world.outside.words(), 7000);
+  const three = await world.bridged("three", [port(8080, "tcp")]);
+  expect(await greet(three.container.words(), "tcp", OUTSIDE, 7000)).toBe(HOST);
+  for (const name of ["two", "three"]) {
+    await world.ask({ do: "detach", name, network: "net" });
+    await world.ask({ do: "leave", name });
+  }
+  expect(existsSync(home)).toBe(false);
+  expect(readdirSync(join(world.scratch, "netns"))).toEqual([]);
+  expect(readdirSync(join(world.scratch, "cni", "results"))).toEqual([]);
+  expect(existsSync(join(world.scratch, "rootless-netns.json"))).toBe(false);
+  expect(await world.ask<string[]>({ do: "orders" })).toEqual([]);
+  // Quiet when it is asked for again.
+  await world.ask({ do: "detach", name: "three", network: "net" });
+  const again = await world.bridged("again");
+  expect(await greet(again.container.words(), "tcp", OUTSIDE, 7000)).toBe(HOST);
+});
