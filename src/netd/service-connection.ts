@@ -48,8 +48,8 @@ export class ServiceConnection {
     try {
       sendFds(this.fd, fds, new TextEncoder().encode(JSON.stringify({ ...request, seq })));
     } catch (error) {
-      if (hasCode(error, "EPIPE", "ECONNRESET")) this.fail(new Lost());
-      else reject(error);
+      // The other side's last words, or its end, are about to be read.
+      if (!hasCode(error, "EPIPE", "ECONNRESET")) reject(error);
     }
     return promise.finally(() => clearTimeout(timer));
   }

@@ -28,6 +28,8 @@ import { type Plane, type PlaneEvents, Supervisor, type Surroundings } from "./s
  * some 40 ms, and nobody wonders what still runs.
  */
 const LINGER = 2000;
+/** Milliseconds for a peer that is refused to read why. */
+const PARTING = 1000;
 /** Connections at a time. */
 const MAX_CLIENTS = 256;
 
@@ -98,9 +100,10 @@ export class Service {
     }
   }
 
+  /** Tells a peer to whom nobody listens any more. What is unread when a socket is closed costs the peer our words too. */
   private refuse(fd: number, error: string): void {
     answer(fd, { seq: 0, error });
-    closeFd(fd);
+    this.loop.later(PARTING, () => closeFd(fd));
   }
 
   private admit(fd: number): void {
@@ -111,12 +114,17 @@ export class Service {
   }
 
   private drop(client: Client): void {
-    if (!client.open) return;
+    if (!this.forget(client)) return;
+    closeFd(client.fd);
+  }
+
+  private forget(client: Client): boolean {
+    if (!client.open) return false;
     client.open = false;
     this.clients.delete(client);
     this.loop.unwatch(client.fd);
-    closeFd(client.fd);
     this.rest();
+    return true;
   }
 
   private hear(client: Client): void {
@@ -142,8 +150,8 @@ export class Service {
       checkDescriptors(request, fds);
     } catch (error) {
       for (const fd of fds) closeFd(fd);
-      answer(client.fd, { seq: 0, error: `bad request: ${errorText(error)}` });
-      this.drop(client);
+      this.forget(client);
+      this.refuse(client.fd, `bad request: ${errorText(error)}`);
       return;
     }
     this.inTurn(async () => {
