@@ -1,12 +1,21 @@
 /** A container's network: what a start takes and puts up for it, and what an end takes down. */
+import { ErrorList } from "../base/errors.ts";
 import { readHostNetwork } from "../network/host-network.ts";
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { portCarrier } from "./carry-ports.ts";
-import { type Container, joinsOf, ownsNamespace, type PortMapping, publishes } from "./config.ts";
+import {
+  type Container,
+  joinsOf,
+  type NetworkJoin,
+  ownsNamespace,
+  type PortMapping,
+  publishes,
+} from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { writeHosts } from "./hosts.ts";
 import { writeResolvConf } from "./resolv.ts";
+import { namedOf } from "./told-names.ts";
 
 type Listeners = import("../network/published.ts").Listeners;
 
@@ -65,26 +74,54 @@ export async function makeNamespace(engine: Engine, { state }: Container): Promi
 
 /** Everything about the network that the runtime need not wait for. */
 export async function joinNetworks(engine: Engine, container: Container, taken: TakenPorts): Promise<void> {
-  const { config, state } = container;
+  const { state } = container;
   if (state.userMode) await joinUserMode(engine, container, taken);
   const joins = joinsOf(container);
   const carrier = portCarrier(engine, state, joins);
   for (const join of joins) {
-    const setup = await engine.networkSetup();
     const carries = join === carrier;
-    const request = {
-      ...join,
-      containerId: config.id,
-      containerName: config.name,
-      netns: state.netnsPath,
-      ports: carries ? state.ports : [],
-    };
-    const attachment = await setup.attach(request, carries ? taken.listeners : []);
-    state.uplink = setup.bridgeUplink();
-    state.attachments.push({ ...attachment, aliases: [...join.aliases] });
+    await joinNetwork(engine, container, join, carries ? state.ports : [], carries ? taken.listeners : []);
   }
   writeHosts(engine, container);
   writeResolvConf(engine, container);
+}
+
+/**
+ * Joins one network, which `networksBegun` has already: interface, addresses, ports, and the container's names. What it
+ * gave is added to the attachments.
+ */
+export async function joinNetwork(
+  engine: Engine,
+  container: Container,
+  join: NetworkJoin,
+  ports: readonly PortMapping[],
+  listeners: readonly Listeners[],
+): Promise<void> {
+  const { config, state } = container;
+  const tellsNames = engine.networks.inspect(join.network).dns_enabled;
+  if (tellsNames) engine.names.prepare();
+  const setup = await engine.networkSetup();
+  const { id: containerId, name: containerName } = config;
+  const request = { ...join, containerId, containerName, netns: state.netnsPath, ports };
+  const attachment = { ...(await setup.attach(request, listeners)), aliases: [...join.aliases] };
+  state.uplink = setup.bridgeUplink();
+  state.attachments.push(attachment);
+  if (tellsNames) await engine.names.join(namedOf(container), attachment);
+}
+
+/** Leaves networks: quiet about what is gone already. */
+export async function leaveNetworks(
+  engine: Engine,
+  { config, state }: Container,
+  begun: readonly { network: string; ifName: string }[],
+): Promise<void> {
+  const errors = new ErrorList();
+  // Before the addresses, which somebody else may have next.
+  for (const { network } of begun) await errors.tryAsync(() => engine.names.forget(network, config.id));
+  const namespace = state.netnsPath !== "" && netns.isNetns(state.netnsPath) ? state.netnsPath : "";
+  const setup = await engine.networkSetup();
+  await errors.tryAsync(() => setup.detach(config.id, begun, namespace));
+  errors.throwIfAny("can't leave the network");
 }
 
 /** The keys of a container's orders to the data plane: its tap's is its id, its ports' are numbered. */
@@ -110,11 +147,10 @@ async function joinUserMode(
 }
 
 /** Takes down what the two above have put up; quiet about what is gone already. */
-export async function leaveNetwork(engine: Engine, { config, state }: Container): Promise<void> {
+export async function leaveNetwork(engine: Engine, container: Container): Promise<void> {
+  const { config, state } = container;
   if (state.networksBegun.length > 0) {
-    const namespace = state.netnsPath !== "" && netns.isNetns(state.netnsPath) ? state.netnsPath : "";
-    const setup = await engine.networkSetup();
-    await setup.detach(config.id, state.networksBegun, namespace);
+    await leaveNetworks(engine, container, state.networksBegun);
     state.networksBegun = [];
     delete state.uplink;
   }

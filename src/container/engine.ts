@@ -1,9 +1,11 @@
 /** The engine: one open state, and the services on it. Cheap to open; what is heavy loads when it is first used. */
 import type { Database } from "bun:sqlite";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { chooseDriver, type Driver } from "../image/driver.ts";
 import { ImageStore } from "../image/store.ts";
 import type { NetdClient } from "../netd/client.ts";
+import type { Names } from "../network/names.ts";
 import { NetworkService, type ServiceOptions } from "../network/service.ts";
 import type { NetworkSetup } from "../network/setup.ts";
 import { openDatabase } from "../state/database.ts";
@@ -12,6 +14,7 @@ import { Paths } from "../state/paths.ts";
 import { type Identity, userIdentity } from "../userns/identity.ts";
 import { type ContainersConf, readContainersConf } from "./conf.ts";
 import { ContainerStore } from "./store.ts";
+import { namesOf } from "./told-names.ts";
 import { VolumeStore } from "./volume.ts";
 
 /** What stands before the verb on a command line. */
@@ -40,7 +43,8 @@ export class Engine {
   #conf: ContainersConf | undefined;
   #networks: NetworkService | undefined;
   #setup: NetworkSetup | undefined;
-  #netd: NetdClient | undefined;
+  #netd: Promise<NetdClient | undefined> | undefined;
+  #names: Names | undefined;
 
   private constructor(global: GlobalOptions) {
     this.global = global;
@@ -66,6 +70,12 @@ export class Engine {
   get networks(): NetworkService {
     this.#networks ??= new NetworkService(this.#networkOptions());
     return this.#networks;
+  }
+
+  /** The names by which containers know each other. */
+  get names(): Names {
+    this.#names ??= namesOf(this);
+    return this.#names;
   }
 
   #networkOptions(): ServiceOptions {
@@ -102,9 +112,20 @@ export class Engine {
 
   /** The data plane; undefined where there is none and none is to be started. */
   async netd(options: { start: boolean }): Promise<NetdClient | undefined> {
-    const { NetdClient } = await import("../netd/client.ts");
-    this.#netd ??= await NetdClient.open(this.paths.runRoot, options);
-    return this.#netd;
+    const { runRoot } = this.paths;
+    // Most commands that only want to take something back find nobody to take it from.
+    if (!this.#netd && !options.start && !existsSync(join(runRoot, "netd.sock"))) return undefined;
+    this.#netd ??= import("../netd/client.ts").then(({ NetdClient }) => NetdClient.open(runRoot, options));
+    const asked = this.#netd;
+    try {
+      const client = await asked;
+      if (client) return client;
+    } catch (error) {
+      if (this.#netd === asked) this.#netd = undefined;
+      throw error;
+    }
+    if (this.#netd === asked) this.#netd = undefined;
+    return options.start ? this.netd(options) : undefined;
   }
 
   static open(global: GlobalOptions): Engine {

@@ -69,12 +69,12 @@ export class NetdClient implements Disposable {
     await this.ask({ op: "resolver", key, settings }, sockets);
   }
 
-  /** Lets the resolvers of its network tell a container's names. */
+  /** Lets the resolver of its network tell a container's names. The resolver goes when the last of them is removed. */
   async addName(key: string, settings: NameSettings): Promise<void> {
     await this.ask({ op: "name", key, settings });
   }
 
-  /** Takes back an order, and every order that hangs on that tap; quiet when it was never given. */
+  /** Takes back an order, and every order that hangs on it; quiet when it was never given. */
   async remove(key: string): Promise<void> {
     await this.ask({ op: "remove", key });
   }

@@ -104,4 +104,7 @@ test("on an internal network nothing is asked outside, but for those who are on 
   expect(ask(SECRET, "10.89.2.2", "example.org")).toBe("NXDOMAIN");
   expect(ask(SECRET, "10.89.2.200", "example.org")).toBe("NXDOMAIN");
   expect(ask(SECRET, "10.89.2.3", "example.org")).toBe("forward");
+  // Connected to another one later.
+  join(BLUE, "5", ["vault"], ["10.89.1.9"]);
+  expect(ask(SECRET, "10.89.2.2", "example.org")).toBe("forward");
 });

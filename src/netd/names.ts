@@ -69,7 +69,16 @@ export class NameTable {
       const own = this.ownAnswer(this.networksOf(network, containers), query);
       if (own) return own;
     }
-    return network.internal && !containers.some(one => one.outside) ? NONE : "forward";
+    return network.internal && !this.mayGoOutside(containers) ? NONE : "forward";
+  }
+
+  /** What one network says of a container holds on all of them. */
+  private mayGoOutside(askers: readonly Member[]): boolean {
+    return [...this.members.values()].some(members =>
+      [...members.values()].some(
+        one => one.outside && askers.some(asker => asker.container === one.container),
+      ),
+    );
   }
 
   private containersAt(network: string, from: Uint8Array): Member[] {

@@ -178,9 +178,22 @@ export class Service {
         await this.remove(request.key);
         await this.supervisor.keep(request, fds);
         break;
-      case "remove":
+      case "remove": {
+        const networks = this.supervisor
+          .orders()
+          .flatMap(order => (order.op === "name" && order.key === request.key ? order.settings.network : []));
         await this.remove(request.key);
+        for (const network of networks) await this.endResolver(network);
+      }
     }
+  }
+
+  /** A resolver goes with the last name that it tells. */
+  private async endResolver(network: string): Promise<void> {
+    const orders = this.supervisor.orders();
+    if (orders.some(one => one.op === "name" && one.settings.network === network)) return;
+    for (const one of orders)
+      if (one.op === "resolver" && one.settings.network === network) await this.supervisor.remove(one.key);
   }
 
   /** Takes back an order and those that hang on it. */

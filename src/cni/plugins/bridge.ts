@@ -165,8 +165,13 @@ export function addRouteBehind(nl: NetlinkSocket, route: NewRoute): void {
   }
 }
 
-/** Gives the bridge the gateway's addresses. */
-function beGateway(nl: NetlinkSocket, conf: BridgeConf, bridge: Link, result: Result): void {
+/** Gives the bridge the gateway's addresses. An address that is another's is an error, or is taken (`forceAddress`). */
+export function holdGateway(
+  nl: NetlinkSocket,
+  conf: Pick<BridgeConf, "forceAddress">,
+  bridge: Link,
+  result: Result,
+): void {
   const have = addresses(nl, { index: bridge.index });
   for (const one of result.ips) {
     if (!one.gateway) continue;
@@ -196,7 +201,6 @@ function beGateway(nl: NetlinkSocket, conf: BridgeConf, bridge: Link, result: Re
   // A bridge without a fixed address takes the lowest of its ports', and would change it as containers come and go.
   const now = linkByIndex(nl, bridge.index)!;
   if (now.mac) setLink(nl, bridge.index, { mac: now.mac });
-  allowForwarding(result);
 }
 
 function allowForwarding(result: Result): void {
@@ -258,7 +262,10 @@ export const bridge: Plugin = {
       }
     }
     const containerMac = configureInside(context, result);
-    if (conf.isGateway) beGateway(nl, conf, master, result);
+    if (conf.isGateway) {
+      holdGateway(nl, conf, master, result);
+      allowForwarding(result);
+    }
     if (conf.ipMasq) masquerade(context, result.ips);
     const dns = context.conf.dns as Result["dns"] | undefined;
     if (dns && Object.keys(dns).length > 0) result.dns = dns;

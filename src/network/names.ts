@@ -1,0 +1,107 @@
+/**
+ * Names of containers on networks that tell them: what the network service (`netd/`) is told, and what is taken back.
+ *
+ * A container's names on a network are one order, the network's resolver is another, which ends with the last name. Whoever
+ * finds no resolver brings its sockets, bound where the bridge is, and tells the names of all containers of the network: a
+ * service that was killed has forgotten them.
+ */
+import type { NetdClient } from "../netd/client.ts";
+import type { NameSettings } from "../netd/control.ts";
+import { closeFd } from "../sys/fd.ts";
+import { type Lock, tryLock } from "../sys/flock.ts";
+import type { Attachment, NetworkInfo } from "./service.ts";
+
+/** A container that has names. */
+export interface Named {
+  id: string;
+  name: string;
+  /** All that it is on. */
+  networks: readonly string[];
+}
+
+/** Where it has them, and which others there. */
+export type NamedAttachment = Attachment & { aliases: readonly string[] };
+
+export interface NamesOptions {
+  /** Held by whoever looks for resolvers and makes them: `<runRoot>/locks/names`. */
+  lock: string;
+  /** The network service; undefined where it is not there and `start` is false. */
+  open: (options: { start: boolean }) => Promise<NetdClient | undefined>;
+  /** Sockets of a resolver (`bindResolver`), bound in the network namespace that has the bridges. */
+  bind: (addresses: readonly string[]) => Promise<readonly number[]>;
+  /** Undefined for a network that is not there any more. */
+  inspect: (network: string) => NetworkInfo | undefined;
+  /** All containers that are recorded as running on the network. */
+  members: (network: string) => (readonly [Named, NamedAttachment])[];
+}
+
+/** Digits of an id that are a name of its container. */
+const SHORT_ID = 12;
+
+const nameKey = (network: string, container: string) => `name ${network} ${container}`;
+const resolverKey = (network: string) => `resolver ${network}`;
+
+export class Names {
+  constructor(private readonly options: NamesOptions) {}
+
+  /** Starts the network service, if it is not there, for names that will follow. */
+  prepare(): void {
+    // Whoever tells the names hears of it.
+    this.options.open({ start: true }).catch(() => {});
+  }
+
+  /**
+   * Tells the names of a container that was attached to a network, in place of those that were told before. Nobody is told
+   * where the attachment has no nameservers: we would be they.
+   */
+  async join(container: Named, attachment: NamedAttachment): Promise<void> {
+    const { network, dns } = attachment;
+    const [domain] = dns.search;
+    if (dns.nameservers.length === 0 || domain === undefined) return;
+    const client = (await this.options.open({ start: true }))!;
+    const tell = (one: Named, where: NamedAttachment) =>
+      client.addName(nameKey(network, one.id), this.settings(one, where));
+    await tell(container, attachment);
+    const key = resolverKey(network);
+    using _held = await this.lock();
+    if ((await client.list()).some(one => one.key === key)) return;
+    // Before anybody can ask for them.
+    for (const [other, where] of this.options.members(network))
+      if (other.id !== container.id) await tell(other, where);
+    const { internal, subnets = [] } = this.options.inspect(network)!;
+    const sockets = await this.options.bind(dns.nameservers);
+    try {
+      const addresses = dns.nameservers;
+      const settings = { network, domain, internal, addresses, subnets: subnets.map(one => one.subnet) };
+      await client.addResolver(key, settings, sockets);
+    } finally {
+      for (const fd of sockets) closeFd(fd);
+    }
+  }
+
+  private settings({ id, name, networks }: Named, where: NamedAttachment): NameSettings {
+    const { network, ipv4, ipv6, aliases } = where;
+    return {
+      network,
+      container: id,
+      names: [...new Set([name, ...aliases, id.slice(0, SHORT_ID)])],
+      addresses: [ipv4, ipv6].filter(one => one !== ""),
+      outside: networks.some(one => !this.options.inspect(one)?.internal),
+    };
+  }
+
+  /** Waits without blocking the thread: its holder may be this very process. */
+  private async lock(): Promise<Lock> {
+    for (;;) {
+      const held = tryLock(this.options.lock);
+      if (held) return held;
+      await Bun.sleep(2);
+    }
+  }
+
+  /** Takes a container's names on a network back; quiet where none were told. */
+  async forget(network: string, container: string): Promise<void> {
+    const client = await this.options.open({ start: false });
+    await client?.remove(nameKey(network, container));
+  }
+}
