@@ -29,7 +29,7 @@ export function specMounts(engine: Engine, container: Container, rootfs: string,
   const run = engine.paths.containerRun(config.id);
   const writable = config.privileged ? "rw" : "ro";
   const list: SpecMount[] = [
-    { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+    processes(engine, config),
     {
       destination: "/dev",
       type: "tmpfs",
@@ -93,6 +93,14 @@ export function specMounts(engine: Engine, container: Container, rootfs: string,
   if (config.initPath) bind(INIT, config.initPath, "ro");
   // What is mounted inside something that is mounted comes after it.
   return list.sort((a, b) => depth(a.destination) - depth(b.destination));
+}
+
+/** The host's processes are not in a pid namespace of the user's: what shows them can only be bound. */
+function processes({ user }: Engine, { pidMode }: ContainerConfig): SpecMount {
+  const mount = { destination: "/proc", options: ["nosuid", "noexec", "nodev"] };
+  return user && pidMode === "host"
+    ? { ...mount, type: "bind", source: "/proc", options: ["rbind", "rprivate", ...mount.options] }
+    : { ...mount, type: "proc", source: "proc" };
 }
 
 /** Control groups: a container without one of its own sees the host's, which need not show the one that it is in. */

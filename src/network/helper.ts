@@ -5,7 +5,7 @@
  * initial user namespace. So the command stays and this process goes: it lives in a network namespace of the user's, can
  * enter every other of them and come back. It ends with its command.
  */
-import { BugError } from "../base/errors.ts";
+import { BugError, hasCode } from "../base/errors.ts";
 import { closeFd, O, openFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { ignoreSignals, SIGNALS, setProcessName } from "../sys/process.ts";
@@ -31,10 +31,16 @@ export async function networkHelperMain(): Promise<number> {
   // Signals of a terminal go to the whole group; what is to be undone is the command's to say.
   ignoreSignals([SIGNALS.INT!, SIGNALS.TERM!, SIGNALS.HUP!, SIGNALS.QUIT!]);
   const helper = new Helper();
-  for (;;) {
-    const { data } = receiveFds(HELPER_FD.REQUESTS, 1, MAX_MESSAGE);
-    if (data.length === 0) return 0;
-    send(HELPER_FD.REQUESTS, encode(await answer(helper, decode<Numbered>(data))));
+  try {
+    for (;;) {
+      const { data } = receiveFds(HELPER_FD.REQUESTS, 1, MAX_MESSAGE);
+      if (data.length === 0) return 0;
+      send(HELPER_FD.REQUESTS, encode(await answer(helper, decode<Numbered>(data))));
+    }
+  } catch (error) {
+    // The command is gone and has left an answer unread.
+    if (hasCode(error, "ECONNRESET", "EPIPE")) return 0;
+    throw error;
   }
 }
 

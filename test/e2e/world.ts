@@ -5,6 +5,7 @@ import { run as inNetns } from "../../src/sys/netns.ts";
 import { until } from "../support/await.ts";
 import { TestHost } from "../support/host.ts";
 import { TestRegistry } from "../support/registry.ts";
+import { TestUser } from "../support/user.ts";
 
 export const LEAP = "registry.opensuse.org/opensuse/leap";
 
@@ -63,16 +64,32 @@ export async function openHost(...images: string[]): Promise<TestHost> {
   }
 }
 
-export async function loadImages(host: TestHost, ...images: string[]): Promise<void> {
-  for (const name of images) await host.must("portolan", "load", "-q", "-i", await buildImage(name));
+/** An ordinary user of a host of his own, with the images of these names loaded. Disposing of him ends the host. */
+export async function openUser(...images: string[]): Promise<TestUser & AsyncDisposable> {
+  const host = await TestHost.create();
+  try {
+    const user = await TestUser.add(host);
+    await loadImages(user, ...images);
+    return Object.assign(user, { [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]() });
+  } catch (error) {
+    await host[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Whoever runs commands: root of a host, or a user there. */
+type Caller = Pick<TestHost, "run" | "must">;
+
+export async function loadImages(caller: Caller, ...images: string[]): Promise<void> {
+  for (const name of images) await caller.must("portolan", "load", "-q", "-i", await buildImage(name));
 }
 
 /** What `command` prints, once it succeeds: servers take a moment to listen. */
-export async function eventually(host: TestHost, ...command: string[]): Promise<string> {
-  let last = await host.run(command);
+export async function eventually(caller: Caller, ...command: string[]): Promise<string> {
+  let last = await caller.run(command);
   await until(
     async () => {
-      if (last.code !== 0) last = await host.run(command);
+      if (last.code !== 0) last = await caller.run(command);
       return last.code === 0;
     },
     () => `${command.join(" ")}: exit ${last.code}: ${last.stderr || last.stdout}`,

@@ -1,7 +1,7 @@
 /** The verbs on images, which change the store: on a host of their own. */
 import { openPairs, pairs, refused } from "./pairs.ts";
 
-const callers = openPairs(["root"], "busybox", "featured");
+const callers = openPairs(["root", "user"], "busybox", "featured");
 
 pairs(callers, [
   "engine images; engine image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}'; engine images --noheading busybox; engine images --filter reference='busy*' -q; engine images nope; engine images -q --no-trunc busybox",

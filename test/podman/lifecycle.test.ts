@@ -1,7 +1,7 @@
 /** Verbs on containers: start stop restart kill rm wait attach logs exec top port prune, and what they refuse. */
 import { openPairs, pairs, refused } from "./pairs.ts";
 
-const callers = openPairs(["root"], "busybox");
+const callers = openPairs(["root", "user"], "busybox");
 const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases);
 
 const SLEEP = "engine run -d --name one busybox sleep 1000";

@@ -14,8 +14,8 @@ export interface Case {
   ignoreErrors?: string;
   /** A difference on purpose: why, and what each side's outcome (as `render` gives it) matches. */
   differs?: { why: string; podman: RegExp; portolan: RegExp };
-  /** Why this is not for an ordinary user. */
-  rootOnly?: string;
+  /** What else holds for an ordinary user. */
+  asUser?: Omit<Case, "script" | "asUser">;
 }
 
 /** Who calls the engines, and on which host once that is there. */
@@ -45,7 +45,7 @@ const NORMAL: readonly (readonly [RegExp, string])[] = [
   [/\b10\.88\.(?!0\.1\b|5\.5\b|0\.0\b|255\.)\d+\.\d+\b/g, "<address>"],
   [/\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b(?<!92:d0:c6:0a:29:33)/g, "<mac>"],
   [/\/tmp\/tmp\.\w+/g, "<scratch>"],
-  [/\/var\/lib\/(containers\/storage|portolan)\/volumes\//g, "<volumes>/"],
+  [/(\/var\/lib|\/home\/\w+\/\.local\/share)\/(containers\/storage|portolan)\/volumes\//g, "<volumes>/"],
   [/(?<=[`"' ])(podman|portolan)(?=[^\n]{0,40}[`"'])/g, "<engine>"],
   // podman's own troubles: no systemd to run health checks by, networks that it tries to leave after it never joined.
   [/^time="[^\n]*(unable to get systemd connection|Failed to load cached network config)[^\n]*\n?/gm, ""],
@@ -122,10 +122,11 @@ export function pairs(
   options: PairsOptions = {},
 ): void {
   for (const one of cases) {
-    const full = typeof one === "string" ? { script: one } : one;
-    for (const { who, pair } of callers)
-      if (who === "root" || !full.rootOnly)
-        test(`${who}: ${full.script}`, () => check(pair(), full, options));
+    const { asUser, ...rest }: Case = typeof one === "string" ? { script: one } : one;
+    for (const { who, pair } of callers) {
+      const full = who === "user" ? { ...rest, ...asUser } : rest;
+      test(`${who}: ${full.script}`, () => check(pair(), full, options));
+    }
   }
 }
 

@@ -1,7 +1,15 @@
 /** `run` and `create`: what a container's process is, sees and may use, by every flag. */
-import { openPairs, pairs, refused } from "./pairs.ts";
+import { type Case, openPairs, pairs, refused } from "./pairs.ts";
 
-const callers = openPairs(["root"], "busybox", "featured");
+const callers = openPairs(["root", "user"], "busybox", "featured");
+/** Limits of a user's container on this machine, whose control groups are version 1: never his to set. */
+const unlimited = (flags: string): Pick<Case, "differs"> => ({
+  differs: {
+    why: "a limit that nothing enforces is refused; podman goes on without it",
+    podman: /Resource limits are not supported and ignored on cgroups V1 rootless systems/,
+    portolan: new RegExp(`Error: ${flags}: this machine gives you no control groups`),
+  },
+});
 const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases);
 
 // Exit codes and streams.
@@ -87,7 +95,16 @@ table(
   "engine run --rm -v /x:/y:bogus busybox true; engine run --rm -v /tmp:rel busybox true; engine run --rm -v /nope:/x busybox true; engine run --rm -v /tmp:/x:ro,rw busybox true; engine run --rm -v 'bad name:/x' busybox true; engine run --rm -v a:b:c:d busybox true; engine run --rm -v /tmp:/x -v vol:/x busybox true",
   "mkdir d; engine run --rm -u nobody -v $PWD/d:/m:U busybox touch /m/f; stat -c %u d d/f",
   "engine run --rm --read-only busybox sh -c 'touch /x; touch /tmp/x /run/x /var/tmp/x /dev/shm/x; echo $?'; engine run --rm --read-only --read-only-tmpfs=false busybox touch /tmp/x",
-  "engine run --rm busybox cat /proc/mounts | awk '{print $2, $3}' | sort",
+  {
+    script: "engine run --rm busybox cat /proc/mounts | awk '{print $2, $3}' | sort",
+    asUser: {
+      differs: {
+        why: "where nobody gives a group, podman binds a part of the host's groups, and Portolan all that there is of them",
+        podman: /^exit 0\n(?![\s\S]*unified)[\s\S]*\/sys\/fs\/cgroup\/memory cgroup/,
+        portolan: /^exit 0\n[\s\S]*\/sys\/fs\/cgroup\/memory cgroup/,
+      },
+    },
+  },
 );
 
 // Capabilities, seccomp, devices.
@@ -110,14 +127,46 @@ table(
   // Without its own list of limits podman asks for more processes than this machine may give.
   "engine run --rm --ulimit nofile=100:200 --ulimit core=0 --ulimit nproc=50 busybox sh -c 'ulimit -n; ulimit -Hn; ulimit -c'",
   "engine run --rm --ulimit bogus=1 busybox true; engine run --rm --ulimit nofile=x busybox true; engine run --rm --ulimit nofile=9:5 busybox true",
-  "engine run --rm -m 64m --memory-swap 128m --memory-reservation 32m busybox sh -c 'cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes memory.max memory.low 2>/dev/null'",
-  "engine run --rm --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 busybox sh -c 'cd /sys/fs/cgroup; cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us cpu/cpu.shares cpuset/cpuset.cpus cpu.max cpuset.cpus 2>/dev/null'",
-  "engine run --rm --pids-limit 10 busybox sh -c 'cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null'; engine run --rm --pids-limit -1 busybox sh -c 'cat /sys/fs/cgroup/pids/pids.max'; engine run --rm busybox sh -c 'cat /sys/fs/cgroup/pids/pids.max'",
-  "engine run --rm --memory lots busybox true; engine run --rm --cpus x busybox true; engine run --rm --pids-limit x busybox true; engine run --rm -m 64m --memory-swap 32m busybox true; engine run --rm --shm-size x busybox true",
+  {
+    script:
+      "engine run --rm -m 64m --memory-swap 128m --memory-reservation 32m busybox sh -c 'cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory/memory.soft_limit_in_bytes memory.max memory.low 2>/dev/null'",
+    asUser: unlimited("--memory, --memory-swap, --memory-reservation"),
+  },
+  {
+    script:
+      "engine run --rm --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 busybox sh -c 'cd /sys/fs/cgroup; cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us cpu/cpu.shares cpuset/cpuset.cpus cpu.max cpuset.cpus 2>/dev/null'",
+    asUser: unlimited("--cpus, --cpu-shares, --cpuset-cpus"),
+  },
+  {
+    script:
+      "engine run --rm --pids-limit 10 busybox sh -c 'cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null'; engine run --rm --pids-limit -1 busybox sh -c 'cat /sys/fs/cgroup/pids/pids.max'; engine run --rm busybox sh -c 'cat /sys/fs/cgroup/pids/pids.max'",
+    asUser: unlimited("--pids-limit"),
+  },
+  {
+    script:
+      "engine run --rm --memory lots busybox true; engine run --rm --cpus x busybox true; engine run --rm --pids-limit x busybox true; engine run --rm -m 64m --memory-swap 32m busybox true; engine run --rm --shm-size x busybox true",
+    asUser: {
+      differs: {
+        why: "what nothing enforces may not contradict itself either",
+        podman: /Resource limits are not supported/,
+        portolan: /minimum memoryswap limit should be larger/,
+      },
+    },
+  },
   "engine run --rm --oom-score-adj 100 busybox cat /proc/self/oom_score_adj; engine run --rm --sysctl net.ipv4.ip_forward=1 --shm-size 1m busybox sh -c 'cat /proc/sys/net/ipv4/ip_forward; grep /dev/shm /proc/mounts'",
   "engine run --rm --sysctl kernel.panic=1 busybox true; engine run --rm --sysctl bogus busybox true",
   "engine run --rm busybox sh -c 'cat /proc/sys/net/ipv4/ping_group_range; umask; ulimit -n'",
-  'engine run -d --name one busybox sleep 100; engine run --rm --pid container:one busybox sh -c \'tr "\\0" " " </proc/1/cmdline\'; engine run --rm --ipc host --uts host busybox hostname; engine run --rm --pid bogus busybox true; engine run --rm --pid container:nope busybox true; engine run --rm --uts host --hostname x busybox true',
+  {
+    script:
+      'engine run -d --name one busybox sleep 100; engine run --rm --pid container:one busybox sh -c \'tr "\\0" " " </proc/1/cmdline\'; engine run --rm --ipc host --uts host busybox hostname; engine run --rm --pid bogus busybox true; engine run --rm --pid container:nope busybox true; engine run --rm --uts host --hostname x busybox true',
+    asUser: {
+      differs: {
+        why: "a host that shows no message queues has none to share; podman fails then",
+        podman: /statfs \/dev\/mqueue: no such file/,
+        portolan: / host\n/,
+      },
+    },
+  },
 );
 
 // Lives, logs, policies.

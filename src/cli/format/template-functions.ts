@@ -17,9 +17,10 @@ export function isTrue(value: unknown): boolean {
 function lengthOf(value: unknown): number {
   if (typeof value === "string") return Buffer.byteLength(value);
   if (Array.isArray(value)) return value.length;
-  if (value === null) return 0;
+  // A field that is left out of the JSON is Go's empty map, slice or string.
+  if (value === null || value === undefined) return 0;
   if (isObject(value)) return Object.keys(value).length;
-  throw new Error(`len of type ${value === undefined ? "nil" : typeof value}`);
+  throw new Error(`len of type ${typeof value}`);
 }
 
 function indexOf(value: unknown, ...keys: unknown[]): unknown {
