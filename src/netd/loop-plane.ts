@@ -2,13 +2,14 @@
 import { hasCode } from "../base/errors.ts";
 import { EPOLL } from "../sys/epoll.ts";
 import { closeFd } from "../sys/fd.ts";
+import { waitFor } from "../sys/process.ts";
 import { receiveFds } from "../sys/scm-rights.ts";
-import { socketPair } from "../sys/socket-pair.ts";
 import { MAX_MESSAGE } from "./control.ts";
 import type { Loop } from "./loop.ts";
+import { spawnPlane } from "./spawn-plane.ts";
 import type { Plane, PlaneEvents, Surroundings } from "./supervisor.ts";
 
-/** Data planes that `command` starts; it finds `descriptors` from 4 on, after its end of the control socket. */
+/** Data planes that `command` starts; see `spawnPlane`. */
 export function loopPlanes(
   loop: Loop,
   command: readonly string[],
@@ -16,20 +17,8 @@ export function loopPlanes(
 ): Surroundings {
   return {
     start: events => {
-      const [control, theirs] = socketPair();
-      try {
-        const { pid } = Bun.spawn([...command], {
-          argv0: "netd",
-          stdio: ["inherit", "inherit", "inherit", theirs, ...descriptors],
-          env: {},
-        });
-        return followPlane(loop, pid, control, events);
-      } catch (error) {
-        closeFd(control);
-        throw error;
-      } finally {
-        closeFd(theirs);
-      }
+      const { pid, control } = spawnPlane(command, descriptors);
+      return followPlane(loop, pid, control, events);
     },
     later: (milliseconds, action) => loop.later(milliseconds, action),
   };
@@ -45,11 +34,14 @@ export function followPlane(loop: Loop, pid: number, control: number, events: Pl
     const data = receive(control);
     if (data.length > 0) return events.packet(data);
     release();
+    // It may be the child of what this process was before.
+    waitFor(pid);
     events.ended(`process ${pid} is gone`);
   });
   const close = () => {
     release();
     process.kill(pid, "SIGKILL");
+    waitFor(pid);
   };
   return { pid, control, close };
 }

@@ -1,32 +1,18 @@
-/** `portolan __netd-service RUNROOT`: the network service, from its start to its end. */
-import { fstatSync } from "node:fs";
-import { BugError, errorText } from "../base/errors.ts";
-import { log } from "../base/log.ts";
+/**
+ * `portolan __netd-service RUNROOT`: how the network service begins. It gets hold of what it needs of the run directory,
+ * confines itself, which a process with threads does by becoming itself once more, and serves.
+ */
+import { BugError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import { CAP, isCapable } from "../sys/capabilities.ts";
 import { closeOthersOnExec } from "../sys/close-range.ts";
-import { openDirectory, unlinkAt } from "../sys/directory.ts";
-import { EPOLL } from "../sys/epoll.ts";
+import { openDirectory } from "../sys/directory.ts";
 import { setCloseOnExec } from "../sys/fd.ts";
 import { Inotify } from "../sys/inotify.ts";
 import { exec, setProcessName } from "../sys/process.ts";
-import { raiseDescriptorLimit } from "../sys/rlimit.ts";
-import { restrictCalls } from "../sys/seccomp.ts";
-import { SECCOMP } from "./control.ts";
-import { Loop } from "./loop.ts";
-import { followPlane, loopPlanes } from "./loop-plane.ts";
 import { dropPrivileges, enterRoot, SELF } from "./sandbox.ts";
-import { type Legacy, Service } from "./service.ts";
-import { LOG_NAME, SOCKET_NAME } from "./service-socket.ts";
-import {
-  CONTROL,
-  currentServiceStage,
-  LISTENING,
-  type ServiceStage,
-  serviceEnvironment,
-  WATCH,
-} from "./service-stage.ts";
-import { takeOver } from "./succession.ts";
+import { currentServiceStage, LISTENING, type ServiceStage, serviceEnvironment } from "./service-stage.ts";
+import { planeCommand, spawnPlane } from "./spawn-plane.ts";
 
 const NAME = "netd-service";
 
@@ -38,70 +24,21 @@ export async function netdServiceMain(argv: readonly string[]): Promise<number> 
   closeOthersOnExec();
   const stage = currentServiceStage();
   const begun = stage.name === "started" ? begin(runRoot) : stage;
-  return serve(runRoot, begun);
+  return (await import("./service-serve.ts")).serve(runRoot, begun);
 }
 
-/**
- * Gets hold of what is needed of the run directory, and confines itself: the executable can, by becoming itself once more,
- * and a checkout, which could not start again inside, stays as it is.
- */
+/** In a checkout, which could not start again in a root of its own, nothing is given up. */
 function begin(runRoot: string): Exclude<ServiceStage, { name: "started" }> {
   const inotify = new Inotify();
   inotify.watchDirectory(runRoot);
-  const one = selfCommand().length === 1;
-  if (!one) return { name: "confined", watch: inotify.fd, directory: openDirectory(runRoot) };
-  // Whoever was started outside of the user namespace has no right to a root of his own.
+  const watch = inotify.fd;
+  if (selfCommand().length > 1) return { name: "checkout", watch, directory: openDirectory(runRoot) };
+  // Whoever was started outside of a user namespace of his has no right to a root of his own.
   const directory = isCapable(CAP.SYS_ADMIN) ? enterRoot(runRoot) : openDirectory(runRoot);
   dropPrivileges();
-  for (const fd of [LISTENING, inotify.fd, directory]) setCloseOnExec(fd, false);
-  const stage: ServiceStage = { name: "confined", watch: inotify.fd, directory };
+  // The thread that starts it is confined, and so is the data plane; it starts while this program does once more.
+  const plane = spawnPlane(planeCommand(runRoot, true), [LISTENING, watch]);
+  for (const fd of [LISTENING, watch, directory, plane.control]) setCloseOnExec(fd, false);
+  const stage: ServiceStage = { name: "confined", watch, directory, plane };
   return exec(SELF, [NAME, "__netd-service", runRoot], serviceEnvironment(stage));
-}
-
-async function serve(runRoot: string, stage: Exclude<ServiceStage, { name: "started" }>): Promise<number> {
-  const confined = stage.name === "successor" ? stage.confined : selfCommand().length === 1;
-  // It holds a descriptor for each published port.
-  raiseDescriptorLimit();
-  if (confined && stage.name === "confined") restrictCalls({ programs: true });
-  const loop = new Loop();
-  const watch = stage.name === "successor" ? WATCH : stage.watch;
-  const command = [...(confined ? [SELF] : selfCommand()), "__netd", runRoot, ...(confined ? [SECCOMP] : [])];
-  const planes = loopPlanes(loop, command, [LISTENING, watch]);
-  const service = new Service(
-    loop,
-    LISTENING,
-    planes,
-    stage.name === "successor" ? legacy(loop, stage) : undefined,
-  );
-  process.on("SIGTERM", () => service.end());
-  process.on("SIGINT", () => service.end());
-  let wiped = false;
-  const inotify = new Inotify(watch);
-  loop.watch(watch, EPOLL.IN, () => {
-    if (!inotify.changes().some(change => change.name === SOCKET_NAME)) return;
-    // Who can't be found is of no use, and keeps ports from whoever comes after.
-    log.warn(`${SOCKET_NAME} was removed or replaced; the network service ends`);
-    wiped = true;
-    service.end();
-  });
-  await loop.serve();
-  // A successor has nothing to remove the socket with; who next wants to bind it finds that nobody listens.
-  if (stage.name === "confined" && !wiped) tidy(stage.directory);
-  return 0;
-}
-
-function legacy(loop: Loop, { plane }: { plane: number }): Legacy {
-  const { orders, gone } = takeOver(CONTROL);
-  return { orders, gone, follow: events => followPlane(loop, plane, CONTROL, events) };
-}
-
-/** Leaves nothing in the run directory but a log that has something to say. */
-function tidy(directory: number): void {
-  const STANDARD_ERROR = 2;
-  try {
-    unlinkAt(directory, SOCKET_NAME);
-    if (fstatSync(STANDARD_ERROR).size === 0) unlinkAt(directory, LOG_NAME);
-  } catch (error) {
-    log.warn(`the run directory can't be tidied up: ${errorText(error)}`);
-  }
 }

@@ -1,8 +1,9 @@
 /**
- * How the network service begins: as what a command has started; confined, which it can only become by replacing itself; or
+ * How the network service begins: as what a command has started; in a checkout, as that; confined, which it can only become by replacing itself; or
  * as the successor of one that was killed, started by the data plane that has survived it. What one process tells the next
  * is in a variable of the environment.
  */
+import type { SpawnedPlane } from "./spawn-plane.ts";
 
 const VARIABLE = "PORTOLAN_NETD";
 
@@ -15,7 +16,8 @@ export const CONTROL = 5;
 export type ServiceStage =
   /** Started by a command, with the listening socket. */
   | { name: "started" }
-  | { name: "confined"; watch: number; directory: number }
+  | { name: "checkout"; watch: number; directory: number }
+  | { name: "confined"; watch: number; directory: number; plane: SpawnedPlane }
   /** `plane`: the pid of the data plane, which is confined already if `confined`, and its successor with it. */
   | { name: "successor"; plane: number; confined: boolean };
 

@@ -51,6 +51,7 @@ test.each(PROGRAMS)("%s: whichever is killed, as often as you like", async (_, c
     expect(await ask()).toBe("guest 10.0.2.2");
     expect(await client.list()).toEqual(before);
     expect(world.processes()).toHaveLength(2);
+    expect(world.unburied()).toEqual([]);
   }
   // All is as ever: orders are taken, and taken back.
   const guest = await world.served(client, "tap b");

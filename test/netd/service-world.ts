@@ -3,7 +3,7 @@
  *
  *     guest 10.0.2.100 ── tap0 ── data plane on host 127.0.0.1, ::1, 192.0.2.1
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NetdClient } from "../../src/netd/client.ts";
@@ -35,6 +35,14 @@ export const CHECKOUT = [process.execPath, join(import.meta.dir, "../../src/main
 export interface Found {
   pid: number;
   name: string;
+}
+
+function hasEnded(pid: number): boolean {
+  try {
+    return startTime(pid) === undefined && readdirSync(`/proc/${pid}/task`).length === 1;
+  } catch {
+    return true;
+  }
 }
 
 export class ServiceWorld implements AsyncDisposable {
@@ -119,6 +127,14 @@ export class ServiceWorld implements AsyncDisposable {
     return found;
   }
 
+  /** Those that have ended and whose parent does not want to know. */
+  unburied(): number[] {
+    const children = this.processes().flatMap(({ pid }) =>
+      readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number),
+    );
+    return children.filter(pid => startTime(pid) === undefined);
+  }
+
   pidOf(name: string): number {
     return this.processes().find(one => one.name === name)?.pid ?? 0;
   }
@@ -130,8 +146,8 @@ export class ServiceWorld implements AsyncDisposable {
   /** The end of all of its processes, and of what they held. */
   ended(): Promise<void> {
     return until(
-      // One that is about to end has no command line any more, but its sockets still.
-      () => this.processes().length === 0 && ![...this.seen].some(pid => startTime(pid) !== undefined),
+      // One that is about to end has no command line any more, but its threads, and they its sockets.
+      () => this.processes().length === 0 && [...this.seen].every(hasEnded),
       () => `the service does not end: ${JSON.stringify(this.processes())}`,
     );
   }
