@@ -59,6 +59,7 @@ const FIELDS = {
     default_network: "text",
     default_subnet: "text",
     network_config_dir: "text",
+    pasta_options: "list",
   },
 } as const;
 

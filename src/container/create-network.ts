@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { parseUserMode } from "../network/user-mode-options.ts";
 import { parseIP } from "../wire/addr.ts";
-import type { CreateOptions, NetworkJoin, NetworkMode } from "./config.ts";
+import type { CreateOptions, NetworkJoin, NetworkMode, PortMapping } from "./config.ts";
 import { sharedContainer } from "./create-namespaces.ts";
 import type { Engine } from "./engine.ts";
 import { type JoinOptions, normalMac, parseNetworkWord } from "./parse-network.ts";
@@ -61,8 +61,17 @@ export function networkMode(
 
 /** The user-mode network that a word names; undefined where it names something else. */
 function userMode(engine: Engine, word: string): NetworkMode | undefined {
-  const options = parseUserMode(word, { networkCmdOptions: engine.conf.engine.network_cmd_options });
+  const { engine: engineConf, network } = engine.conf;
+  const options = parseUserMode(word, {
+    networkCmdOptions: engineConf.network_cmd_options,
+    pastaOptions: network.pasta_options,
+  });
   return options && { kind: "user-mode", options };
+}
+
+/** Ports that are published by options of the mode itself (`pasta:-t,8080:80`). */
+export function portsOf(network: NetworkMode): PortMapping[] {
+  return network.kind === "user-mode" && network.options.mode === "pasta" ? network.options.ports : [];
 }
 
 /** `eth0`, `eth1` and so on for those interfaces that have no name yet, in the order of the networks. */

@@ -24,7 +24,7 @@ import { initProgram, restartPolicy } from "./create-lifecycle.ts";
 import { type LogSettings, limits, logSettings } from "./create-limits.ts";
 import { askedMounts, completeMounts } from "./create-mounts.ts";
 import { type NamespaceModes, namespaceModes, sharedContainer, sysctls } from "./create-namespaces.ts";
-import { checkAddresses, networkMode } from "./create-network.ts";
+import { checkAddresses, networkMode, portsOf } from "./create-network.ts";
 import { apparmorProfile, checkSecurityOption, securityValue } from "./create-security.ts";
 import { parseDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
@@ -206,7 +206,7 @@ function decide(engine: Engine, options: CreateOptions): Decided {
     umask: umask.padStart(4, "0"),
     timezone,
     modes,
-    ports: parsePublished(options.publish ?? []),
+    ports: [...parsePublished(options.publish ?? []), ...portsOf(network)],
     mounts: askedMounts(engine, options),
     env: environment(options, conf),
     labels: labels(options),

@@ -3,15 +3,24 @@
  * descriptors beside it (SCM_RIGHTS). Every request is answered by an object with its number.
  */
 
+import type { Service } from "../stack/config.ts";
+
 /** A network: where its addresses are and what it may do. All addresses are text. */
 export interface TapSettings {
   ipv4: { subnet: string; gateway: string; dns: string; guest: string };
-  ipv6?: { prefix: string; gateway: string; dns: string };
+  ipv6?: { prefix: string; gateway: string; dns: string; guest?: string };
+  /** Hardware address of what the guest speaks to; absent: one made of the gateway's address. */
+  mac?: string;
   /** Bytes of IP packet. */
   mtu: number;
   hostLoopback: boolean;
+  /** See `StackConfig`, for this and the next two. */
+  shared?: boolean;
+  aliases?: { address: string; to: string }[];
+  without?: Service[];
   dns: boolean;
-  outbound: { ipv4?: string; ipv6?: string };
+  /** Addresses that traffic leaves from, interfaces that it leaves by. */
+  outbound: { ipv4?: string; ipv6?: string; device4?: string; device6?: string };
 }
 
 /** Ports of the host that lead to a guest; the listening sockets come with it, one to a port, in order. */

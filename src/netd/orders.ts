@@ -3,7 +3,7 @@ import { BugError } from "../base/errors.ts";
 import type { StackConfig, StackLimits } from "../stack/config.ts";
 import { closeFd } from "../sys/fd.ts";
 import { adoptTap, type TapDevice } from "../sys/tun.ts";
-import { type Cidr, type IpAddress, parseCidr, parseIP } from "../wire/addr.ts";
+import { type Cidr, type IpAddress, parseCidr, parseIP, parseMac } from "../wire/addr.ts";
 import type {
   KeyedOrder,
   NameSettings,
@@ -78,11 +78,16 @@ export class Orders {
   private addTap(key: string, settings: TapSettings, fds: readonly number[]): void {
     const [fd] = fds;
     if (fd === undefined || fds.length !== 1) throw new BugError(`a tap came with ${fds.length} descriptors`);
-    const { ipv4, ipv6 } = settings.outbound;
+    const { ipv4, ipv6, device4, device6 } = settings.outbound;
     const tap = this.plane.addTap({
       device: adopted(fd),
       config: configOf(settings, this.plane.searchDomains),
-      outbound: { ...(ipv4 ? { ipv4: ip(ipv4) } : {}), ...(ipv6 ? { ipv6: ip(ipv6) } : {}) },
+      outbound: {
+        ...(ipv4 ? { ipv4: ip(ipv4) } : {}),
+        ...(ipv6 ? { ipv6: ip(ipv6) } : {}),
+        ...(device4 ? { device4 } : {}),
+        ...(device6 ? { device6 } : {}),
+      },
       onGone: () => {
         this.taps.delete(key);
         this.forget(key);
@@ -179,10 +184,25 @@ function configOf(
   const gateway = ip(ipv4.gateway);
   return {
     ipv4: { subnet: cidr(ipv4.subnet), gateway, dns: ip(ipv4.dns), guest: ip(ipv4.guest) },
-    ...(ipv6 ? { ipv6: { prefix: cidr(ipv6.prefix), gateway: ip(ipv6.gateway), dns: ip(ipv6.dns) } } : {}),
-    mac: gatewayMac(gateway),
+    ...(ipv6
+      ? {
+          ipv6: {
+            prefix: cidr(ipv6.prefix),
+            gateway: ip(ipv6.gateway),
+            dns: ip(ipv6.dns),
+            ...(ipv6.guest ? { guest: ip(ipv6.guest) } : {}),
+          },
+        }
+      : {}),
+    mac: settings.mac ? (parseMac(settings.mac) ?? bug(settings.mac)) : gatewayMac(gateway),
     mtu: settings.mtu,
     hostLoopback: settings.hostLoopback,
+    shared: settings.shared ?? false,
+    aliases: (settings.aliases ?? []).map(one => ({
+      address: ip(one.address),
+      to: one.to === "loopback" ? one.to : ip(one.to),
+    })),
+    without: settings.without ?? [],
     dns: settings.dns,
     searchDomains,
     limits: LIMITS,

@@ -7,8 +7,9 @@ export interface OutboundOptions {
   /** Source addresses of what goes out; the kernel chooses where none is given. */
   ipv4?: IpAddress;
   ipv6?: IpAddress;
-  /** Everything leaves by this interface (SO_BINDTODEVICE). */
-  device?: string;
+  /** Interfaces that everything of a family leaves by (SO_BINDTODEVICE). */
+  device4?: string;
+  device6?: string;
 }
 
 const ANY4 = new Uint8Array(4);
@@ -16,12 +17,14 @@ const ANY6 = new Uint8Array(16);
 const scratch = new SocketAddress();
 
 export class Outbound {
-  private readonly device: Uint8Array<ArrayBuffer> | undefined;
+  private readonly device4: Uint8Array<ArrayBuffer> | undefined;
+  private readonly device6: Uint8Array<ArrayBuffer> | undefined;
   private readonly ipv4: Uint8Array | undefined;
   private readonly ipv6: Uint8Array | undefined;
 
   constructor(options: OutboundOptions = {}) {
-    this.device = options.device ? cstr(options.device) : undefined;
+    this.device4 = options.device4 ? cstr(options.device4) : undefined;
+    this.device6 = options.device6 ? cstr(options.device6) : undefined;
     this.ipv4 = options.ipv4?.bytes;
     this.ipv6 = options.ipv6?.bytes;
   }
@@ -32,8 +35,9 @@ export class Outbound {
    */
   bind(fd: number, family: 4 | 6, address: Uint8Array, port?: number): number {
     const local = isLoopback(address);
-    if (this.device && !local) {
-      const result = bindToDevice(fd, this.device);
+    const device = family === 6 ? this.device6 : this.device4;
+    if (device && !local) {
+      const result = bindToDevice(fd, device);
       if (result < 0) return result;
     }
     const source = local ? undefined : family === 6 ? this.ipv6 : this.ipv4;

@@ -2,7 +2,8 @@
  * What commands and the network service say to each other, one JSON object to a packet of a SOCK_SEQPACKET connection, with
  * descriptors beside it (SCM_RIGHTS). Every request is answered by an object with its number; a list may take several.
  */
-import { parseCidr, parseIP } from "../wire/addr.ts";
+import { SERVICES, type Service } from "../stack/config.ts";
+import { parseCidr, parseIP, parseMac } from "../wire/addr.ts";
 import type { KeyedOrder, NameSettings, PortSettings, ResolverSettings, TapSettings } from "./control.ts";
 
 export type ServiceRequest =
@@ -70,7 +71,10 @@ export function parseServiceRequest(data: Uint8Array): { seq: number; request: S
 }
 
 function tapSettings(value: unknown): TapSettings {
-  const { ipv4, ipv6, mtu, hostLoopback, dns, outbound } = record(value, "settings");
+  const { ipv4, ipv6, mac, mtu, hostLoopback, shared, aliases, without, dns, outbound } = record(
+    value,
+    "settings",
+  );
   const four = record(ipv4, "ipv4");
   const six = ipv6 === undefined ? undefined : record(ipv6, "ipv6");
   const out = record(outbound, "outbound");
@@ -87,17 +91,38 @@ function tapSettings(value: unknown): TapSettings {
             prefix: cidr(six.prefix, "prefix", 6),
             gateway: address(six.gateway, "gateway", 6),
             dns: address(six.dns, "dns", 6),
+            ...given("guest", six.guest, guest => address(guest, "guest", 6)),
           },
         }
       : {}),
+    ...given("mac", mac, macAddress),
     mtu: number(mtu, "mtu", MTU.least, MTU.most),
     hostLoopback: flag(hostLoopback, "hostLoopback"),
+    ...given("shared", shared, one => flag(one, "shared")),
+    ...given("aliases", aliases, some => list(some, "aliases", alias)),
+    ...given("without", without, some => list(some, "without", service)),
     dns: flag(dns, "dns"),
     outbound: {
-      ...(out.ipv4 === undefined ? {} : { ipv4: address(out.ipv4, "outbound", 4) }),
-      ...(out.ipv6 === undefined ? {} : { ipv6: address(out.ipv6, "outbound", 6) }),
+      ...given("ipv4", out.ipv4, one => address(one, "outbound", 4)),
+      ...given("ipv6", out.ipv6, one => address(one, "outbound", 6)),
+      ...given("device4", out.device4, interfaceName),
+      ...given("device6", out.device6, interfaceName),
     },
   };
+}
+
+function alias(value: unknown): { address: string; to: string } {
+  const one = record(value, "an alias");
+  return {
+    address: address(one.address, "an alias"),
+    to: one.to === "loopback" ? one.to : address(one.to, "to"),
+  };
+}
+
+function service(value: unknown): Service {
+  const found = SERVICES.find(one => one === value);
+  if (!found) throw new Error("a service is none that is known");
+  return found;
 }
 
 function portSettings(value: unknown): PortSettings {
@@ -133,6 +158,22 @@ function nameSettings(value: unknown): NameSettings {
     addresses: list(addresses, "addresses", one => address(one, "an address")),
     outside: flag(outside, "outside"),
   };
+}
+
+/** What need not be there, under its name if it is. */
+function given<K extends string, T>(name: K, value: unknown, parse: (value: unknown) => T): { [P in K]?: T } {
+  return (value === undefined ? {} : { [name]: parse(value) }) as { [P in K]?: T };
+}
+
+function macAddress(value: unknown): string {
+  if (typeof value !== "string" || !parseMac(value)) throw new Error("mac is no hardware address");
+  return value;
+}
+
+function interfaceName(value: unknown): string {
+  if (typeof value !== "string" || !/^[^\s/:]{1,15}$/.test(value))
+    throw new Error("outbound is no interface");
+  return value;
 }
 
 function record(value: unknown, name: string): Record<string, unknown> {

@@ -1,10 +1,11 @@
 /**
- * `--network slirp4netns[:OPTION=VALUE,…]` as values. Pure: nothing is looked up on the machine. What is wrong is refused
- * in Podman's words.
+ * `--network slirp4netns[:OPTION=VALUE,…]` and `--network pasta[:OPTION,…]` as values. Pure: nothing is looked up on the
+ * machine. What is wrong is refused in Podman's words.
  */
 import { UserError } from "../base/errors.ts";
 import { contains, formatCidr, networkOf, parseCidr, parseIP } from "../wire/addr.ts";
 import { checkedMtu, DEFAULT_MTU } from "./mtu.ts";
+import { type PastaOptions, parsePastaOptions } from "./pasta-options.ts";
 
 export interface Slirp4netnsOptions {
   mode: "slirp4netns";
@@ -22,12 +23,14 @@ export interface Slirp4netnsOptions {
   portHandler: "rootlesskit" | "slirp4netns";
 }
 
-export type UserModeOptions = Slirp4netnsOptions;
+export type UserModeOptions = Slirp4netnsOptions | PastaOptions;
 
 /** Defaults of containers.conf. */
 export interface UserModeDefaults {
   /** `engine.network_cmd_options`, for slirp4netns. */
   networkCmdOptions?: readonly string[] | undefined;
+  /** `network.pasta_options`. */
+  pastaOptions?: readonly string[] | undefined;
 }
 
 /** The mode that a word of `--network` names, with its options; undefined where it names another. */
@@ -37,6 +40,7 @@ export function parseUserMode(word: string, defaults: UserModeDefaults = {}): Us
   const words = colon < 0 ? [] : word.slice(colon + 1).split(",");
   if (mode === "slirp4netns")
     return parseSlirp4netnsOptions([...(defaults.networkCmdOptions ?? []), ...words]);
+  if (mode === "pasta") return parsePastaOptions([...(defaults.pastaOptions ?? []), ...words]);
   return undefined;
 }
 

@@ -4,6 +4,8 @@ import type { TapSettings } from "../netd/control.ts";
 import { bigIntToIp, formatIP, ipToBigInt, parseCidr, parseIP } from "../wire/addr.ts";
 import { freeIpv4Subnet, freeIpv6Prefix } from "./free-subnet.ts";
 import { type HostNetwork, hostAddress } from "./host-network.ts";
+import { MIN_STACK_MTU } from "./mtu.ts";
+import { planPasta } from "./pasta.ts";
 import type { Slirp4netnsOptions, UserModeOptions } from "./user-mode-options.ts";
 
 export interface PlannedRoute {
@@ -36,16 +38,13 @@ export interface UserModePlan {
   hostAddress: string;
 }
 
-/** The stack's own least (`StackConfig.mtu`); an interface may have less, and then gets no more. */
-const MIN_STACK_MTU = 576;
-
 /** `avoid`: networks that the plan may not lie in, besides the host's. */
 export function planUserMode(
   options: UserModeOptions,
   host: HostNetwork,
   avoid: readonly string[] = [],
 ): UserModePlan {
-  return planSlirp4netns(options, host, avoid);
+  return options.mode === "slirp4netns" ? planSlirp4netns(options, host, avoid) : planPasta(options, host);
 }
 
 /** The address that lies `offset` after the network's first. */

@@ -30,6 +30,7 @@ export class DatagramServices {
   readonly #policy: Policy;
   readonly #dhcp: DhcpServer;
   readonly #dhcpv6: Dhcpv6Server;
+  readonly #without: { dhcp: boolean; dhcpv6: boolean };
   readonly #questions: Question[] = [];
   #token = 0;
 
@@ -38,6 +39,10 @@ export class DatagramServices {
     this.#outside = outside;
     this.#output = output;
     this.#policy = policy;
+    this.#without = {
+      dhcp: config.without?.includes("dhcp") ?? false,
+      dhcpv6: config.without?.includes("dhcpv6") ?? false,
+    };
     this.#dhcp = new DhcpServer(config, output);
     this.#dhcpv6 = new Dhcpv6Server(config, policy, output);
   }
@@ -49,13 +54,14 @@ export class DatagramServices {
       case DHCP_SERVER_PORT: {
         const isForUs =
           family === 4 &&
+          !this.#without.dhcp &&
           (this.#policy.isGateway(4, buffer, destination) ||
             !this.#policy.isRoutable(4, buffer, destination));
         if (isForUs) this.#dhcp.input(packet, length);
         return isForUs;
       }
       case DHCPV6_SERVER_PORT: {
-        const isForUs = family === 6 && this.#dhcpv6.isFor(packet);
+        const isForUs = family === 6 && !this.#without.dhcpv6 && this.#dhcpv6.isFor(packet);
         if (isForUs) this.#dhcpv6.input(packet, length);
         return isForUs;
       }

@@ -40,6 +40,8 @@ export class IcmpLayer {
   readonly #discovery: NeighbourDiscovery;
   readonly #tcp: ErrorListener;
   readonly #udp: ErrorListener;
+  /** Echo is not answered. */
+  readonly #without: boolean;
 
   constructor(
     output: IpOutput,
@@ -48,6 +50,7 @@ export class IcmpLayer {
     discovery: NeighbourDiscovery,
     tcp: ErrorListener,
     udp: ErrorListener,
+    without: boolean,
   ) {
     this.#output = output;
     this.#policy = policy;
@@ -55,6 +58,7 @@ export class IcmpLayer {
     this.#discovery = discovery;
     this.#tcp = tcp;
     this.#udp = udp;
+    this.#without = without;
   }
 
   input(now: number, packet: Packet): void {
@@ -70,8 +74,8 @@ export class IcmpLayer {
   #echo(now: number, packet: Packet): void {
     const { family, buffer, source, destination, transport, end, view } = packet;
     // Somebody without an address can't be answered.
-    if (!this.#policy.isGuest(family, buffer, source)) return;
-    if (!this.#policy.isOurs(family, buffer, destination)) {
+    if (this.#without || !this.#policy.isGuest(family, buffer, source)) return;
+    if (!this.#policy.isOursAlone(family, buffer, destination)) {
       this.#ping.request(now, packet);
       return;
     }

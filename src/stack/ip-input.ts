@@ -25,9 +25,10 @@ export interface Transport {
   input(now: number, packet: Packet): void;
 }
 
+/** What is not there takes packets without a word. */
 export interface Transports {
-  tcp: Transport;
-  udp: Transport;
+  tcp?: Transport | undefined;
+  udp?: Transport | undefined;
   /** ICMP over IPv4, ICMPv6 over IPv6. */
   icmp: Transport;
 }
@@ -235,7 +236,7 @@ export class IpInput {
     const { family, buffer, destination } = packet;
     return (
       this.#policy.isRoutable(family, buffer, destination) &&
-      !this.#policy.isOnLink(family, buffer, destination)
+      this.#policy.isBeyond(family, buffer, destination)
     );
   }
 
@@ -246,10 +247,10 @@ export class IpInput {
     }
     switch (packet.protocol) {
       case PROTOCOL.TCP:
-        this.#up.tcp.input(now, packet);
+        this.#up.tcp?.input(now, packet);
         return;
       case PROTOCOL.UDP:
-        this.#up.udp.input(now, packet);
+        this.#up.udp?.input(now, packet);
         return;
       case packet.family === 4 ? PROTOCOL.ICMP : PROTOCOL.ICMPV6:
         this.#up.icmp.input(now, packet);

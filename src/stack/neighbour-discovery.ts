@@ -34,6 +34,7 @@ export class NeighbourDiscovery {
   /** Its own, as it speaks while another packet is under way. */
   readonly #output: IpOutput;
   readonly #advertisement: Uint8Array<ArrayBuffer>;
+  readonly #without: { ra: boolean; ndp: boolean };
   readonly #timers: Timers;
   readonly #timer = new Timer(now => this.#advertise(now));
 
@@ -45,7 +46,11 @@ export class NeighbourDiscovery {
     this.#output = new IpOutput(config, outside, neighbours, { park: () => undefined });
     this.#advertisement = this.#makeAdvertisement();
     // The guest is told as soon as the clock is known.
-    if (config.ipv6) timers.set(this.#timer, 0);
+    this.#without = {
+      ra: config.without?.includes("ra") ?? false,
+      ndp: config.without?.includes("ndp") ?? false,
+    };
+    if (config.ipv6 && !this.#without.ra) timers.set(this.#timer, 0);
   }
 
   /** Handles ND's messages; true when it was one. Its checksum has been looked at. */
@@ -54,8 +59,9 @@ export class NeighbourDiscovery {
     const type = view.getUint8(transport);
     if (type < ICMPV6_TYPE.ROUTER_SOLICITATION || type > 137) return false;
     if (hops !== ND.HOPS || view.getUint8(transport + ICMP.CODE) !== 0) return true;
-    if (type === ICMPV6_TYPE.ROUTER_SOLICITATION) this.#solicitedRouter(packet);
-    else if (transport + ND.NEIGHBOUR_HEADER > end) return true;
+    if (type === ICMPV6_TYPE.ROUTER_SOLICITATION) {
+      if (!this.#without.ra) this.#solicitedRouter(packet);
+    } else if (this.#without.ndp || transport + ND.NEIGHBOUR_HEADER > end) return true;
     else if (type === ICMPV6_TYPE.NEIGHBOUR_SOLICITATION) this.#solicited(packet);
     else if (type === ICMPV6_TYPE.NEIGHBOUR_ADVERTISEMENT) this.#advertised(packet);
     return true;

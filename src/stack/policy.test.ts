@@ -98,6 +98,69 @@ describe("who a guest may be", () => {
   });
 });
 
+describe("a guest on the host's own network", () => {
+  const shared: Partial<StackConfig> = {
+    ipv4: {
+      subnet: parseCidr("192.0.2.0/24")!,
+      gateway: parseIP("192.0.2.254")!,
+      dns: parseIP("169.254.1.1")!,
+      guest: parseIP("192.0.2.1")!,
+    },
+    ipv6: {
+      prefix: parseCidr("2001:db8::/64")!,
+      gateway: parseIP("fe80::1")!,
+      dns: parseIP("fd00::3")!,
+      guest: parseIP("2001:db8::1")!,
+    },
+    hostLoopback: false,
+    shared: true,
+    aliases: [
+      { address: parseIP("169.254.1.2")!, to: parseIP("192.0.2.1")! },
+      { address: parseIP("192.0.2.99")!, to: "loopback" },
+    ],
+  };
+
+  test("reaches its neighbours and the gateway as everybody else", () => {
+    expect(route("192.0.2.50", 80, shared)).toBe("internet 192.0.2.50 80");
+    expect(route("192.0.2.254", 80, shared)).toBe("internet 192.0.2.254 80");
+    expect(route("2001:db8::50", 80, shared)).toBe("internet 2001:db8::50 80");
+    expect(route("198.51.100.1", 80, shared)).toBe("internet 198.51.100.1 80");
+  });
+
+  test("reaches the gateway as the host's loopback where that is wanted", () => {
+    expect(route("192.0.2.254", 80, { ...shared, hostLoopback: true })).toBe("loopback 127.0.0.1 80");
+    expect(route("fe80::1", 80, { ...shared, hostLoopback: true })).toBe("loopback ::1 80");
+  });
+
+  test("reaches the host by the addresses that stand for it, and no other way", () => {
+    expect(route("169.254.1.2", 80, shared)).toBe("internet 192.0.2.1 80");
+    expect(route("192.0.2.99", 80, shared)).toBe("loopback 127.0.0.1 80");
+    expect(route("169.254.1.1", 53, shared)).toBe("dns 169.254.1.1 53");
+    for (const address of ["192.0.2.1", "2001:db8::1", "fe80::1", "fe80::7"])
+      expect([address, route(address, 80, shared)]).toEqual([address, ERRNO.EHOSTUNREACH]);
+    for (const address of ["127.0.0.1", "::1", "192.0.2.255", "192.0.2.0"])
+      expect([address, route(address, 80, shared)]).toEqual([address, 0]);
+  });
+
+  test("sees clients as they are, and the host as what stands for it", () => {
+    const policy = new Policy(configFor(shared));
+    const seen = (from: string, to: string) => {
+      const [client, guest] = [parseIP(from)!, parseIP(to)!];
+      const address = policy.clientAddress(
+        { family: client.family, address: client.bytes, port: 1 },
+        { family: guest.family, address: guest.bytes, port: 2 },
+      );
+      return formatIP({ family: guest.family, bytes: address });
+    };
+    expect(seen("192.0.2.50", "192.0.2.1")).toBe("192.0.2.50");
+    expect(seen("198.51.100.1", "192.0.2.1")).toBe("198.51.100.1");
+    expect(seen("192.0.2.1", "192.0.2.1")).toBe("169.254.1.2");
+    expect(seen("127.0.0.1", "192.0.2.1")).toBe("169.254.1.2");
+    expect(seen("2001:db8::50", "2001:db8::1")).toBe("2001:db8::50");
+    expect(seen("2001:db8::1", "2001:db8::1")).toBe("fe80::1");
+  });
+});
+
 test("clients of published ports keep their address unless it means something else to the guest", () => {
   const policy = new Policy(configFor());
   const seen = (from: string, to = "10.0.2.100") => {

@@ -4,7 +4,7 @@
  * Answers are a `Destination`, or the error that the guest is to see, as an errno: `ECONNREFUSED` (reset or port
  * unreachable), `ENETUNREACH`, `EHOSTUNREACH`; 0 for what is dropped without a word (RFC 1122, 3.2.1.3).
  */
-import type { StackConfig } from "./config.ts";
+import type { Alias, StackConfig } from "./config.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { ERRNO } from "./errno.ts";
 import type { Destination } from "./outside.ts";
@@ -29,17 +29,21 @@ export class Policy {
 
   /** Where a flow to this address and port goes; addresses are 4 or 16 bytes at `start`. */
   route(family: 4 | 6, buffer: Uint8Array, start: number, port: number): Destination | number {
-    if (this.isGateway(family, buffer, start))
-      return this.#config.hostLoopback
-        ? { kind: "loopback", family, address: family === 4 ? LOOPBACK4 : LOOPBACK6, port }
-        : ERRNO.ENETUNREACH;
+    const { hostLoopback, shared, dns } = this.#config;
+    if (this.isGateway(family, buffer, start)) {
+      if (hostLoopback) return loopback(family, port);
+      if (!shared) return ERRNO.ENETUNREACH;
+    }
     const address = buffer.slice(start, start + (family === 4 ? 4 : 16));
     if (this.isDns(family, buffer, start))
-      return this.#config.dns && port === DNS_PORT
-        ? { kind: "dns", family, address, port }
-        : ERRNO.ECONNREFUSED;
+      return dns && port === DNS_PORT ? { kind: "dns", family, address, port } : ERRNO.ECONNREFUSED;
+    const alias = this.#aliasAt(family, buffer, start);
+    if (alias)
+      return alias.to === "loopback"
+        ? loopback(family, port)
+        : { kind: "internet", family, address: alias.to.bytes, port };
     if (!this.isRoutable(family, buffer, start)) return 0;
-    if (this.isOnLink(family, buffer, start)) return ERRNO.EHOSTUNREACH;
+    if (!this.isBeyond(family, buffer, start)) return ERRNO.EHOSTUNREACH;
     return { kind: "internet", family, address, port };
   }
 
@@ -52,9 +56,18 @@ export class Policy {
     );
   }
 
-  /** True for the addresses that the stack itself answers for. */
+  /** True for the addresses that the stack itself answers for on the wire. */
   isOurs(family: 4 | 6, buffer: Uint8Array, start: number): boolean {
     return this.isGateway(family, buffer, start) || this.isDns(family, buffer, start);
+  }
+
+  /** True for those of them that are nobody's beyond. */
+  isOursAlone(family: 4 | 6, buffer: Uint8Array, start: number): boolean {
+    const { shared, hostLoopback } = this.#config;
+    return (
+      this.isOurs(family, buffer, start) &&
+      (!shared || hostLoopback || isLinkLocal(buffer, start) || !this.isGateway(family, buffer, start))
+    );
   }
 
   isGateway(family: 4 | 6, buffer: Uint8Array, start: number): boolean {
@@ -80,6 +93,27 @@ export class Policy {
     );
   }
 
+  /** True for addresses, routable ones, that are reached by us as a router, and not on the guest's wire. */
+  isBeyond(family: 4 | 6, buffer: Uint8Array, start: number): boolean {
+    if (!this.isOnLink(family, buffer, start)) return true;
+    return (
+      this.#config.shared === true &&
+      !(family === 6 && isLinkLocal(buffer, start)) &&
+      !this.#isGuestsOwn(family, buffer, start)
+    );
+  }
+
+  #isGuestsOwn(family: 4 | 6, buffer: Uint8Array, start: number): boolean {
+    const own = family === 4 ? this.#config.ipv4.guest : this.#config.ipv6?.guest;
+    return own !== undefined && same(buffer, start, own.bytes);
+  }
+
+  #aliasAt(family: 4 | 6, buffer: Uint8Array, start: number): Alias | undefined {
+    return this.#config.aliases?.find(
+      ({ address }) => address.family === family && same(buffer, start, address.bytes),
+    );
+  }
+
   /**
    * False for what may not be on a wire as a destination of a flow: unspecified, loopback, groups and broadcasts
    * (RFC 1122, 3.2.1.3; RFC 4291, 2.5 to 2.7), and IPv6 addresses with an IPv4 address inside, which a socket would take
@@ -96,13 +130,16 @@ export class Policy {
 
   /**
    * The address that a client of a published port has for a guest at `to`: its own where it can have one. Loopback
-   * clients, those of another family and those whose address means something else on the guest's wire are the gateway.
+   * clients, those of another family and those whose address means something else on the guest's wire have one that
+   * stands for the host, or the gateway's.
    */
   clientAddress(from: Endpoint, to: Endpoint): Uint8Array {
     const { family, address } = from;
     const { ipv4, ipv6 } = this.#config;
-    if (family === to.family && this.isRoutable(family, address, 0) && !this.isOnLink(family, address, 0))
+    if (family === to.family && this.isRoutable(family, address, 0) && this.isBeyond(family, address, 0))
       return address;
+    const alias = this.#config.aliases?.find(one => one.address.family === to.family);
+    if (alias) return alias.address.bytes;
     return to.family === 4 ? ipv4.gateway.bytes : (ipv6?.gateway.bytes ?? this.linkLocal);
   }
 
@@ -113,6 +150,10 @@ export class Policy {
     const host = word(buffer, start) & (subnet.prefix === 0 ? -1 : ~(-1 << (32 - subnet.prefix)));
     return subnet.prefix < 31 && (host === 0 || host === ~(-1 << (32 - subnet.prefix)));
   }
+}
+
+function loopback(family: 4 | 6, port: number): Destination {
+  return { kind: "loopback", family, address: family === 4 ? LOOPBACK4 : LOOPBACK6, port };
 }
 
 function same(buffer: Uint8Array, start: number, bytes: Uint8Array): boolean {

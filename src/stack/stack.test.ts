@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { join, packet, summed, u16, u32, udp, World } from "../../test/support/guest.ts";
+import { echo, join, packet, summed, u16, u32, udp, World } from "../../test/support/guest.ts";
 import { ERRNO } from "./errno.ts";
 
 /** A SYN from the guest's port 5000. */
@@ -55,4 +55,31 @@ test("a published connection reaches a guest that was never heard, with the clie
   expect(world.take()).toEqual(["arp who has 10.0.2.100 tell 10.0.2.2"]);
   world.guest(udp("10.0.2.100:1", "192.0.2.7:9", "I am here"));
   expect(world.take()).toEqual(["ip 10.0.2.2 > 10.0.2.100 protocol 6"]);
+});
+
+test("what a network goes without is taken without a word", () => {
+  const sent = (world: World) => {
+    world.guest(syn("192.0.2.7", 80));
+    world.guest(udp("10.0.2.100:1", "192.0.2.7:9", "hello"));
+    world.guest(echo("10.0.2.100", "192.0.2.7", 1, 1, "hello"));
+    world.guest(echo("10.0.2.100", "10.0.2.2", 1, 1, "hello"));
+    return [...world.outside.open.map(socket => socket.kind), ...world.take()];
+  };
+  const gateway = "icmp 10.0.2.2 > 10.0.2.100 type 0 code 0";
+  expect(sent(new World())).toEqual(["tcp", "udp", "ping", gateway]);
+  expect(sent(new World({ without: ["tcp"] }))).toEqual(["udp", "ping", gateway]);
+  expect(sent(new World({ without: ["udp"] }))).toEqual(["tcp", "ping", gateway]);
+  expect(sent(new World({ without: ["icmp"] }))).toEqual(["tcp", "udp"]);
+  expect(new World().greeting).toHaveLength(1);
+  expect(new World({ without: ["ra"] }).greeting).toEqual([]);
+});
+
+test("on the host's own network an echo to the gateway goes on to the gateway", () => {
+  const pinged = (hostLoopback: boolean) => {
+    const world = new World({ shared: true, hostLoopback });
+    world.guest(echo("10.0.2.100", "10.0.2.2", 1, 1, "hello"));
+    return [...world.outside.open.map(socket => socket.to), ...world.take()];
+  };
+  expect(pinged(false)).toEqual(["internet 10.0.2.2:0"]);
+  expect(pinged(true)).toEqual(["icmp 10.0.2.2 > 10.0.2.100 type 0 code 0"]);
 });

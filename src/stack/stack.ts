@@ -7,7 +7,7 @@
  */
 import { ETHERNET, ETHERTYPE, isGroupMac } from "../wire/ethernet.ts";
 import { Arp } from "./arp.ts";
-import type { StackConfig } from "./config.ts";
+import type { Service, StackConfig } from "./config.ts";
 import { DatagramServices } from "./datagram-services.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { IcmpLayer } from "./icmp.ts";
@@ -54,8 +54,13 @@ export class Stack {
     this.#udp = new UdpLayer(config, outside, output, policy, errors, timers, this.#services);
     this.#ping = new PingLayer(config, outside, output, policy, errors, timers);
     this.#tcp = new TcpLayer(config, outside, output, policy, timers, errors, () => this.#udp.forgetIdlest());
-    const icmp = new IcmpLayer(output, policy, this.#ping, discovery, this.#tcp, this.#udp);
-    const up = { tcp: this.#tcp, udp: this.#udp, icmp };
+    const without = (service: Service) => config.without?.includes(service) ?? false;
+    const icmp = new IcmpLayer(output, policy, this.#ping, discovery, this.#tcp, this.#udp, without("icmp"));
+    const up = {
+      tcp: without("tcp") ? undefined : this.#tcp,
+      udp: without("udp") ? undefined : this.#udp,
+      icmp,
+    };
     this.#input = new IpInput(policy, neighbours, errors, this.#reassembly, up, () => this.#resolver.heard());
   }
 

@@ -37,7 +37,8 @@ const taps: Tap[] = setup.guests.map(path => {
     outbound: {
       ipv4: setup.outbound4 ? ip(setup.outbound4) : undefined,
       ipv6: setup.outbound6 ? ip(setup.outbound6) : undefined,
-      device: setup.outboundDevice,
+      device4: setup.outboundDevice,
+      device6: setup.outboundDevice,
     },
     config: {
       ipv4: {
