@@ -2,7 +2,8 @@
  * `portolan __netd-service RUNROOT`: how the network service begins. It gets hold of what it needs of the run directory,
  * confines itself, which a process with threads does by becoming itself once more, and serves.
  */
-import { BugError } from "../base/errors.ts";
+import { BugError, errorText } from "../base/errors.ts";
+import { log } from "../base/log.ts";
 import { selfCommand } from "../base/self.ts";
 import { CAP, isCapable } from "../sys/capabilities.ts";
 import { closeOthersOnExec } from "../sys/close-range.ts";
@@ -33,12 +34,25 @@ function begin(runRoot: string): Exclude<ServiceStage, { name: "started" }> {
   inotify.watchDirectory(runRoot);
   const watch = inotify.fd;
   if (selfCommand().length > 1) return { name: "checkout", watch, directory: openDirectory(runRoot) };
-  // Whoever was started outside of a user namespace of his has no right to a root of his own.
-  const directory = isCapable(CAP.SYS_ADMIN) ? enterRoot(runRoot) : openDirectory(runRoot);
-  dropPrivileges();
+  const directory = confine(runRoot);
   // The thread that starts it is confined, and so is the data plane; it starts while this program does once more.
   const plane = spawnPlane(planeCommand(runRoot, true), [LISTENING, watch]);
   for (const fd of [LISTENING, watch, directory, plane.control]) setCloseOnExec(fd, false);
   const stage: ServiceStage = { name: "confined", watch, directory, plane };
   return exec(SELF, [NAME, "__netd-service", runRoot], serviceEnvironment(stage));
+}
+
+/** Gives the directory's descriptor. */
+function confine(runRoot: string): number {
+  const open = openDirectory(runRoot);
+  try {
+    // Whoever was started outside of a user namespace of his has no right to a root of his own.
+    return isCapable(CAP.SYS_ADMIN) ? enterRoot(runRoot) : open;
+  } catch (error) {
+    // So it is inside other people's containers, which would have no network otherwise.
+    log.warn(`the network service keeps the root that it was started in: ${errorText(error)}`);
+    return open;
+  } finally {
+    dropPrivileges();
+  }
 }

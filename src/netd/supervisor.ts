@@ -21,6 +21,8 @@ import {
 
 /** Starts in a row that end before all orders are carried out; then it is given up. */
 const MAX_FAILURES = 5;
+/** Data planes that may die with one order on its way; then it is refused, for it is what they die of. */
+const MAX_DEATHS = 3;
 /** Milliseconds before a start that follows a failed one. */
 const PAUSE = 100;
 
@@ -60,12 +62,14 @@ interface Entry {
   fds: readonly number[];
   /** Absent once a data plane has carried the order out. */
   job?: Job | undefined;
+  /** Data planes in a row that died while the order was on its way. */
+  deaths: number;
 }
 
 export interface SupervisorOptions {
   /** `gaveUp` is called once at most, when the data plane can't be kept alive. */
   gaveUp: (error: Error) => void;
-  /** Called when a tap's device is no more; its order stays until it is removed. */
+  /** Called when an order can't be kept in force, most often since a tap's device is no more; it stays until it is removed. */
   gone?: (key: string) => void;
 }
 
@@ -109,7 +113,7 @@ export class Supervisor {
     follow: (events: PlaneEvents) => Plane,
     orders: readonly { order: KeyedOrder; fds: readonly number[] }[],
   ): void {
-    for (const { order, fds } of orders) this.entries.set(order.key, { order, fds });
+    for (const { order, fds } of orders) this.entries.set(order.key, { order, fds, deaths: 0 });
     this.plane = follow(this.events());
   }
 
@@ -155,6 +159,7 @@ export class Supervisor {
     this.plane = undefined;
     const error = new UserError(`the data plane ended: ${how}`, { exitCode: 1 });
     const open = this.current ? [this.current, ...this.queue] : this.queue;
+    if (this.current) this.suspect(this.current, error);
     this.current = undefined;
     this.queue = [];
     for (const job of open) {
@@ -162,19 +167,33 @@ export class Supervisor {
       if (job.order.op === "remove") job.done();
       else if (!job.again && this.entries.get(job.order.key)?.job !== job) job.done(error);
     }
-    for (const entry of inOrder(this.entries.values())) this.queue.push(entry.job ?? this.retelling(entry));
+    for (const entry of inOrder(this.entries.values()))
+      if (entry.deaths < MAX_DEATHS) this.queue.push(entry.job ?? this.retelling(entry));
     if (this.stopping) return;
     log.warn(`${error.message}; starting it again`);
     this.restart(error);
+  }
+
+  /** Data planes may die of an order; the others' network does not have to. */
+  private suspect({ order: { op, key } }: Job, error: Error): void {
+    const entry = op === "remove" ? undefined : this.entries.get(key);
+    if (!entry || ++entry.deaths < MAX_DEATHS) return;
+    if (entry.job) entry.job.done(error);
+    else this.lose(key, error);
+  }
+
+  /** What was in force is so no more. */
+  private lose(key: string, error: Error): void {
+    log.warn(`${key} does not come back: ${error.message}`);
+    this.options.gone?.(key);
   }
 
   /** An order that was carried out before; when it can't be any more, its device has gone meanwhile. */
   private retelling(entry: Entry): Job {
     const { order, fds } = entry;
     const done = (error?: Error) => {
-      if (!error || this.entries.get(order.key) !== entry) return;
-      log.warn(`${order.key} does not come back: ${error.message}`);
-      this.options.gone?.(order.key);
+      entry.deaths = 0;
+      if (error && this.entries.get(order.key) === entry) this.lose(order.key, error);
     };
     return { order, fds, again: true, done };
   }
@@ -198,11 +217,12 @@ export class Supervisor {
    */
   keep(order: KeyedOrder, fds: readonly number[]): Promise<void> {
     if (this.entries.has(order.key)) throw new BugError(`order ${order.key} was given twice`);
-    const entry: Entry = { order, fds };
+    const entry: Entry = { order, fds, deaths: 0 };
     this.entries.set(order.key, entry);
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => {
         entry.job = undefined;
+        entry.deaths = 0;
         if (!error) return resolve();
         if (this.entries.get(order.key) === entry) {
           this.entries.delete(order.key);

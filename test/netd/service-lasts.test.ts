@@ -68,6 +68,33 @@ test.each(PROGRAMS)("%s: whichever is killed, as often as you like", async (_, c
   expect(await next.list()).toEqual([]);
 });
 
+test("under load: callers wait, and some are reset when it is the data plane, but none is refused", async () => {
+  const { client } = await begin(EXECUTABLE);
+  using _client = client;
+  for (const [name, outcomes] of [
+    ["netd-service", ["guest 10.0.2.2"]],
+    ["netd", ["", "guest 10.0.2.2"]],
+  ] as const) {
+    const answers: string[] = [];
+    let loaded = true;
+    const load = Array.from({ length: 8 }, async () => {
+      while (loaded) answers.push(await ask());
+    });
+    for (let round = 0; round < 3; round++) {
+      await kill(name);
+      const { length } = answers;
+      await until(
+        () => answers.length > length + 50,
+        () => "callers are not answered any more",
+      );
+    }
+    loaded = false;
+    await Promise.all(load);
+    expect([...new Set(answers)].filter(answer => !outcomes.includes(answer as never))).toEqual([]);
+  }
+  expect(await ask()).toBe("guest 10.0.2.2");
+});
+
 test("a connection does not notice that the service is killed", async () => {
   const { client, guest } = await begin(EXECUTABLE);
   using _client = client;

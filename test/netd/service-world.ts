@@ -57,6 +57,7 @@ export class ServiceWorld implements AsyncDisposable {
   constructor(private readonly command: readonly string[]) {
     this.host.sh("ip", "link", "set", "lo", "up");
     this.host.sh("ip", "address", "add", "192.0.2.1/24", "dev", "lo");
+    this.host.sh("ip", "address", "add", "2001:db8::1/64", "dev", "lo", "nodad");
   }
 
   /** A client; the service is started on the host where it is not there. */

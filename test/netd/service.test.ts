@@ -7,9 +7,11 @@ import { connectService } from "../../src/netd/service-socket.ts";
 import { closeFd, pipe, readFd } from "../../src/sys/fd.ts";
 import { bytes } from "../../src/sys/mem.ts";
 import { receiveFds, sendFds } from "../../src/sys/scm-rights.ts";
+import { SOCK } from "../../src/sys/socket.ts";
 import { until } from "../support/await.ts";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
 import { EXECUTABLE, GUEST, ServiceWorld, TAP } from "./service-world.ts";
+import { show, TestSocket } from "./test-socket.ts";
 
 let world: ServiceWorld;
 beforeEach(() => {
@@ -53,6 +55,33 @@ test("a published port of a guest answers as long as it is wanted, and its numbe
   expect(await client.list()).toEqual([]);
   await refusal(world.publish(client, "ports of nobody", "tap a"), /there is no tap tap a/);
   await client.remove("never given");
+});
+
+test("a caller by IPv6 is served by a guest that has IPv4 only, and takes him for the gateway", async () => {
+  using client = await world.open();
+  const guest = await world.served(client, "tap a");
+  serveTcp(guest, GUEST, 80, "guest");
+  using datagrams = TestSocket.bound(guest, GUEST, 53, SOCK.DGRAM);
+  for (const [index, hostAddr] of ["0.0.0.0", "::"].entries()) {
+    await world.publish(client, `tcp ${index}`, "tap a", { hostAddr });
+    await world.publish(client, `udp ${index}`, "tap a", {
+      proto: "udp",
+      hostAddr,
+      hostPort: 5300,
+      guestPort: 53,
+    });
+  }
+  for (const address of ["127.0.0.1", "::1", "2001:db8::1"]) {
+    expect(await ask(address)).toBe("guest 10.0.2.2");
+    using caller = TestSocket.connected(world.host, address, 5300, SOCK.DGRAM);
+    caller.send("question");
+    const { io } = datagrams.receiveFrom();
+    expect(show(io.peer)).toBe(`10.0.2.2 ${caller.local.port}`);
+    datagrams.sendTo(io.peer, "answer");
+    expect(caller.text()).toBe("answer");
+  }
+  // Only who can be told as he is, is.
+  expect(await ask("192.0.2.1")).toBe("guest 192.0.2.1");
 });
 
 test("several who want it at once get one", async () => {
@@ -99,6 +128,22 @@ test("it ends a moment after the last order, and the next client starts another"
   expect(existsSync(world.socket)).toBe(false);
   using third = await world.open();
   expect(await third.list()).toEqual([]);
+});
+
+test("whoever comes while it ends finds it, or starts another", async () => {
+  const { tap } = world.addGuest();
+  for (let round = 0; round < 10; round++) {
+    const early = await world.open();
+    await early.addTap("early", TAP, tap);
+    process.kill(world.pidOf("netd-service"), "SIGTERM");
+    const late = await Promise.all(Array.from({ length: 4 }, () => world.open()));
+    await Promise.all(late.map((client, index) => client.addTap(`late ${index}`, TAP, tap)));
+    // Who was connected before is connected again.
+    const keys = (await early.list()).map(one => one.key).sort();
+    expect(keys.filter(key => key !== "early")).toEqual(["late 0", "late 1", "late 2", "late 3"]);
+    for (const client of [early, ...late]) client[Symbol.dispose]();
+  }
+  closeFd(tap);
 });
 
 test("another user is told so", async () => {
