@@ -14,6 +14,7 @@ import type { Container } from "./config.ts";
 import { leaveNetwork } from "./container-network.ts";
 import type { Engine } from "./engine.ts";
 import {
+  callsExitCommand,
   deleteFromRuntime,
   endConmon,
   endHelpers,
@@ -113,7 +114,7 @@ export async function awaitExit(engine: Engine, container: Container): Promise<v
   const { id } = container.config;
   while (
     exitRecord(engine, id) === undefined &&
-    (isConmonOf(container.state.conmonPid, id) || isRunning(container))
+    ((isConmonOf(container.state.conmonPid, id) && !callsExitCommand(container)) || isRunning(container))
   )
     await Bun.sleep(3);
 }

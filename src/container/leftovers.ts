@@ -90,6 +90,15 @@ export function endConmon(container: Container): void {
   kill(conmonPid);
 }
 
+/**
+ * True once the container's conmon has got to its exit command, which it awaits (and which may await us): whether or not
+ * it could write the exit code, there is nothing more to come.
+ */
+export function callsExitCommand(container: Container): boolean {
+  const { pid, conmonPid } = container.state;
+  return !isRunning(container) && childrenOf(conmonPid).some(child => child !== pid && isAlive(child));
+}
+
 /** proc_pid_task_children(5); none where the kernel was built without it. */
 function childrenOf(pid: number): number[] {
   try {

@@ -83,6 +83,9 @@ export async function restartContainer(engine: Engine, id: string, options: Stop
   const { startLocked } = await import("./start.ts");
   await engine.containers.locked(id, async container => {
     await stopLocked(engine, container, options);
+    // From here on its restart policy counts again.
+    container.state.stoppedByUser = false;
+    container.state.restartCount = 0;
     await startLocked(engine, container);
     recordContainerEvent(engine, container, "restart");
   });

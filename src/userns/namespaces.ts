@@ -1,22 +1,37 @@
 /** Making a user and a mount namespace, and the process that holds them. */
-import { readlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { hasCode, oneLine, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { CATATONIT_DIRECTORIES, findProgram } from "../base/programs.ts";
 import type { Identity } from "./identity.ts";
 import { type IdMapping, mappings, readSubids } from "./subids.ts";
 
+/** By this variable in a pause process's environment its engine finds it again, should the file be lost that names it. */
+const MARK = "PORTOLAN_PAUSE";
+
+const marked = (mark: string) => ({ PATH: "/usr/bin:/bin", [MARK]: mark });
+
+/** The mark of the process `pid`; undefined for one that is no pause process of ours, or none that we may look at. */
+export function markOf(pid: number | string): string | undefined {
+  try {
+    const words = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+    return words.find(word => word.startsWith(`${MARK}=`))?.slice(MARK.length + 1);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Says that it is there, waits for its map, then becomes the pause process. */
 const HOLD = 'echo; read -r _ && exec "$0" -P </dev/null >/dev/null 2>&1';
 
-/** The pid of a new pause process in namespaces of its own, mapped and ready to be joined. */
-export async function makeNamespaces(user: Identity): Promise<number> {
+/** The pid of a new pause process in namespaces of its own, mapped and ready to be joined; known by `mark` (`markOf`). */
+export async function makeNamespaces(user: Identity, mark: string): Promise<number> {
   const unshare = need("unshare", "util-linux");
   const catatonit = need("catatonit", "catatonit", CATATONIT_DIRECTORIES);
   const child = Bun.spawn(
     [unshare, "--user", "--mount", "--propagation=slave", "sh", "-c", HOLD, catatonit],
     // A session of its own: the end of a terminal is not its end.
-    { cwd: "/", detached: true, stdio: ["pipe", "pipe", "pipe"] },
+    { cwd: "/", detached: true, env: marked(mark), stdio: ["pipe", "pipe", "pipe"] },
   );
   try {
     const { done } = await child.stdout.getReader().read();
@@ -34,13 +49,13 @@ export async function makeNamespaces(user: Identity): Promise<number> {
   }
 }
 
-/** A pause process in the namespaces that the process `pid` is in. */
-export async function joinNamespaces(pid: number): Promise<number> {
+/** The pid of a new pause process in the namespaces that the process `pid` is in; known by `mark`. */
+export async function joinNamespaces(pid: number, mark: string): Promise<number> {
   const nsenter = need("nsenter", "util-linux");
   const catatonit = need("catatonit", "catatonit", CATATONIT_DIRECTORIES);
   const child = Bun.spawn(
     [nsenter, `--target=${pid}`, "--user", "--mount", "--preserve-credentials", catatonit, "-P"],
-    { cwd: "/", detached: true, stdio: ["ignore", "ignore", "ignore"] },
+    { cwd: "/", detached: true, env: marked(mark), stdio: ["ignore", "ignore", "ignore"] },
   );
   const target = readlinkSync(`/proc/${pid}/ns/mnt`);
   while (child.exitCode === null && readlinkSync(`/proc/${child.pid}/ns/mnt`) !== target)

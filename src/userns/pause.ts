@@ -39,9 +39,12 @@ export async function ensurePause(runRoot: string, user: Identity): Promise<numb
   using _held = lock(join(runRoot, "locks", "pause"));
   const made = findPause(runRoot);
   if (made) return made;
-  const { joinNamespaces, makeNamespaces } = await import("./namespaces.ts");
-  const survivor = survivorOf(runRoot);
-  const pid = survivor ? await joinNamespaces(survivor) : await makeNamespaces(user);
+  const { joinNamespaces, makeNamespaces, markOf } = await import("./namespaces.ts");
+  const others = ourProcesses();
+  const conmon = others.find(one => isConmonOf(runRoot, one));
+  const pid =
+    others.find(one => markOf(one) === runRoot) ??
+    (conmon ? await joinNamespaces(conmon, runRoot) : await makeNamespaces(user, runRoot));
   const draft = `${pidFile(runRoot)}.new`;
   writeFileSync(draft, `${pid} ${startTime(pid)}\n`, { mode: 0o600 });
   renameSync(draft, pidFile(runRoot));
@@ -55,20 +58,27 @@ export function endPause(runRoot: string): void {
   rmSync(pidFile(runRoot), { force: true });
 }
 
-/** A conmon of ours that is still in namespaces whose pause process was killed. */
-function survivorOf(runRoot: string): number | undefined {
+/** Pids of the user's processes that are in a user namespace of their own. */
+function ourProcesses(): number[] {
   const own = readlinkSync("/proc/self/ns/user");
-  for (const entry of readdirSync("/proc")) {
-    if (!/^\d+$/.test(entry)) continue;
+  return readdirSync("/proc").flatMap(entry => {
+    if (!/^\d+$/.test(entry)) return [];
     try {
-      const words = readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0");
-      if (basename(words[0] ?? "") !== "conmon" || !words.some(word => word.startsWith(`${runRoot}/`)))
-        continue;
-      if (statSync(`/proc/${entry}`).uid !== process.geteuid!()) continue;
-      if (readlinkSync(`/proc/${entry}/ns/user`) !== own) return Number(entry);
+      if (statSync(`/proc/${entry}`).uid !== process.geteuid!()) return [];
+      return readlinkSync(`/proc/${entry}/ns/user`) === own ? [] : [Number(entry)];
     } catch {
-      // It has ended, or is somebody else's.
+      // It has ended, or may not be looked at.
+      return [];
     }
+  });
+}
+
+/** A conmon of ours is still in namespaces whose pause process was killed. */
+function isConmonOf(runRoot: string, pid: number): boolean {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    return basename(words[0] ?? "") === "conmon" && words.some(word => word.startsWith(`${runRoot}/`));
+  } catch {
+    return false;
   }
-  return undefined;
 }

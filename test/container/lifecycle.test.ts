@@ -4,8 +4,9 @@ import { readFileSync } from "node:fs";
 import { cleanupContainer } from "../../src/container/cleanup.ts";
 import { removeContainer } from "../../src/container/remove.ts";
 import { startContainer } from "../../src/container/start.ts";
-import { stopContainer } from "../../src/container/stop.ts";
+import { restartContainer, stopContainer } from "../../src/container/stop.ts";
 import { waitContainer } from "../../src/container/wait.ts";
+import { until } from "../support/await.ts";
 import { ContainerWorld } from "./world.ts";
 
 test("a container runs, ends with its code, and is removed", async () => {
@@ -38,6 +39,23 @@ test("once a container has been started its own program runs, and hears signals,
     await removeContainer(world.engine, config.id, { force: true, time: 0 });
   }
   expect(names.filter(name => name !== "sleep")).toEqual([]);
+});
+
+test("a restart by hand leaves the restart policy in force", async () => {
+  await using world = await ContainerWorld.open();
+  const { engine } = world;
+  const { config } = await world.run(["sleep", "1000"], { name: "again", restart: "always" });
+  await restartContainer(engine, config.id, { time: 0 });
+  const { pid } = engine.containers.get("again").state;
+  process.kill(pid, "SIGKILL");
+  await until(
+    async () => {
+      await cleanupContainer(engine, config.id);
+      return engine.containers.get("again").state.pid !== pid;
+    },
+    () => "the first process is not replaced",
+  );
+  expect(engine.containers.get("again")).toMatchObject({ phase: "running", state: { restartCount: 1 } });
 });
 
 test("a name is given once; bad input leaves nothing", async () => {
