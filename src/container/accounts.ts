@@ -1,4 +1,7 @@
-/** passwd(5) and group(5) of a container whose user or group, given by number, its image does not know. */
+/**
+ * passwd(5) and group(5) of a container whose user or group, given by number, its image does not know; and the caller's own
+ * entries where `--userns=keep-id` takes him along.
+ */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerConfig } from "./config.ts";
@@ -17,18 +20,26 @@ export function writeAccounts(
   user: UserIds,
 ): [string, string][] {
   const [name = "", group] = config.user.split(":", 2);
-  const bound: [string, string][] = [];
+  const files = new Map<string, string>();
   const add = (file: string, id: number, line: string) => {
     const host = resolveInRoot(rootfs, `/etc/${file}`);
-    const text = read(host);
+    const text = files.get(file) ?? read(host);
     // Without such a file the image has no use for names.
     if (!existsSync(host) || knows(text, id)) return;
-    const path = join(run, file);
-    writeFileSync(path, `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${line}\n`);
-    bound.push([`/etc/${file}`, path]);
+    files.set(file, `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${line}\n`);
   };
+  const { keepId, workdir } = config;
+  if (keepId?.name) {
+    const { uid, gid, fullName } = keepId;
+    add("passwd", uid, `${keepId.name}:*:${uid}:${gid}:${fullName}:${workdir}:/bin/sh`);
+    add("group", gid, `${keepId.name}:x:${gid}:${keepId.name}`);
+  }
   if (/^\d+$/.test(name))
     add("passwd", user.uid, `${user.uid}:*:${user.uid}:${user.gid}:container user:${config.workdir}:/bin/sh`);
   if (group !== undefined && /^\d+$/.test(group)) add("group", user.gid, `${user.gid}:x:${user.gid}:${name}`);
-  return bound;
+  return [...files].map(([file, text]) => {
+    const path = join(run, file);
+    writeFileSync(path, text);
+    return [`/etc/${file}`, path];
+  });
 }

@@ -40,6 +40,7 @@ const FIELDS = {
     shm_size: "text",
     tz: "text",
     umask: "text",
+    userns: "text",
     utsns: "text",
     volumes: "list",
   },

@@ -6,6 +6,7 @@ import type { Driver } from "../image/driver.ts";
 import type { ImageRuntimeConfig } from "../image/types.ts";
 import type { UserModePlan } from "../network/user-mode.ts";
 import type { UserModeOptions } from "../network/user-mode-options.ts";
+import type { IdMaps } from "../sys/user-namespace.ts";
 
 /** One published port or range: `hostPort` 0 means "any free one" until the port is chosen. */
 export interface PortMapping {
@@ -169,6 +170,13 @@ export interface CreateOptions extends ResourceLimits {
   utsMode?: string;
   cgroupns?: string;
   cgroupParent?: string;
+  userns?: string;
+  /** `--uidmap`, `--gidmap`: `container:from:amount`. */
+  uidMap?: string[];
+  gidMap?: string[];
+  /** `--subuidname`, `--subgidname`. */
+  subuidName?: string;
+  subgidName?: string;
 
   logDriver?: string;
   logOpt?: string[];
@@ -179,6 +187,15 @@ export interface CreateOptions extends ResourceLimits {
   healthStartPeriod?: string;
   healthRetries?: number;
   noHealthcheck?: boolean;
+}
+
+/** Whom the ordinary user is in the container's user namespace (`--userns=keep-id`). */
+export interface KeptId {
+  uid: number;
+  gid: number;
+  /** The user's name and full name on the host, where the ids are the user's own. */
+  name?: string;
+  fullName?: string;
 }
 
 /** The decided container: written once at create. */
@@ -260,6 +277,11 @@ export interface ContainerConfig {
   utsMode: string;
   cgroupns: string;
   cgroupParent: string;
+  /** `host` where nothing is said; `private`, `container:ID`, `ns:PATH`. */
+  usernsMode?: string;
+  /** Of its own user namespace: its ids as we number them. */
+  ids?: IdMaps;
+  keepId?: KeptId;
 
   logDriver: "k8s-file" | "json-file" | "none";
   logPath: string;
@@ -365,7 +387,13 @@ export function joinsOf({ config, state }: Pick<Container, "config" | "state">):
 
 /** Ids of the containers whose namespaces it shares. */
 export function dependencies(config: ContainerConfig): string[] {
-  const modes = [config.pidMode, config.ipcMode, config.utsMode, config.cgroupns];
+  const modes = [
+    config.pidMode,
+    config.ipcMode,
+    config.utsMode,
+    config.cgroupns,
+    config.usernsMode ?? "host",
+  ];
   const ids = modes.flatMap(mode => /^container:(.+)$/.exec(mode)?.[1] ?? []);
   if (config.network.kind === "container") ids.push(config.network.id);
   return [...new Set(ids)];

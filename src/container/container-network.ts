@@ -65,11 +65,19 @@ export async function planNetwork(
   state.userMode = planUserMode(network.options, readHostNetwork());
 }
 
-/** Makes the container's namespace, with `lo` up; the runtime wants to find it. */
-export async function makeNamespace(engine: Engine, { state }: Container): Promise<void> {
-  if (state.netnsPath === "") return;
+/**
+ * Makes the container's namespace, with `lo` up; the runtime wants to find it. One that belongs to the container's own user
+ * namespace can only be made in there, by the runtime: it is taken over later.
+ */
+export async function makeNamespace(engine: Engine, { config, state }: Container): Promise<void> {
+  if (state.netnsPath === "" || config.ids) return;
   const setup = await engine.networkSetup();
   await setup.createNetns(state.netnsPath);
+}
+
+/** Takes over the namespace that the runtime has made for the container's process `pid`. */
+export function adoptNamespace({ state }: Container, pid: number): void {
+  if (state.netnsPath !== "") netns.pin(state.netnsPath, `/proc/${pid}/ns/net`);
 }
 
 /** Everything about the network that the runtime need not wait for. */

@@ -15,7 +15,7 @@ const WORDS = {
 type Kind = keyof typeof WORDS;
 
 /** The container whose namespace another one shall share. Throws in Podman's words where there is none. */
-export function sharedContainer(engine: Engine, kind: Kind | "net", name: string): Container {
+export function sharedContainer(engine: Engine, kind: Kind | "net" | "user", name: string): Container {
   const other = engine.containers.find(name);
   if (!other)
     throw new UserError(

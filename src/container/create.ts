@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { errorText, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import type { ImageRecord, ImageRuntimeConfig } from "../image/types.ts";
+import { withLock } from "../sys/flock.ts";
 import { signalNumber } from "../sys/process.ts";
+import { findIds } from "./auto-ids.ts";
 import { decideCapabilities, normalized } from "./capabilities.ts";
 import { recordContainerEvent } from "./cleanup.ts";
 import {
@@ -26,6 +28,7 @@ import { askedMounts, completeMounts } from "./create-mounts.ts";
 import { type NamespaceModes, namespaceModes, sharedContainer, sysctls } from "./create-namespaces.ts";
 import { checkAddresses, networkMode, portsOf } from "./create-network.ts";
 import { apparmorProfile, checkSecurityOption, securityValue } from "./create-security.ts";
+import { type AutoIds, type UserNamespace, userNamespace } from "./create-userns.ts";
 import { parseDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
 import { randomId, randomName } from "./names.ts";
@@ -76,7 +79,19 @@ export async function createContainer(
     context.replaced?.(old);
   }
   const config = complete(engine, options, decided, image, context);
-  return make(engine, config, options, context.start);
+  return make(engine, config, options, decided.userns, context.start);
+}
+
+/** Writes the row, with ids that no other container has where such are asked for. */
+function record(engine: Engine, container: Container, auto: AutoIds | undefined): void {
+  if (!auto) {
+    engine.containers.insert(container);
+    return;
+  }
+  withLock(engine.paths.lock("auto-ids"), () => {
+    container.config.ids = findIds(engine, container.config, auto);
+    engine.containers.insert(container);
+  });
 }
 
 /** Writes the row, then makes what it tells of. */
@@ -84,6 +99,7 @@ async function make(
   engine: Engine,
   config: ContainerConfig,
   options: CreateOptions,
+  userns: UserNamespace,
   start: CreateContext["start"],
 ): Promise<Container> {
   const state = newState();
@@ -98,7 +114,7 @@ async function make(
   const container: Container = { config, phase: "creating", state };
   const held = engine.containers.lock(config.id);
   try {
-    engine.containers.insert(container);
+    record(engine, container, userns.autoIds);
     try {
       mkdirSync(engine.paths.container(config.id), { recursive: true, mode: 0o700 });
       for (const mount of config.mounts)
@@ -172,6 +188,7 @@ interface Decided {
   umask: string;
   timezone?: string;
   modes: NamespaceModes;
+  userns: UserNamespace;
   initPath?: string;
   limits: ContainerConfig["limits"];
   log: LogSettings;
@@ -206,6 +223,7 @@ function decide(engine: Engine, options: CreateOptions): Decided {
     umask: umask.padStart(4, "0"),
     timezone,
     modes,
+    userns: userNamespace(engine, options),
     ports: [...parsePublished(options.publish ?? []), ...portsOf(network)],
     mounts: askedMounts(engine, options),
     env: environment(options, conf),
@@ -256,6 +274,7 @@ function complete(
         ports.push({ hostIp: "", hostPort: 0, containerPort: Number(port), protocol, range: 1 });
     }
   const { network } = decided;
+  const { usernsMode, ids, keepId } = decided.userns;
   if (network.kind === "bridge") for (const join of network.networks) join.aliases.push(id.slice(0, 12));
   if (!publishes(network) && ports.length > 0) {
     ports.length = 0;
@@ -278,7 +297,7 @@ function complete(
     command: [...command],
     env: mergeEnvironment(base.Env ?? [], decided.env, conf.env),
     workdir: options.workdir || base.WorkingDir || "/",
-    user: options.user ?? base.User ?? "",
+    user: (options.user ?? (keepId ? `${keepId.uid}:${keepId.gid}` : base.User)) || "",
     groupAdd: options.groupAdd ?? [],
     hostname: options.hostname ?? inheritedName(engine, decided.modes.utsMode) ?? id.slice(0, 12),
     tty: options.tty ?? false,
@@ -317,6 +336,9 @@ function complete(
     apparmorProfile: apparmorProfile(options, conf.apparmor_profile),
     sysctl: decided.sysctl,
     ...decided.modes,
+    usernsMode,
+    ids,
+    keepId,
     cgroupParent: options.cgroupParent ?? "",
     ...decided.log,
     logPath: decided.log.logPath ?? join(engine.paths.container(id), "ctr.log"),

@@ -3,7 +3,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import type { ContainerConfig } from "./config.ts";
-import type { SpecMount } from "./spec-mounts.ts";
+import type { SpecMount } from "./system-mounts.ts";
 
 type Device = ContainerConfig["devices"][number];
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { VERSION } from "../base/version.ts";
 import { fileSystemOf } from "../sys/file.ts";
-import { parseIdMap } from "../userns/subids.ts";
+import { parseIdMap } from "../sys/user-namespace.ts";
 import { decideCapabilities } from "./capabilities.ts";
 import { isUnified, managerName } from "./cgroups.ts";
 import { conmonPath } from "./conmon.ts";

@@ -2,6 +2,7 @@
 import { ALL_CAPABILITIES } from "./capabilities.ts";
 import { managerName } from "./cgroups.ts";
 import { type Container, networkModeName, type VolumeMount } from "./config.ts";
+import { showMapping } from "./create-userns.ts";
 import type { Engine } from "./engine.ts";
 import { portBindings } from "./inspect-network.ts";
 import { READ_ONLY_TMPFS } from "./spec-mounts.ts";
@@ -127,7 +128,11 @@ export function hostPart(engine: Engine, container: Container): object {
       ...tmpfs(config.mounts),
     },
     UTSMode: config.utsMode,
-    UsernsMode: "",
+    UsernsMode: config.usernsMode === "host" ? "" : (config.usernsMode ?? ""),
+    IDMappings: config.ids && {
+      UidMap: config.ids.uids.map(showMapping),
+      GidMap: config.ids.gids.map(showMapping),
+    },
     ShmSize: limits.shmSize ?? 65_536_000,
     Runtime: "oci",
     ConsoleSize: [0, 0],

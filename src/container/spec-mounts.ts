@@ -1,24 +1,28 @@
 /** What is mounted into a container besides its root (runtime-spec, config.md, "Mounts"). */
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeAccounts } from "./accounts.ts";
-import { cgroupManager, isUnified } from "./cgroups.ts";
 import type { Container, ContainerConfig, VolumeMount } from "./config.ts";
 import { containerEnv } from "./container-env.ts";
 import type { Engine } from "./engine.ts";
 import { hasResolver } from "./resolv.ts";
+import { type SpecMount, systemMounts } from "./system-mounts.ts";
 import { copyZone } from "./timezone.ts";
 import type { UserIds } from "./user.ts";
 
-export interface SpecMount {
-  destination: string;
-  type: string;
-  source: string;
-  options: string[];
-}
-
 /** Where the program of `--init` lies in the container. */
 export const INIT = "/run/podman-init";
+
+/** The files of the run directory that a container sees. */
+export const OWN_FILES = [
+  "hosts",
+  "resolv.conf",
+  "hostname",
+  ".containerenv",
+  "passwd",
+  "group",
+  "localtime",
+] as const;
 
 /** What can be written to in a read-only container. */
 export const READ_ONLY_TMPFS = ["/run", "/tmp", "/var/tmp"];
@@ -27,37 +31,7 @@ export const READ_ONLY_TMPFS = ["/run", "/tmp", "/var/tmp"];
 export function specMounts(engine: Engine, container: Container, rootfs: string, user: UserIds): SpecMount[] {
   const { config } = container;
   const run = engine.paths.containerRun(config.id);
-  const writable = config.privileged ? "rw" : "ro";
-  const list: SpecMount[] = [
-    processes(engine, config),
-    {
-      destination: "/dev",
-      type: "tmpfs",
-      source: "tmpfs",
-      options: ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"],
-    },
-    config.network.kind === "host"
-      ? {
-          destination: "/sys",
-          type: "bind",
-          source: "/sys",
-          options: ["rbind", "nosuid", "noexec", "nodev", writable],
-        }
-      : {
-          destination: "/sys",
-          type: "sysfs",
-          source: "sysfs",
-          options: ["nosuid", "noexec", "nodev", writable],
-        },
-    {
-      destination: "/dev/pts",
-      type: "devpts",
-      source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-    },
-    ...messageQueues(engine, config),
-    ...groups(engine, config, writable),
-  ];
+  const list = systemMounts(engine, config);
   const bind = (destination: string, source: string, ...options: string[]) =>
     list.push({ destination, type: "bind", source, options: ["bind", "rprivate", ...options] });
   const memory = sharedMemory(engine, config);
@@ -93,33 +67,6 @@ export function specMounts(engine: Engine, container: Container, rootfs: string,
   if (config.initPath) bind(INIT, config.initPath, "ro");
   // What is mounted inside something that is mounted comes after it.
   return list.sort((a, b) => depth(a.destination) - depth(b.destination));
-}
-
-/** The host's processes are not in a pid namespace of the user's: what shows them can only be bound. */
-function processes({ user }: Engine, { pidMode }: ContainerConfig): SpecMount {
-  const mount = { destination: "/proc", options: ["nosuid", "noexec", "nodev"] };
-  return user && pidMode === "host"
-    ? { ...mount, type: "bind", source: "/proc", options: ["rbind", "rprivate", ...mount.options] }
-    : { ...mount, type: "proc", source: "proc" };
-}
-
-/** Control groups: a container without one of its own sees the host's, which need not show the one that it is in. */
-function groups(engine: Engine, { network }: ContainerConfig, writable: string): SpecMount[] {
-  const destination = "/sys/fs/cgroup";
-  const options = ["rprivate", "nosuid", "noexec", "nodev"];
-  if (cgroupManager(engine) !== "none" || isUnified())
-    return [{ destination, type: "cgroup", source: "cgroup", options: [...options, "relatime", writable] }];
-  // The host's /sys has them already.
-  if (network.kind === "host") return [];
-  return [{ destination, type: "bind", source: destination, options: ["rbind", ...options, "ro"] }];
-}
-
-/** POSIX message queues; the host's are a user's only where the host shows them. */
-function messageQueues({ user }: Engine, { ipcMode }: ContainerConfig): SpecMount[] {
-  const mount = { destination: "/dev/mqueue", options: ["nosuid", "noexec", "nodev"] };
-  if (ipcMode === "host" && existsSync("/dev/mqueue"))
-    return [{ ...mount, type: "bind", source: "/dev/mqueue", options: ["bind", ...mount.options] }];
-  return ipcMode === "host" && user ? [] : [{ ...mount, type: "mqueue", source: "mqueue" }];
 }
 
 /** The host directory behind the container's /dev/shm; undefined where it has none. */

@@ -1,15 +1,17 @@
 /** The OCI runtime configuration (runtime-spec 1.0.2, config.md) of a container, with Podman's defaults. */
 import { UserError } from "../base/errors.ts";
+import { hasId, type IdMapping } from "../sys/user-namespace.ts";
 import { createAnnotations, runAnnotations } from "./annotations.ts";
 import { processCapabilities } from "./capabilities.ts";
 import { cgroupManager, cgroupsPath } from "./cgroups.ts";
 import type { Container, ContainerConfig } from "./config.ts";
+import { showMapping } from "./create-userns.ts";
 import { deviceMount, hostDevices, specDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
 import { seccompFor } from "./seccomp.ts";
 import { INIT, specMounts } from "./spec-mounts.ts";
 import { specUlimits } from "./ulimits.ts";
-import { lookupUser } from "./user.ts";
+import { lookupUser, type UserIds } from "./user.ts";
 import { prepareWorkdir } from "./workdir.ts";
 
 const MASKED = [
@@ -35,6 +37,7 @@ export const processArgs = ({ initPath, args }: ContainerConfig): string[] =>
 export function buildSpec(engine: Engine, container: Container, rootfs: string): object {
   const { config } = container;
   const user = lookupUser(rootfs, config.user, config.groupAdd);
+  checkMapped(config, user);
   const noNewPrivileges = config.securityOpt.some(one => /^no-new-privileges([=:]true)?$/.test(one));
   const given = config.privileged ? hostDevices(engine.user !== undefined) : config.devices;
   const devices = engine.user ? [] : given.map(specDevice);
@@ -46,8 +49,7 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
       user: {
         uid: user.uid,
         gid: user.gid,
-        // A user's primary group too: what it is denied, no set-group-id program gets around by shedding the group.
-        additionalGids: config.user ? [user.gid, ...user.additionalGids] : user.additionalGids,
+        additionalGids: additionalGroups(config, user),
         umask: Number.parseInt(config.umask, 8),
       },
       args: processArgs(config),
@@ -74,6 +76,8 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
             ),
       cgroupsPath: cgroupsPath(engine, config),
       namespaces: namespaces(engine, container),
+      uidMappings: config.ids?.uids.map(specMapping),
+      gidMappings: config.ids?.gids.map(specMapping),
       devices: devices.map(one => one.node),
       seccomp:
         config.privileged || config.seccompProfile === "unconfined"
@@ -82,6 +86,30 @@ export function buildSpec(engine: Engine, container: Container, rootfs: string):
       ...hiddenPaths(engine, config),
     },
   };
+}
+
+const specMapping = ({ inside, outside, count }: IdMapping) => ({
+  containerID: inside,
+  hostID: outside,
+  size: count,
+});
+
+/** Who is not in the container's user namespace can't be its user. */
+function checkMapped({ ids }: ContainerConfig, { uid, gid }: UserIds): void {
+  if (!ids) return;
+  const missing = (kind: string, map: readonly IdMapping[], id: number) =>
+    new UserError(
+      `container uses ID mappings (${map.map(showMapping).join(" ")}), but doesn't map ${kind} ${id}`,
+      { exitCode: 126 },
+    );
+  if (!hasId(ids.uids, uid)) throw missing("UID", ids.uids, uid);
+  if (!hasId(ids.gids, gid)) throw missing("GID", ids.gids, gid);
+}
+
+function additionalGroups({ user: asked, keepId }: ContainerConfig, user: UserIds): number[] {
+  // A user's primary group too: what it is denied, no set-group-id program gets around by shedding the group.
+  const groups = asked ? [user.gid, ...user.additionalGids] : user.additionalGids;
+  return keepId && !groups.includes(keepId.gid) ? [keepId.gid, ...groups] : groups;
 }
 
 /** What of /proc and /sys is hidden or can't be written to; `mask=` and `unmask=` of `--security-opt` name more or fewer. */
@@ -148,11 +176,14 @@ function namespaces(engine: Engine, { config, state }: Container): object[] {
   add("ipc", config.ipcMode);
   add("uts", config.utsMode);
   add("cgroup", config.cgroupns);
+  add("user", config.usernsMode ?? "host");
   const { network } = config;
   if (network.kind === "ns") list.push({ type: "network", path: network.path });
   else if (network.kind === "container")
     list.push({ type: "network", path: namespaceOf(runningContainer(engine, "network", network.id), "net") });
-  else if (network.kind !== "host") list.push({ type: "network", path: state.netnsPath });
+  else if (network.kind !== "host")
+    // One that is to belong to the user namespace is made in there.
+    list.push({ type: "network", path: config.ids ? undefined : state.netnsPath });
   return list;
 }
 

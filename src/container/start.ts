@@ -11,11 +11,20 @@ import { bootId } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
 import type { Container, ContainerConfig } from "./config.ts";
 import { createByConmon } from "./conmon.ts";
-import { joinNetworks, makeNamespace, planNetwork, type TakenPorts, takePorts } from "./container-network.ts";
+import {
+  adoptNamespace,
+  joinNetworks,
+  makeNamespace,
+  planNetwork,
+  type TakenPorts,
+  takePorts,
+} from "./container-network.ts";
 import type { Engine } from "./engine.ts";
 import { hasCheck, startHealthTimer } from "./health.ts";
+import { giveFiles, openWay, ownerOf } from "./owner.ts";
 import { chooseRuntime, startInRuntime } from "./runtime.ts";
 import { buildSpec } from "./spec.ts";
+import { OWN_FILES } from "./spec-mounts.ts";
 import { lookupUser } from "./user.ts";
 import { chownTree } from "./volume.ts";
 import { linkMtab } from "./workdir.ts";
@@ -98,50 +107,67 @@ async function putUp(
   // Its failure is told once the mounts are there.
   namespace.catch(() => {});
   const rootfs = join(directory, "merged");
-  mountRootfs({
+  const parts = {
     driver: config.storageDriver ?? "overlay",
     lower: config.layers,
     upper: join(directory, "upper"),
     work: join(directory, "work"),
     merged: rootfs,
     volatile: config.remove,
-  });
+  };
+  if (config.ids) {
+    openWay(directory, config);
+    const { mountMapped } = await import("../image/mapped.ts");
+    mountMapped(parts, config.ids, engine.images.layers);
+  } else mountRootfs(parts);
   state.mounted = true;
-  linkMtab(rootfs);
+  linkMtab(rootfs, config);
   for (const one of config.mounts)
     if (one.kind === "volume") {
       engine.volumes.ensure(one.source);
       engine.volumes.copyUp(one.source, rootfs, one.destination, {
         copy: !one.options.includes("nocopy"),
-        user: () => lookupUser(rootfs, config.user),
+        user: () => userOf(config, rootfs),
       });
     }
   if (!/^(none|host|container:.*)$/.test(config.ipcMode)) {
     const shm = join(run, "shm");
     mkdirSync(shm, { recursive: true });
-    mount("shm", shm, "tmpfs", MS.NOEXEC | MS.NOSUID | MS.NODEV, `mode=1777,size=${config.limits.shmSize}`);
+    const { uid, gid } = ownerOf(config);
+    const options = `mode=1777,size=${config.limits.shmSize},uid=${uid},gid=${gid}`;
+    mount("shm", shm, "tmpfs", MS.NOEXEC | MS.NOSUID | MS.NODEV, options);
   }
   // Bound into the container when it is made, filled when its addresses are known.
   for (const name of ["hosts", "resolv.conf"]) writeFileSync(join(run, name), "");
   giveVolumes(engine, config, rootfs);
   writeFileSync(join(directory, "config.json"), JSON.stringify(buildSpec(engine, container, rootfs)));
+  giveFiles(run, config, OWN_FILES);
 
   await namespace;
-  const [made, joined] = await Promise.allSettled([
-    createByConmon(engine, container, taken.held, attended),
-    joinNetworks(engine, container, taken),
-  ]);
+  const create = () => createByConmon(engine, container, taken.held, attended);
+  if (config.ids) {
+    Object.assign(state, await create());
+    adoptNamespace(container, state.pid);
+    await joinNetworks(engine, container, taken);
+    return;
+  }
+  const [made, joined] = await Promise.allSettled([create(), joinNetworks(engine, container, taken)]);
   if (joined.status === "rejected") throw joined.reason;
   if (made.status === "rejected") throw made.reason;
-  state.pid = made.value.pid;
-  state.conmonPid = made.value.conmonPid;
+  Object.assign(state, made.value);
+}
+
+/** The container's user, as this engine numbers him. */
+function userOf(config: ContainerConfig, rootfs: string): { uid: number; gid: number } {
+  const { uid, gid } = lookupUser(rootfs, config.user);
+  return ownerOf(config, uid, gid);
 }
 
 /** Volume option `U`: what is mounted becomes the property of the container's user, all of it. */
 function giveVolumes(engine: Engine, config: ContainerConfig, rootfs: string): void {
   const given = config.mounts.filter(one => one.kind !== "tmpfs" && one.options.includes("U"));
   if (given.length === 0) return;
-  const { uid, gid } = lookupUser(rootfs, config.user);
+  const { uid, gid } = userOf(config, rootfs);
   for (const one of given)
     chownTree(one.kind === "bind" ? one.source : engine.volumes.directory(one.source), uid, gid);
 }

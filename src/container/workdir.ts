@@ -1,7 +1,10 @@
 /** What a container's root must have before its process starts: the working directory, `/etc/mtab`. */
 import { chownSync, lstatSync, mkdirSync, statSync, symlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { UserError } from "../base/errors.ts";
+import { lchown } from "../sys/file.ts";
 import type { ContainerConfig } from "./config.ts";
+import { ownerOf } from "./owner.ts";
 import { resolveInRoot, type UserIds } from "./user.ts";
 
 /**
@@ -23,14 +26,21 @@ export function prepareWorkdir(rootfs: string, config: ContainerConfig, user: Us
     );
   if (workdir !== config.imageConfig.WorkingDir)
     throw new UserError(`workdir ${JSON.stringify(workdir)} does not exist on container ${config.id}`);
-  mkdirSync(path, { recursive: true });
-  chownSync(path, user.uid, user.gid);
+  const made = mkdirSync(path, { recursive: true });
+  const [root, owner] = [ownerOf(config), ownerOf(config, user.uid, user.gid)];
+  for (let above = dirname(path); config.ids && made && above.length >= made.length; above = dirname(above))
+    chownSync(above, root.uid, root.gid);
+  chownSync(path, owner.uid, owner.gid);
 }
 
 /** Old programs read `/etc/mtab`; where the image has an `/etc` without it, it is a link to the kernel's own list. */
-export function linkMtab(rootfs: string): void {
+export function linkMtab(rootfs: string, config: ContainerConfig): void {
   const path = resolveInRoot(rootfs, "/etc");
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   const mtab = `${path}/mtab`;
-  if (!lstatSync(mtab, { throwIfNoEntry: false })) symlinkSync("/proc/mounts", mtab);
+  if (lstatSync(mtab, { throwIfNoEntry: false })) return;
+  symlinkSync("/proc/mounts", mtab);
+  if (!config.ids) return;
+  const { uid, gid } = ownerOf(config);
+  lchown(mtab, uid, gid);
 }

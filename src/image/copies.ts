@@ -1,7 +1,12 @@
 /**
- * A root file system as plain copies, where no overlay can be mounted: the layers' merged view, written into one directory.
- * Slow and large, but right anywhere. Contents are shared with the layers where the file system can (reflinks); hard
- * links to them would let a container write into its image.
+ * Copies of layers.
+ *
+ * - A root file system where no overlay can be mounted: the layers' merged view, written into one directory. Slow and
+ *   large, but right anywhere.
+ * - One layer as a user namespace sees it, whiteouts and all, its owners mapped.
+ *
+ * Contents are shared with the layers where the file system can (reflinks); hard links to them would let a container write
+ * into its image.
  */
 import {
   constants,
@@ -16,13 +21,20 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { mknod } from "../sys/file.ts";
+import type { IdMaps } from "../sys/user-namespace.ts";
 import { copyAttributes } from "./attributes.ts";
 import { isHiddenByFile, isOpaque, isWhiteout, WHITEOUT } from "./marks.ts";
 
-/** Fills the new directory `target` with what `layers`, topmost first, show together. */
-export function copyLayers(layers: readonly string[], target: string): void {
+/** Fills the new directory `target` with what `layers`, topmost first, show together; to the namespace of `ids`, if any. */
+export function copyLayers(layers: readonly string[], target: string, ids?: IdMaps): void {
   mkdirSync(target, { mode: 0o700 });
-  new Copier().directory(untilOpaque(layers), target);
+  new Copier(ids, false).merged(untilOpaque(layers), target);
+}
+
+/** Makes `target` a copy of one layer, with the owners that it has to the namespace of `ids`. */
+export function copyLayer(layer: string, target: string, ids: IdMaps): void {
+  mkdirSync(target, { mode: 0o700 });
+  new Copier(ids, true).tree(layer, target);
 }
 
 /** The directories of a stack up to the first one that shows nothing of those below it. */
@@ -35,7 +47,24 @@ class Copier {
   /** Where files with more than one name were copied to, by device and inode. */
   readonly #linked = new Map<string, string>();
 
-  directory(stack: readonly string[], target: string): void {
+  constructor(
+    private readonly ids: IdMaps | undefined,
+    private readonly marks: boolean,
+  ) {}
+
+  tree(from: string, target: string): void {
+    for (const name of readdirSync(from)) {
+      const path = join(from, name);
+      const stats = lstatSync(path);
+      if (stats.isDirectory()) {
+        mkdirSync(join(target, name), { mode: 0o700 });
+        this.tree(path, join(target, name));
+      } else this.#file(path, stats, join(target, name));
+    }
+    this.#attributes(from, target);
+  }
+
+  merged(stack: readonly string[], target: string): void {
     const done = new Set<string>();
     for (const directory of stack)
       for (const name of readdirSync(directory)) {
@@ -44,7 +73,7 @@ class Copier {
         this.#entry(stack, name, join(target, name));
       }
     // Last, lest its mode keep us out and its time change.
-    copyAttributes(stack[0]!, target);
+    this.#attributes(stack[0]!, target);
   }
 
   /** One name, as those of the stack show it that lie above the first which hides it. */
@@ -63,7 +92,7 @@ class Copier {
     }
     if (directories.length === 0) return;
     mkdirSync(target, { mode: 0o700 });
-    this.directory(untilOpaque(directories), target);
+    this.merged(untilOpaque(directories), target);
   }
 
   #file(path: string, stats: Stats, target: string): void {
@@ -76,8 +105,12 @@ class Copier {
     if (stats.isFile()) copyFileSync(path, target, constants.COPYFILE_FICLONE);
     else if (stats.isSymbolicLink()) symlinkSync(readlinkSync(path), target);
     else mknod(target, stats.mode, major(stats.rdev), minor(stats.rdev));
-    copyAttributes(path, target);
+    if (!isWhiteout(stats)) this.#attributes(path, target);
     if (stats.nlink > 1) this.#linked.set(key, target);
+  }
+
+  #attributes(from: string, to: string): void {
+    copyAttributes(from, to, { ids: this.ids, marks: this.marks });
   }
 }
 

@@ -29,6 +29,8 @@ import { Untar } from "./untar.ts";
 /** How names begin of what is being made, and of what is being removed. */
 const STAGING = ".staging-";
 const TRASH = ".trash-";
+/** What stands between the name of a layer and that of a user namespace's map, in the name of a copy (mapped.ts). */
+const MAPPED = "-";
 
 /** What the kernel and the database say of a full disk. */
 export const FULL = ["ENOSPC", "EDQUOT", "SQLITE_FULL"];
@@ -206,8 +208,15 @@ export class LayerStore {
     if (blobDigest) rmSync(this.blobPath(blobDigest), { force: true });
   }
 
-  /** Removes a directory of layers at once for all who look, and its files then. The lock of the images is held. */
+  /** Removes a layer or a patch with its copies for user namespaces. The lock of the images is held. */
   discard(directory: string): void {
+    for (const path of entries(this.#paths.layers))
+      if (path.startsWith(`${directory}${MAPPED}`)) this.#discard(path);
+    this.#discard(directory);
+  }
+
+  /** Removes a directory at once for all who look, and its files then. */
+  #discard(directory: string): void {
     const trash = join(this.#paths.layers, `${TRASH}${crypto.randomUUID()}`);
     try {
       renameSync(directory, trash);
@@ -218,6 +227,21 @@ export class LayerStore {
       rmSync(directory, { recursive: true, force: true });
     }
     rmSync(trash, { recursive: true, force: true });
+  }
+
+  /** The copy of a layer or patch for a user namespace whose maps are called `map`, made unless it is there. */
+  ensureMapped(original: string, map: string, make: (staging: string) => void): string {
+    const directory = `${original}${MAPPED}${map}`;
+    if (existsSync(directory)) return directory;
+    // Who needs the same waits for it.
+    withLock(this.#paths.lock("mapped-layers"), () => {
+      if (existsSync(directory)) return;
+      this.place(directory, staging => {
+        make(staging);
+        return true;
+      });
+    });
+    return directory;
   }
 
   /** Makes a directory by `make` and gives it its place by one rename, unless `make` says that it is not needed. */
@@ -248,7 +272,8 @@ export class LayerStore {
       ]),
     );
     for (const path of [...entries(this.#paths.layers), ...entries(this.#blobs)]) {
-      if (known.has(path) || keep.has(path)) continue;
+      const original = path.replace(/-[0-9a-f]{8}$/, "");
+      if ([path, original].some(one => known.has(one) || keep.has(one))) continue;
       if (!basename(path).startsWith(STAGING)) {
         rmSync(path, { recursive: true, force: true });
         continue;

@@ -27,17 +27,17 @@ const PAGE = 4096;
 
 /** Puts it up at `merged`. */
 export function mountRootfs(rootfs: Rootfs): void {
-  if (rootfs.driver === "vfs") makeCopy(rootfs);
+  if (rootfs.driver === "vfs") makeRootfs(rootfs, half => copyLayers(rootfs.lower, half));
   else mountOverlay(rootfs);
 }
 
-/** The first time, the layers are copied; later it is there. */
-function makeCopy({ lower, merged }: Rootfs): void {
+/** As plain copies: made by `make` the first time; later it is there. */
+export function makeRootfs({ merged }: Rootfs, make: (directory: string) => void): void {
   if (existsSync(merged)) return;
   const half = `${merged}.half`;
   rmSync(half, { recursive: true, force: true });
   mkdirSync(dirname(merged), { recursive: true });
-  copyLayers(lower, half);
+  make(half);
   renameSync(half, merged);
 }
 

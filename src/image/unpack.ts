@@ -35,7 +35,7 @@ import { errorText, hasCode } from "../base/errors.ts";
 import { writeErr, writeOut } from "../base/stdio.ts";
 import { lchown, mknod, S_IFBLK, S_IFCHR, S_IFIFO, setMtime, setXattr } from "../sys/file.ts";
 import { enterRoot } from "../sys/process.ts";
-import { hasId, type IdRange, idMap, inInitialUserNamespace } from "../sys/user-namespace.ts";
+import { hasId, type IdMapping, idMap, inInitialUserNamespace } from "../sys/user-namespace.ts";
 import {
   hide,
   isOverlaysOwn,
@@ -97,8 +97,8 @@ class Unpacker {
   readonly #marks: Marks;
   readonly #squash: boolean;
   readonly #isLimited = !inInitialUserNamespace();
-  readonly #uids: readonly IdRange[] = idMap("uid");
-  readonly #gids: readonly IdRange[] = idMap("gid");
+  readonly #uids: readonly IdMapping[] = idMap("uid");
+  readonly #gids: readonly IdMapping[] = idMap("gid");
   /** Directories whose times can be set only when nothing more is put into them. */
   readonly #directories = new Map<string, TarEntry>();
   readonly #parents = new Set<string>(["/"]);

@@ -85,11 +85,16 @@ export function create(path: string): void {
 
 /** The same, and the calling thread is in it from then on. */
 export function createAndStay(path: string): void {
+  leaveForNew();
+  pin(path, THREAD_NS);
+}
+
+/** Pins a namespace that is there already, such as `/proc/PID/ns/net`. */
+export function pin(path: string, namespace: string): void {
   preparePinDirectory(dirname(path));
   closeSync(openSync(path, "wx", 0o444));
   try {
-    leaveForNew();
-    mount(THREAD_NS, path, "none", MS.BIND);
+    mount(namespace, path, "none", MS.BIND);
   } catch (error) {
     rmSync(path, { force: true });
     throw error;

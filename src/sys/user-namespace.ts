@@ -1,34 +1,55 @@
-/** The user namespace that this process is in: which ids it has (user_namespaces(7)). */
+/** User namespaces: which ids one has, and how they are numbered outside it (user_namespaces(7)). */
 import { readFileSync } from "node:fs";
 
-/** A run of ids: `size` of them, from `inside` on as the namespace counts them and from `outside` on as its parent does. */
-export interface IdRange {
+/** One line of an id map: `count` ids from `inside` on are those from `outside` on. */
+export interface IdMapping {
   inside: number;
   outside: number;
-  size: number;
+  count: number;
+}
+
+/** What a user namespace has of users and of groups. */
+export interface IdMaps {
+  uids: readonly IdMapping[];
+  gids: readonly IdMapping[];
 }
 
 /** All ids that there are. */
 const ALL = 0xffffffff;
 
-/** /proc/PID/uid_map and gid_map, line by line; `self` where no pid is given. */
-export function idMap(kind: "uid" | "gid", pid: number | "self" = "self"): IdRange[] {
-  return readFileSync(`/proc/${pid}/${kind}_map`, "utf8")
-    .trim()
+/** The map of a process, as its file under /proc has it. */
+export function parseIdMap(text: string): IdMapping[] {
+  return text
     .split("\n")
     .map(line => line.trim().split(/\s+/).map(Number))
-    .map(([inside = 0, outside = 0, size = 0]) => ({ inside, outside, size }));
+    .flatMap(([inside, outside, count]) =>
+      inside !== undefined && outside !== undefined && count !== undefined
+        ? [{ inside, outside, count }]
+        : [],
+    );
 }
+
+/** /proc/PID/uid_map and gid_map; our own where no pid is given. Empty while nobody has written it. */
+export const idMap = (kind: "uid" | "gid", pid: number | "self" = "self"): IdMapping[] =>
+  parseIdMap(readFileSync(`/proc/${pid}/${kind}_map`, "utf8"));
 
 /** True in the namespace of the machine itself, where root is root. */
 export function inInitialUserNamespace(): boolean {
   const [first] = idMap("uid");
-  return first !== undefined && first.inside === 0 && first.outside === 0 && first.size === ALL;
+  return first !== undefined && first.inside === 0 && first.outside === 0 && first.count === ALL;
 }
 
-/** Does the map have this id, as the namespace counts? */
-export const hasId = (map: readonly IdRange[], id: number) =>
-  map.some(({ inside, size }) => id >= inside && id < inside + size);
+/** How the id `inside` is numbered outside; undefined when the map has it not. */
+export function outsideId(map: readonly IdMapping[], inside: number): number | undefined {
+  const range = map.find(one => inside >= one.inside && inside < one.inside + one.count);
+  return range && range.outside + inside - range.inside;
+}
+
+export const hasId = (map: readonly IdMapping[], inside: number) => outsideId(map, inside) !== undefined;
+
+/** Does the map have the id that is `outside` outside? */
+export const hasOutsideId = (map: readonly IdMapping[], outside: number) =>
+  map.some(one => outside >= one.outside && outside < one.outside + one.count);
 
 /** How many ids a map has. */
-export const idCount = (map: readonly IdRange[]) => map.reduce((sum, { size }) => sum + size, 0);
+export const idCount = (map: readonly IdMapping[]) => map.reduce((sum, { count }) => sum + count, 0);

@@ -3,8 +3,9 @@ import { readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { hasCode, oneLine, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { CATATONIT_DIRECTORIES, findProgram } from "../base/programs.ts";
+import type { IdMapping } from "../sys/user-namespace.ts";
 import type { Identity } from "./identity.ts";
-import { type IdMapping, mappings, readSubids } from "./subids.ts";
+import { mappings, readSubids } from "./subids.ts";
 
 /** By this variable in a pause process's environment its engine finds it again, should the file be lost that names it. */
 const MARK = "PORTOLAN_PAUSE";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { mappings, parseIdMap, parseSubids } from "./subids.ts";
+import { mappings, parseSubids } from "./subids.ts";
 
 const SAILOR = { name: "sailor", uid: 1000 };
 
@@ -51,11 +51,4 @@ test("any text is ranges that the kernel can take", () => {
       }
     }),
   );
-});
-
-test("a process's map as /proc shows it", () => {
-  expect(parseIdMap("         0       1000          1\n         1     100000      65536\n")).toEqual([
-    { inside: 0, outside: 1000, count: 1 },
-    { inside: 1, outside: 100000, count: 65536 },
-  ]);
 });

@@ -1,16 +1,10 @@
 /** Subordinate ids: which ranges of user and group ids a user may map (subuid(5), subgid(5)). */
 import { readFileSync } from "node:fs";
 import { hasCode } from "../base/errors.ts";
+import type { IdMapping } from "../sys/user-namespace.ts";
 
 export interface IdRange {
   start: number;
-  count: number;
-}
-
-/** One line of an id map: `count` ids from `inside` on are those from `outside` on (user_namespaces(7)). */
-export interface IdMapping {
-  inside: number;
-  outside: number;
   count: number;
 }
 
@@ -54,16 +48,4 @@ export function mappings(own: number, ranges: readonly IdRange[]): IdMapping[] {
     inside += count;
   }
   return list;
-}
-
-/** The map of a process, as its file under /proc has it (`uid_map`, `gid_map`). */
-export function parseIdMap(text: string): IdMapping[] {
-  return text
-    .split("\n")
-    .map(line => line.trim().split(/\s+/).map(Number))
-    .flatMap(([inside, outside, count]) =>
-      inside !== undefined && outside !== undefined && count !== undefined
-        ? [{ inside, outside, count }]
-        : [],
-    );
 }

@@ -32,7 +32,7 @@ export class UserNamespace implements AsyncDisposable {
   static async create({ first = 100_000, size = 65_536 } = {}): Promise<UserNamespace> {
     const holder = Bun.spawn(["unshare", "--user", "--mount", "cat"], { stdin: "pipe", stdout: "ignore" });
     await until(
-      () => idMap("uid", holder.pid).every(range => range.size === 0),
+      () => idMap("uid", holder.pid).length === 0,
       () => "unshare makes no user namespace",
     );
     for (const kind of ["uid", "gid"]) writeFileSync(`/proc/${holder.pid}/${kind}_map`, `0 ${first} ${size}`);
