@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Container, ContainerConfig } from "./config.ts";
 import type { Engine } from "./engine.ts";
+import { resolversBehind } from "./told-names.ts";
 
 interface Resolver {
   nameservers: string[];
@@ -59,7 +60,7 @@ export function formatResolvConf(container: Container, host: Resolver): string {
   ).filter(one => one !== ".");
   const uplink = state.userMode ?? state.uplink;
   const servers = pick(
-    config.dns,
+    resolversBehind(container).length > 0 ? [] : config.dns,
     network.map(one => one.nameservers),
     // The data plane asks the host's resolvers, whichever they are by then.
     uplink ? [...uplink.nameservers, ...reachable] : reachable.length > 0 || shared ? reachable : PUBLIC,

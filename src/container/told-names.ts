@@ -1,5 +1,6 @@
 /** Which names of containers are told on networks: what the engine's state has to say about that. */
 import { type Named, Names } from "../network/names.ts";
+import { contains, parseCidr, parseIP } from "../wire/addr.ts";
 import { type Container, joinsOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
 
@@ -24,5 +25,26 @@ export function namesOf(engine: Engine): Names {
 
 export function namedOf(container: Container): Named {
   const { id, name } = container.config;
-  return { id, name, networks: joinsOf(container).map(one => one.network) };
+  const networks = joinsOf(container).map(one => one.network);
+  return { id, name, networks, resolvers: resolversBehind(container) };
 }
+
+/**
+ * The resolvers of `--dns`, where the network's own resolver asks them on the container's behalf: it knows the names of
+ * containers besides. None where one of them can be reached by the container alone: its own loopback, its networks.
+ */
+export function resolversBehind({ config, state }: Container): readonly string[] {
+  const tells = state.attachments.some(one => one.dns.nameservers.length > 0);
+  const subnets = state.attachments.flatMap(({ ipv4, ipv4Prefix, ipv6, ipv6Prefix }) =>
+    [...(ipv4 ? [`${ipv4}/${ipv4Prefix}`] : []), ...(ipv6 ? [`${ipv6}/${ipv6Prefix}`] : []), ...LOOPBACK].map(
+      one => parseCidr(one)!,
+    ),
+  );
+  const isNear = (server: string) => {
+    const ip = parseIP(server);
+    return !ip || subnets.some(one => contains(one, ip));
+  };
+  return tells && !config.dns.some(isNear) ? config.dns : [];
+}
+
+const LOOPBACK = ["127.0.0.0/8", "::1/128"];

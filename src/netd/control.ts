@@ -56,6 +56,8 @@ export interface NameSettings {
   addresses: string[];
   /** The container is also on a network that is not internal, and may ask for all names. */
   outside: boolean;
+  /** Addresses of resolvers that the container wants asked in place of the host's; empty for these. */
+  resolvers: string[];
 }
 
 /** What stays in force until it is taken back. */

@@ -9,7 +9,7 @@ import type { Answered } from "./dns.ts";
 import { StreamQuery } from "./dns-stream-query.ts";
 import type { Loop, Ready } from "./loop.ts";
 import type { Outbound } from "./outbound.ts";
-import type { ResolvConf } from "./resolv-conf.ts";
+import type { Resolver } from "./resolv-conf.ts";
 
 /** Connections at once; one more, and the one that was silent for the longest is closed. */
 const MOST_CONNECTIONS = 256;
@@ -22,19 +22,16 @@ const IDLE = 10_000;
 /** When descriptors run out nobody is accepted for this long, in milliseconds. */
 const BACK_OFF = 100;
 
+/** Asks resolvers; false when that can't be. */
+export type Ask = (message: Uint8Array, answered: Answered, resolvers: readonly Resolver[]) => boolean;
+
 export interface DnsStreamsOptions {
   loop: Loop;
-  resolvConf: Pick<ResolvConf, "nameservers">;
   outbound: Outbound;
   /** The answer to a message from an address, or that others are to be asked; undefined: not worth an answer. */
   judge: (from: Uint8Array, message: Uint8Array) => Uint8Array<ArrayBuffer> | "forward" | undefined;
-  /** Asks by `ask`, if the asker may; false: no answer will come. */
-  limited: (
-    from: Uint8Array,
-    message: Uint8Array,
-    answered: Answered,
-    ask: (message: Uint8Array, answered: Answered) => boolean,
-  ) => boolean;
+  /** Has `ask` ask the resolvers that are the asker's, if he may; false: no answer will come. */
+  forward: (from: Uint8Array, message: Uint8Array, answered: Answered, ask: Ask) => boolean;
 }
 
 const peer = new SocketAddress();
@@ -87,11 +84,11 @@ export class DnsStreams implements Ready {
     this.connections.delete(connection);
   }
 
-  /** Asks the host's resolvers, by TCP too. */
-  ask(message: Uint8Array, answered: Answered): boolean {
+  /** Asks resolvers, by TCP too. */
+  ask(message: Uint8Array, answered: Answered, resolvers: readonly Resolver[]): boolean {
     if (this.queries.size >= MOST_OF_ALL) return false;
-    const { loop, outbound, resolvConf } = this.options;
-    const query = new StreamQuery({ loop, outbound, resolvers: resolvConf.nameservers }, message, answer => {
+    const { loop, outbound } = this.options;
+    const query = new StreamQuery({ loop, outbound, resolvers }, message, answer => {
       this.queries.delete(query);
       answered(answer);
     });
@@ -194,7 +191,7 @@ class Connection implements Ready {
       this.send(later, answer);
       this.goOn(later);
     };
-    const asked = options.limited(from, message, answered, (...query) => streams.ask(...query));
+    const asked = options.forward(from, message, answered, (...query) => streams.ask(...query));
     if (asked) this.underWay++;
     else this.send(now, emitError(message, RCODE.SERVFAIL));
   }

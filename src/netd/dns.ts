@@ -37,7 +37,7 @@ const DNS_PORT = 53;
 
 export interface DnsForwarderOptions {
   loop: Loop;
-  resolvConf: Pick<ResolvConf, "nameservers">;
+  resolvConf: ResolvConf;
   outbound: Outbound;
 }
 
@@ -49,12 +49,19 @@ export class DnsForwarder {
 
   constructor(private readonly options: DnsForwarderOptions) {}
 
-  /** A message of the guest's. False, and no answer comes, for what is no query, or one too many. */
-  query(message: Uint8Array, answered: Answered): boolean {
+  /**
+   * A message of the guest's, for the host's resolvers where no others are named. False, and no answer comes, for what is no
+   * query, or one too many.
+   */
+  query(
+    message: Uint8Array,
+    answered: Answered,
+    resolvers: readonly Resolver[] = this.options.resolvConf.nameservers,
+  ): boolean {
     if (this.queries.size >= MOST_QUERIES || questionEnd(message) < 0) return false;
     const copy = bytes(message.length);
     copy.set(message);
-    const query = new Query(this.options, copy, answer => {
+    const query = new Query(this.options, copy, resolvers, answer => {
       this.queries.delete(query);
       answered(answer);
     });
@@ -76,7 +83,6 @@ const ids = new Uint16Array(1);
 class Query implements Ready {
   private readonly questionEnd: number;
   private readonly guestId: number;
-  private readonly resolvers: readonly Resolver[];
   /** By socket: the id that was sent. */
   private readonly asked = new Map<number, number>();
   private readonly timer = new Timer(now => this.askNext(now));
@@ -88,11 +94,11 @@ class Query implements Ready {
   constructor(
     private readonly options: DnsForwarderOptions,
     private readonly message: Uint8Array<ArrayBuffer>,
+    private readonly resolvers: readonly Resolver[],
     private readonly done: Answered,
   ) {
     this.questionEnd = questionEnd(message);
     this.guestId = idOf(message);
-    this.resolvers = options.resolvConf.nameservers;
   }
 
   start(): void {

@@ -14,13 +14,18 @@ const network = (name: string, ...subnets: string[]): NamedNetwork => ({
 const RED = network("red", "10.89.0.0/24", "fd89::/64");
 const BLUE = network("blue", "10.89.1.0/24");
 const SECRET = { ...network("secret", "10.89.2.0/24"), internal: true };
+/** By container. */
+const RESOLVERS: Record<string, { ip: IpAddress; zone: string }[]> = {
+  "2": [{ ip: ip("192.0.2.53"), zone: "" }],
+};
 const STRANGER = "10.89.0.200";
 
 let table: NameTable;
 
 function join(where: NamedNetwork, container: string, names: string[], addresses: string[], outside = true) {
   const key = `${where.name}/${container}`;
-  table.add(key, { network: where.name, container, names, addresses: addresses.map(ip), outside });
+  const [network, resolvers] = [where.name, RESOLVERS[container] ?? []];
+  table.add(key, { network, container, names, addresses: addresses.map(ip), outside, resolvers });
 }
 
 /** The answer in words: `forward`, an error, or the records. */
@@ -107,4 +112,10 @@ test("on an internal network nothing is asked outside, but for those who are on 
   // Connected to another one later.
   join(BLUE, "5", ["vault"], ["10.89.1.9"]);
   expect(ask(SECRET, "10.89.2.2", "example.org")).toBe("forward");
+});
+
+test("a container may have resolvers of its own; the others have the host's", () => {
+  expect(table.resolversOf("red", ip("10.89.0.3").bytes)).toEqual(RESOLVERS["2"]);
+  expect(table.resolversOf("red", ip("10.89.0.2").bytes)).toBeUndefined();
+  expect(table.resolversOf("red", ip(STRANGER).bytes)).toBeUndefined();
 });

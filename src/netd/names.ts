@@ -7,6 +7,7 @@
 import { type Cidr, contains, type IpAddress } from "../wire/addr.ts";
 import { CLASS, type DnsRecord, type Query, RCODE, type Reply, reverseAddress, TYPE } from "../wire/dns.ts";
 import { emitDomains } from "../wire/domain.ts";
+import type { Resolver } from "./resolv-conf.ts";
 
 /** A network whose names are told. */
 export interface NamedNetwork {
@@ -27,9 +28,11 @@ export interface Member {
   addresses: readonly IpAddress[];
   /** It is also on a network that is not internal. */
   outside: boolean;
+  /** Whom it wants asked in place of the host's resolvers; empty for these. */
+  resolvers: readonly Resolver[];
 }
 
-/** Not ours to answer: `forward` to the host's resolvers. */
+/** Not ours to answer: `forward` to whom the asker wants asked. */
 export type Verdict = Reply | "forward";
 
 const NONE: Reply = { rcode: RCODE.NXDOMAIN, records: [] };
@@ -79,6 +82,11 @@ export class NameTable {
         one => one.outside && askers.some(asker => asker.container === one.container),
       ),
     );
+  }
+
+  /** Whom the container at an address of a network wants asked; undefined: the host's resolvers. */
+  resolversOf(network: string, from: Uint8Array): readonly Resolver[] | undefined {
+    return this.containersAt(network, from).find(one => one.resolvers.length > 0)?.resolvers;
   }
 
   private containersAt(network: string, from: Uint8Array): Member[] {

@@ -134,13 +134,14 @@ export class Orders {
   }
 
   private addName(key: string, settings: NameSettings): void {
-    const { network, container, names, addresses, outside } = settings;
+    const { network, container, names, addresses, outside, resolvers } = settings;
     this.plane.names.add(key, {
       network,
       container,
       names: names.map(name => name.toLowerCase()),
       addresses: addresses.map(ip),
       outside,
+      resolvers: resolvers.map(one => ({ ip: ip(one), zone: "" })),
     });
   }
 

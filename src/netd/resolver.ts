@@ -10,7 +10,7 @@ import { bytes } from "../sys/mem.ts";
 import { contains, formatIP, type IpAddress } from "../wire/addr.ts";
 import { emitError, emitReply, isQuery, parseQuery, RCODE } from "../wire/dns.ts";
 import { type Answered, DnsForwarder } from "./dns.ts";
-import { DnsStreams } from "./dns-streams.ts";
+import { type Ask, DnsStreams } from "./dns-streams.ts";
 import type { Loop, Ready } from "./loop.ts";
 import type { NamedNetwork, NameTable } from "./names.ts";
 import { Outbound } from "./outbound.ts";
@@ -34,9 +34,6 @@ export interface ResolverOptions {
   sockets: readonly number[];
 }
 
-/** Asks somebody else: false when that can't be, and no answer will come. */
-type Ask = (message: Uint8Array, answered: Answered) => boolean;
-
 const io = new DatagramIo();
 const to = new SocketAddress();
 const received = bytes(65_536);
@@ -50,14 +47,13 @@ export class NetworkResolver implements Ready {
 
   constructor(private readonly options: ResolverOptions) {
     const { loop, sockets } = options;
-    const [outbound, resolvConf] = [new Outbound(), this.upstream()];
-    this.forwarder = new DnsForwarder({ loop, resolvConf, outbound });
+    const outbound = new Outbound();
+    this.forwarder = new DnsForwarder({ loop, resolvConf: options.resolvConf, outbound });
     this.streams = new DnsStreams({
       loop,
-      resolvConf,
       outbound,
       judge: (from, message) => this.judge(from, message, true),
-      limited: (from, message, answered, ask) => this.limited(from, message, answered, ask),
+      forward: (from, message, answered, ask) => this.forward(from, message, answered, ask),
     });
     try {
       for (const [index, fd] of sockets.entries()) {
@@ -74,15 +70,12 @@ export class NetworkResolver implements Ready {
     return this.options.network.name;
   }
 
-  /** The host's resolvers, but for ourselves, whom the host may have been told to ask: that would never end. */
-  private upstream(): Pick<ResolvConf, "nameservers"> {
-    const { resolvConf, addresses } = this.options;
-    const own = new Set(addresses.map(formatIP));
-    return {
-      get nameservers(): readonly Upstream[] {
-        return resolvConf.nameservers.filter(one => !own.has(formatIP(one.ip)));
-      },
-    };
+  /** Whom to ask for an asker: but never ourselves, though the host may have been told to, which would never end. */
+  private upstream(from: Uint8Array): readonly Upstream[] {
+    const { resolvConf, names, network, addresses } = this.options;
+    const wanted = names.resolversOf(network.name, from) ?? resolvConf.nameservers;
+    const own = addresses.map(formatIP);
+    return wanted.filter(one => !own.includes(formatIP(one.ip)));
   }
 
   private listen(fd: number): void {
@@ -103,7 +96,7 @@ export class NetworkResolver implements Ready {
       const verdict = this.judge(address, message, false);
       // One that can't be asked for is asked again.
       if (verdict === "forward")
-        this.limited(address, message, answered, (...query) => this.forwarder.query(...query));
+        this.forward(address, message, answered, (...query) => this.forwarder.query(...query));
       else if (verdict) answered(verdict);
     }
   }
@@ -123,17 +116,18 @@ export class NetworkResolver implements Ready {
     return verdict === "forward" ? verdict : emitReply(message, query, verdict, TTL, stream);
   }
 
-  /** Asks, unless the asker has too many questions under way. */
-  private limited(from: Uint8Array, message: Uint8Array, answered: Answered, ask: Ask): boolean {
+  /** Has `ask` ask, unless the asker has too many questions under way. */
+  private forward(from: Uint8Array, message: Uint8Array, answered: Answered, ask: Ask): boolean {
     const key = from.join();
     const count = this.waiting.get(key) ?? 0;
     if (count >= MOST_OF_ONE) return false;
-    const asked = ask(message, answer => {
+    const done: Answered = answer => {
       const left = this.waiting.get(key)! - 1;
       if (left === 0) this.waiting.delete(key);
       else this.waiting.set(key, left);
       answered(answer);
-    });
+    };
+    const asked = ask(message, done, this.upstream(from));
     if (asked) this.waiting.set(key, count + 1);
     return asked;
   }

@@ -41,6 +41,7 @@ const name = fc.record({
   names: fc.array(text, { maxLength: 3 }),
   addresses: fc.array(address, { maxLength: 3 }),
   outside: fc.boolean(),
+  resolvers: fc.array(address, { maxLength: 3 }),
 });
 const op = <T extends string>(word: T) => fc.constant(word);
 const request: fc.Arbitrary<ServiceRequest> = fc.oneof(

@@ -150,13 +150,14 @@ function resolverSettings(value: unknown): ResolverSettings {
 }
 
 function nameSettings(value: unknown): NameSettings {
-  const { network, container, names, addresses, outside } = record(value, "settings");
+  const { network, container, names, addresses, outside, resolvers } = record(value, "settings");
   return {
     network: text(network, "network"),
     container: text(container, "container"),
     names: list(names, "names", one => text(one, "a name")),
     addresses: list(addresses, "addresses", one => address(one, "an address")),
     outside: flag(outside, "outside"),
+    resolvers: list(resolvers, "resolvers", one => address(one, "a resolver")),
   };
 }
 

@@ -14,6 +14,7 @@ const settings: NameSettings = {
   names: ["web"],
   addresses: [],
   outside: true,
+  resolvers: [],
 };
 const name = (key: string): KeyedOrder => ({ op: "name", key, settings });
 

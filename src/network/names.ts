@@ -17,6 +17,8 @@ export interface Named {
   name: string;
   /** All that it is on. */
   networks: readonly string[];
+  /** Addresses of resolvers that it wants asked in place of the host's; empty for these. */
+  resolvers: readonly string[];
 }
 
 /** Where it has them, and which others there. */
@@ -79,7 +81,7 @@ export class Names {
     }
   }
 
-  private settings({ id, name, networks }: Named, where: NamedAttachment): NameSettings {
+  private settings({ id, name, networks, resolvers }: Named, where: NamedAttachment): NameSettings {
     const { network, ipv4, ipv6, aliases } = where;
     return {
       network,
@@ -87,6 +89,7 @@ export class Names {
       names: [...new Set([name, ...aliases, id.slice(0, SHORT_ID)])],
       addresses: [ipv4, ipv6].filter(one => one !== ""),
       outside: networks.some(one => !this.options.inspect(one)?.internal),
+      resolvers: [...resolvers],
     };
   }
 

@@ -148,6 +148,18 @@ describe.each(["root", "an ordinary user"])("%s:", who => {
     }
   }, 60_000);
 
+  test("a container with --dns has that resolver asked, and knows the others' names all the same", async () => {
+    host.outside.sh("ip", "address", "replace", "192.168.77.3/24", "dev", "cable");
+    await using _ = await resolver(host.outside, "192.168.77.3", "198.51.100.3");
+    await serve("web", "--network", "red");
+    await serve("client", "--network", "red", "--dns", "192.168.77.3");
+    expect(await fetch("client", "web")).toBe("web");
+    expect(await inside("client", "nslookup", "-type=a", "example.org")).toContain("198.51.100.3");
+    // A resolver that only the container gets to is its own to ask.
+    await serve("own", "--network", "red", "--dns", "127.0.0.1");
+    expect(await inside("own", "cat", "/etc/resolv.conf")).toContain("nameserver 127.0.0.1\n");
+  }, 60_000);
+
   test("names are told on when the data plane is killed, and told again when all of the service is", async () => {
     await serve("web", "--network", "red");
     await serve("client", "--network", "red");

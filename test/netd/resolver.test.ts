@@ -64,7 +64,8 @@ async function addName(
   names: string[],
   ...addresses: string[]
 ): Promise<void> {
-  const settings = { network, container, names, addresses, outside: true };
+  const resolvers = container === "own" ? ["127.0.0.2"] : [];
+  const settings = { network, container, names, addresses, outside: true, resolvers };
   await supervisor.keep({ op: "name", key: `name ${network} ${container}`, settings }, []);
 }
 
@@ -154,6 +155,16 @@ test("on an internal network nothing is asked outside", async () => {
   expect(upstream.asked).toBe(asked);
   await supervisor.remove("resolver secret");
   expect(() => TestSocket.connected(host, "10.89.2.1", 53)).toThrow("connection refused");
+});
+
+test("a container with resolvers of its own has these asked", async () => {
+  const from = "10.89.0.50";
+  host.sh("ip", "address", "add", `${from}/24`, "dev", "lo");
+  await addName("red", "own", ["picky"], from);
+  await using _ = await resolver(host, "127.0.0.2", "198.51.100.8");
+  expect(await ask(host, { server: RED, name: "example.org", from })).toEqual(heard("198.51.100.8"));
+  expect(await ask(host, { server: RED, name: "web", from })).toEqual(heard(WEB));
+  expect(await ask(host, { server: RED, name: "example.org", from: WEB })).toEqual(heard(OUTSIDE));
 });
 
 test("what is no DNS does no harm, by UDP or TCP", async () => {
