@@ -235,9 +235,19 @@ export const COMMANDS: readonly Entry[] = [
     summary: "Manage networks",
     verbs: [
       {
+        name: "connect",
+        summary: "Add a container to a network",
+        load: async () => (await import("./verbs/network-connect.ts")).networkConnect,
+      },
+      {
         name: "create",
         summary: "Create a network",
         load: async () => (await import("./verbs/network-create.ts")).networkCreate,
+      },
+      {
+        name: "disconnect",
+        summary: "Take a container off a network",
+        load: async () => (await import("./verbs/network-connect.ts")).networkDisconnect,
       },
       {
         name: "exists",
@@ -259,6 +269,11 @@ export const COMMANDS: readonly Entry[] = [
         name: "prune",
         summary: "Remove all networks that no container uses",
         load: async () => (await import("./verbs/network-remove.ts")).networkPrune,
+      },
+      {
+        name: "reload",
+        summary: "Make the firewall rules of containers' networks anew",
+        load: async () => (await import("./verbs/network-connect.ts")).networkReload,
       },
       {
         name: "rm",

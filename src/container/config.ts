@@ -385,6 +385,16 @@ export function joinsOf({ config, state }: Pick<Container, "config" | "state">):
   return state.networks ?? (config.network.kind === "bridge" ? config.network.networks : []);
 }
 
+type Joint = Pick<NetworkJoin, "network" | "ifName">;
+export const isJoined = (joins: readonly Joint[], one: Joint): boolean =>
+  joins.some(join => join.network === one.network && join.ifName === one.ifName);
+
+/** True for a running container that a killed command left half way on to a network, or half way off (`connect.ts`). */
+export function isUnsettled(container: Container): boolean {
+  const joins = joinsOf(container);
+  return container.phase === "running" && container.state.networksBegun.some(one => !isJoined(joins, one));
+}
+
 /** Ids of the containers whose namespaces it shares. */
 export function dependencies(config: ContainerConfig): string[] {
   const modes = [

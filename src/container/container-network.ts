@@ -117,19 +117,32 @@ export async function joinNetwork(
   if (tellsNames) await engine.names.join(namedOf(container), attachment);
 }
 
-/** Leaves networks: quiet about what is gone already. */
+/** Leaves networks: quiet about what is gone already. `staysUp`: the container goes on, and may publish its ports elsewhere. */
 export async function leaveNetworks(
   engine: Engine,
   { config, state }: Container,
   begun: readonly { network: string; ifName: string }[],
+  { staysUp = false }: { staysUp?: boolean } = {},
 ): Promise<void> {
   const errors = new ErrorList();
   // Before the addresses, which somebody else may have next.
   for (const { network } of begun) await errors.tryAsync(() => engine.names.forget(network, config.id));
   const namespace = state.netnsPath !== "" && netns.isNetns(state.netnsPath) ? state.netnsPath : "";
   const setup = await engine.networkSetup();
-  await errors.tryAsync(() => setup.detach(config.id, begun, namespace));
+  await errors.tryAsync(() => setup.detach(config.id, begun, namespace, staysUp));
   errors.throwIfAny("can't leave the network");
+}
+
+/** Makes the firewall's part of an attachment anew, with these ports (`NetworkService.refresh`). */
+export async function publishOn(
+  engine: Engine,
+  { config, state }: Container,
+  { network, ifName }: NetworkJoin,
+  ports: readonly PortMapping[],
+  layOut = false,
+): Promise<void> {
+  const setup = await engine.networkSetup();
+  await setup.refresh({ containerId: config.id, netns: state.netnsPath, network, ifName, ports, layOut });
 }
 
 /** The keys of a container's orders to the data plane: its tap's is its id, its ports' are numbered. */

@@ -111,6 +111,8 @@ export function checkAddresses(options: CreateOptions, network: NetworkMode): vo
     if (network.networks.length > 1)
       throw new UserError(`${flag} can only be set for a single network: invalid argument`);
   }
+  if (options.networkAlias?.length && network.kind !== "bridge")
+    throw new UserError("--network-alias can only be set when the network mode is bridge: invalid argument");
   for (const text of options.addHost ?? []) {
     const colon = text.indexOf(":");
     if (colon < 1) throw new UserError(`bad format for add-host: ${JSON.stringify(text)}`);

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import type { Container } from "./config.ts";
+import type { Container, NetworkAttachment } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { resolveInRoot } from "./user.ts";
 
@@ -46,20 +46,45 @@ function hostAddress(): string {
   return all.find(one => one.family === "IPv4" && !one.internal)?.address ?? "";
 }
 
+/** The host as the container reaches it. */
+function gatewayOf(engine: Engine, { state }: Container): string {
+  const own = engine.conf.containers.host_containers_internal_ip;
+  const gateway =
+    (state.userMode ?? state.uplink)?.hostAddress || state.attachments.find(one => one.gateway)?.gateway;
+  return own || gateway || hostAddress();
+}
+
+/**
+ * Brings the file in line with the networks that the container is on now, after it left those of `gone`; what a person
+ * wrote into it stays.
+ */
+export function followHosts(engine: Engine, container: Container, gone: readonly NetworkAttachment[]): void {
+  const { config, state } = container;
+  const path = join(engine.paths.containerRun(config.id), "hosts");
+  const own = `${config.hostname} ${config.name}`;
+  const addressesOf = (all: readonly NetworkAttachment[]) =>
+    all.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]).filter(Boolean);
+  const here = addressesOf(state.attachments);
+  const lines = readFileSync(path, "utf8").split("\n").filter(Boolean);
+  const kept = lines.flatMap(line => {
+    const [address = "", names = ""] = line.split("\t");
+    if (names === own && !here.includes(address)) return [];
+    const left = names === "host.containers.internal" && gone.some(one => one.gateway === address);
+    return [left ? `${gatewayOf(engine, container)}\t${names}` : line];
+  });
+  const added = here.map(address => `${address}\t${own}`).filter(line => !kept.includes(line));
+  writeFileSync(path, [...kept, ...added, ""].join("\n"));
+}
+
 /** Fills the file that is bound into the container; it must keep its inode. */
 export function writeHosts(engine: Engine, container: Container): void {
-  const { base_hosts_file: base, host_containers_internal_ip: own } = engine.conf.containers;
-  const gateway =
-    own ||
-    (container.state.userMode ?? container.state.uplink)?.hostAddress ||
-    container.state.attachments.find(one => one.gateway)?.gateway ||
-    hostAddress();
+  const { base_hosts_file: base } = engine.conf.containers;
   const path =
     base === "image"
       ? resolveInRoot(join(engine.paths.container(container.config.id), "merged"), "/etc/hosts")
       : base || "/etc/hosts";
   writeFileSync(
     join(engine.paths.containerRun(container.config.id), "hosts"),
-    formatHosts(container, base === "none" ? [] : entries(path), gateway),
+    formatHosts(container, base === "none" ? [] : entries(path), gatewayOf(engine, container)),
   );
 }

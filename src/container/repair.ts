@@ -8,7 +8,7 @@ import { errorText } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { bootId } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown, wantsRestart } from "./cleanup.ts";
-import type { Container, Phase } from "./config.ts";
+import { type Container, isUnsettled, type Phase } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
 import { removeLocked } from "./remove.ts";
@@ -46,7 +46,7 @@ export function needsRepair(engine: Engine, { id, phase }: { id: string; phase: 
 }
 
 const isWell = (engine: Engine, container: Container) =>
-  container.state.bootId === bootId() && !hasEnded(engine, container);
+  container.state.bootId === bootId() && !hasEnded(engine, container) && !isUnsettled(container);
 
 async function repairOne(engine: Engine, container: Container): Promise<void> {
   switch (container.phase) {
@@ -58,6 +58,10 @@ async function repairOne(engine: Engine, container: Container): Promise<void> {
       return undoStart(engine, container);
     case "running":
       if (isWell(engine, container)) return;
+      if (container.state.bootId === bootId() && !hasEnded(engine, container)) {
+        const { settleNetworks } = await import("./connect.ts");
+        return settleNetworks(engine, container);
+      }
       return endRun(engine, container);
     case "stopping":
       // The command that was stopping it died before the container did.

@@ -1,7 +1,7 @@
 /** `/etc/resolv.conf` of a container (resolv.conf(5)): what was asked for, else the network's, else the host's. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Container, ContainerConfig } from "./config.ts";
+import type { Container, ContainerConfig, NetworkAttachment } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { resolversBehind } from "./told-names.ts";
 
@@ -76,6 +76,21 @@ export function formatResolvConf(container: Container, host: Resolver): string {
     ...(options.length > 0 ? [`options ${options.join(" ")}`] : []),
     "",
   ].join("\n");
+}
+
+/**
+ * Writes the file anew for the networks that the container is on now, after it was on those of `before`; not where somebody
+ * has written into it.
+ */
+export function followResolvConf(
+  engine: Engine,
+  container: Container,
+  before: readonly NetworkAttachment[],
+): void {
+  const path = join(engine.paths.containerRun(container.config.id), "resolv.conf");
+  const state = { ...container.state, attachments: [...before] };
+  const ours = formatResolvConf({ ...container, state }, hostResolver(false));
+  if (readFileSync(path, "utf8") === ours) writeResolvConf(engine, container);
 }
 
 /** Fills the file that is bound into the container; it must keep its inode. */

@@ -5,7 +5,7 @@
  */
 import { BugError, SysError, UserError } from "../base/errors.ts";
 import type { HomePaths } from "./home.ts";
-import type { Attachment, AttachRequest, NetworkService, ServiceOptions } from "./service.ts";
+import type { Attachment, AttachRequest, RefreshRequest, ServiceOptions } from "./service.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
 export type HelperRequest =
@@ -20,7 +20,7 @@ export type HelperRequest =
       begun: readonly { network: string; ifName: string }[];
       path: string;
     }
-  | { do: "refresh"; request: Parameters<NetworkService["refresh"]>[0] }
+  | { do: "refresh"; request: RefreshRequest }
   | { do: "removeBridge"; name: string }
   | { do: "bindResolver"; addresses: readonly string[] }
   | { do: "leaveHome" };

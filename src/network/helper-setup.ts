@@ -12,7 +12,7 @@ import * as netns from "../sys/netns.ts";
 import { NetworkHelper } from "./helper-client.ts";
 import type { HomePaths } from "./home.ts";
 import type { Listeners } from "./published.ts";
-import type { Attachment, AttachRequest, NetworkService, ServiceOptions } from "./service.ts";
+import type { Attachment, AttachRequest, RefreshRequest, ServiceOptions } from "./service.ts";
 import type { NetworkSetup, OpenNetd } from "./setup.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
@@ -78,7 +78,7 @@ export class HelperSetup implements NetworkSetup {
     });
   }
 
-  refresh(request: Parameters<NetworkService["refresh"]>[0]): Promise<void> {
+  refresh(request: RefreshRequest): Promise<void> {
     return this.inHome(false, async helper => {
       await helper.ask({ do: "refresh", request: { ...request, ports: homePorts(request.ports) } });
     });
@@ -88,10 +88,11 @@ export class HelperSetup implements NetworkSetup {
     containerId: string,
     begun: readonly { network: string; ifName: string }[],
     path: string,
+    keepsListeners = false,
   ): Promise<void> {
     return this.inHome(false, async helper => {
       const netd = await this.options.openNetd({ start: false });
-      for (const { key } of (await netd?.list()) ?? [])
+      for (const { key } of keepsListeners ? [] : ((await netd?.list()) ?? []))
         if (key.startsWith(`${containerId}:`)) await netd?.remove(key);
       const isLast = await helper.ask({ do: "detach", containerId, begun, path });
       if (!isLast) return;

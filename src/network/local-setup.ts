@@ -2,7 +2,7 @@
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { bringLoopbackUp } from "./loopback.ts";
-import type { Attachment, AttachRequest, NetworkService } from "./service.ts";
+import type { Attachment, AttachRequest, NetworkService, RefreshRequest } from "./service.ts";
 import type { NetworkSetup, OpenNetd } from "./setup.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
@@ -34,12 +34,12 @@ export class LocalSetup implements NetworkSetup {
     return this.networks().attach(request);
   }
 
-  refresh(request: Parameters<NetworkService["refresh"]>[0]): Promise<void> {
+  refresh(request: RefreshRequest): Promise<void> {
     return this.networks().refresh(request);
   }
 
-  detach(...args: Parameters<NetworkService["detach"]>): Promise<void> {
-    return this.networks().detach(...args);
+  detach(...[containerId, begun, path]: Parameters<NetworkSetup["detach"]>): Promise<void> {
+    return this.networks().detach(containerId, begun, path);
   }
 
   async removeBridge(name: string): Promise<void> {

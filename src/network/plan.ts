@@ -74,8 +74,7 @@ export function planNetwork(request: NetworkRequest, occupied: Occupied): Networ
     subnets: subnets.length > 0 ? subnets : undefined,
     ipv6_enabled: subnets.some(one => one.subnet.includes(":")),
     internal: request.internal,
-    // On an internal network the host has no address at which it could answer.
-    dns_enabled: request.dns && driver === "bridge" && !request.internal && subnets.length > 0,
+    dns_enabled: request.dns && driver === "bridge" && subnets.length > 0,
     labels: request.labels,
     options,
     ipam_options: { driver: ipam },

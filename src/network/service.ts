@@ -5,6 +5,7 @@ import { ErrorList, UserError } from "../base/errors.ts";
 import { DEFAULT_NETWORK, defaultConfList, loadConfLists, parseConfList } from "../cni/conflist.ts";
 import { CniRuntime } from "../cni/runtime.ts";
 import type { NetConfList, PortMap, Result } from "../cni/types.ts";
+import { layTable } from "../firewall/transaction.ts";
 import { withLock } from "../sys/flock.ts";
 import * as netns from "../sys/netns.ts";
 import { contains, parseCidr, parseIP } from "../wire/addr.ts";
@@ -58,6 +59,12 @@ export interface AttachRequest {
   ip6?: string;
   mac?: string;
   aliases?: readonly string[];
+}
+
+export interface RefreshRequest
+  extends Pick<AttachRequest, "containerId" | "netns" | "network" | "ifName" | "ports"> {
+  /** The firewall's table too, which somebody may have emptied. */
+  layOut?: boolean;
 }
 
 export class NetworkService {
@@ -212,9 +219,8 @@ export class NetworkService {
   }
 
   /** Makes the firewall's part of an attachment anew, with these ports; its interface and connections stay. */
-  async refresh(
-    request: Pick<AttachRequest, "containerId" | "netns" | "network" | "ifName" | "ports">,
-  ): Promise<void> {
+  async refresh(request: RefreshRequest): Promise<void> {
+    if (request.layOut) layTable();
     await this.#runtime.refresh(request.network, {
       ...request,
       capabilityArgs: { portMappings: portMappings(request.ports) },

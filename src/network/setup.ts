@@ -4,7 +4,7 @@
  */
 import type { NetdClient } from "../netd/client.ts";
 import type { Listeners } from "./published.ts";
-import type { Attachment, AttachRequest } from "./service.ts";
+import type { Attachment, AttachRequest, RefreshRequest } from "./service.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
 /** The data plane; undefined where it is not there and is not to be started. */
@@ -20,15 +20,13 @@ export interface NetworkSetup {
   joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void>;
   /** `listeners`: the host's end of published ports where the kernel does not publish them; the caller closes them. */
   attach(request: AttachRequest, listeners: readonly Listeners[]): Promise<Attachment>;
-  /** Makes the firewall's part of an attachment anew, with these ports (`NetworkService.refresh`). */
-  refresh(
-    request: Pick<AttachRequest, "containerId" | "netns" | "network" | "ifName" | "ports">,
-  ): Promise<void>;
-  /** Quiet where nothing is left. `netns`: "" for a namespace that is gone. */
+  refresh(request: RefreshRequest): Promise<void>;
+  /** Quiet where nothing is left. `netns`: "" for a namespace that is gone. `keepsListeners`: not those of its ports. */
   detach(
     containerId: string,
     begun: readonly { network: string; ifName: string }[],
     netns: string,
+    keepsListeners?: boolean,
   ): Promise<void>;
   /** Removes a bridge that no container is on any more; quiet where there is none of that name. */
   removeBridge(name: string): Promise<void>;

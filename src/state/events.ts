@@ -11,6 +11,8 @@ export interface EngineEvent {
   name: string;
   image?: string;
   exitCode?: number;
+  /** Name of the network that a container, which `id` and `name` tell of, was put on or taken off. */
+  network?: string;
   attributes?: Record<string, string>;
 }
 

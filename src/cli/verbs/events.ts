@@ -21,6 +21,8 @@ function timeOf(event: EngineEvent): string {
 
 function line(event: EngineEvent): string {
   const head = `${GoTime.from(timeOf(event))} ${event.type} ${event.status}`;
+  if (event.network !== undefined)
+    return `${head} ${event.id} (container=${event.id}, name=${event.network})`;
   if (event.type !== "container")
     return `${head} ${event.type === "image" ? `${event.id} ` : ""}${event.name}`;
   const attributes = Object.entries(event.attributes ?? {}).map(([key, value]) => `, ${key}=${value}`);
@@ -31,6 +33,7 @@ const json = (event: EngineEvent) => ({
   ...(event.id ? { ID: event.id } : {}),
   ...(event.image ? { Image: event.image } : {}),
   Name: event.name,
+  ...(event.network === undefined ? {} : { network: event.network }),
   Status: event.status,
   Time: timeOf(event),
   Type: event.type,

@@ -91,10 +91,6 @@ export const networkCreate: Command = {
       options,
       ipamDriver: flags.string("ipam-driver"),
     });
-    if (made.internal && made.driver === "bridge" && !flags.bool("disable-dns"))
-      log.warn(
-        `names are not resolved on internal networks: containers on ${made.name} reach each other by address`,
-      );
     print(made.name);
   },
 };
