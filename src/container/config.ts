@@ -326,6 +326,8 @@ export interface ContainerState {
   ports: PortMapping[];
   mounted: boolean;
   pid: number;
+  /** When `pid` began (`startTime`): together they are one process and no later one. */
+  pidStart?: number;
   conmonPid: number;
   /** Boot in which it was started. */
   bootId: string;

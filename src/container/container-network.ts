@@ -29,9 +29,12 @@ export interface TakenPorts extends Disposable {
   listeners: readonly Listeners[];
 }
 
-/** Binds the published ports of a container that is to be started. */
-export async function takePorts(engine: Engine, { config }: Container): Promise<TakenPorts> {
-  const asked = publishes(config.network) ? config.ports : [];
+/** Binds the published ports of a container that is to be started, or others that it shall have. */
+export async function takePorts(
+  engine: Engine,
+  { config }: Container,
+  asked: readonly PortMapping[] = publishes(config.network) ? config.ports : [],
+): Promise<TakenPorts> {
   if (asked.length > 0 && (engine.user || config.network.kind === "user-mode")) {
     const { bindPublished, closeListeners } = await import("../network/published.ts");
     const { ports, listeners } = bindPublished(asked);
@@ -83,7 +86,7 @@ export function adoptNamespace({ state }: Container, pid: number): void {
 /** Everything about the network that the runtime need not wait for. */
 export async function joinNetworks(engine: Engine, container: Container, taken: TakenPorts): Promise<void> {
   const { state } = container;
-  if (state.userMode) await joinUserMode(engine, container, taken);
+  if (state.userMode) await joinUserMode(engine, container, state.netnsPath, taken);
   const joins = joinsOf(container);
   const carrier = portCarrier(engine, state, joins);
   for (const join of joins) {
@@ -148,15 +151,17 @@ export async function publishOn(
 /** The keys of a container's orders to the data plane: its tap's is its id, its ports' are numbered. */
 const portsKey = (id: string, index: number) => `${id}:${index}`;
 
-async function joinUserMode(
+/** Gives the container's namespace at `path` its tap, as `state.userMode` has it, and the ports. */
+export async function joinUserMode(
   engine: Engine,
   { config, state }: Container,
+  path: string,
   { listeners }: TakenPorts,
 ): Promise<void> {
   const { id } = config;
   const plan = state.userMode!;
   const setup = await engine.networkSetup();
-  await setup.joinUserMode(state.netnsPath, plan, id);
+  await setup.joinUserMode(path, plan, id);
   if (listeners.length === 0) return;
   const netd = await engine.netd({ start: true });
   const { ipv4, ipv6 } = plan.guest;

@@ -5,7 +5,7 @@
 import { existsSync, globSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
-import { isAlive } from "../sys/process.ts";
+import { isAlive, startTime } from "../sys/process.ts";
 import type { Container } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { runtimeArguments } from "./runtime.ts";
@@ -30,19 +30,9 @@ export function isConmonOf(pid: number, id: string): boolean {
   return basename(words[0] ?? "") === "conmon" && words.includes(id);
 }
 
-/** True while the container's first process is there, and is the child of its conmon (or of nobody, if that died). */
-export function isRunning(container: Container): boolean {
-  const { pid, conmonPid } = container.state;
-  if (pid <= 0 || !isAlive(pid)) return false;
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-    if (parent === conmonPid) return true;
-    // Its conmon was killed: the control group still tells whose process it is.
-    return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(container.config.id);
-  } catch {
-    return false;
-  }
+/** True while the container's first process is there; its conmon may have been killed. */
+export function isRunning({ state }: Container): boolean {
+  return state.pid > 0 && startTime(state.pid) === (state.pidStart ?? -1);
 }
 
 /** Pids of conmon and runtime processes whose arguments name the container. A scan of all processes: for repair only. */

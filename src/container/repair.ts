@@ -12,14 +12,17 @@ import { type Container, isUnsettled, type Phase } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
 import { removeLocked } from "./remove.ts";
+import { isLost, isServed } from "./served.ts";
 
 export async function repair(
   engine: Engine,
   unsettled: readonly { id: string; phase: Phase }[],
 ): Promise<void> {
+  const served: Container[] = [];
   for (const { id, phase } of unsettled) {
     if (phase === "running") {
       const container = engine.containers.byId(id);
+      if (container && isServed(engine, container)) served.push(container);
       if (!container || isWell(engine, container)) continue;
     }
     const held = engine.containers.tryLock(id);
@@ -34,12 +37,16 @@ export async function repair(
       held.release();
     }
   }
+  if (served.length === 0) return;
+  const { mendNetworks } = await import("./mend-networks.ts");
+  await mendNetworks(engine, served);
 }
 
 /** True when there is something to repair, and nobody at it. */
 export function needsRepair(engine: Engine, { id, phase }: { id: string; phase: Phase }): boolean {
   const container = engine.containers.byId(id);
-  if (!container || (phase === "running" && isWell(engine, container))) return false;
+  if (!container) return false;
+  if (phase === "running" && isWell(engine, container)) return isServed(engine, container) && isLost(engine);
   const held = engine.containers.tryLock(id);
   held?.release();
   return held !== undefined;

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { mountRootfs } from "../image/mount.ts";
 import { MS, mount } from "../sys/mount.ts";
-import { bootId } from "../sys/process.ts";
+import { bootId, startTime } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
 import type { Container, ContainerConfig } from "./config.ts";
 import { createByConmon } from "./conmon.ts";
@@ -155,6 +155,7 @@ async function putUp(
   if (joined.status === "rejected") throw joined.reason;
   if (made.status === "rejected") throw made.reason;
   Object.assign(state, made.value);
+  state.pidStart = startTime(state.pid);
 }
 
 /** The container's user, as this engine numbers him. */

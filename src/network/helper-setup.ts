@@ -67,14 +67,22 @@ export class HelperSetup implements NetworkSetup {
       const { guest } = await this.serveHome(netd, wasThere);
       const inside = { ...request, ports: homePorts(request.ports) };
       const attachment = await helper.ask({ do: "attach", request: inside });
-      if (request.ports.length === 0) return attachment;
-      for (const [index, { family, settings, fds }] of listeners.entries()) {
-        const isSix = attachment.ipv6 && (family === 6 || !attachment.ipv4);
-        const guestAddr = isSix ? guest.ipv6 : guest.ipv4;
-        const order = { ...settings, guestAddr, guestPort: settings.hostPort };
-        await netd.addPorts(`${request.containerId}:${index}`, HOME_KEY, order, fds);
-      }
+      if (request.ports.length > 0)
+        await publishHome(netd, guest, request.containerId, attachment, listeners);
       return attachment;
+    });
+  }
+
+  serveUplink(
+    containerId: string,
+    carrier: Attachment | undefined,
+    listeners: readonly Listeners[],
+  ): Promise<void> {
+    return this.inHome(false, async (_, wasThere) => {
+      if (!wasThere) return;
+      const netd = (await this.options.openNetd({ start: true }))!;
+      const { guest } = await this.serveHome(netd, wasThere);
+      if (carrier) await publishHome(netd, guest, containerId, carrier, listeners);
     });
   }
 
@@ -169,6 +177,21 @@ export class HelperSetup implements NetworkSetup {
   close(): void {
     this.helper?.close();
     this.helper = undefined;
+  }
+}
+
+/** Callers of the host's ports go to the home namespace's tap, which sends them on to the container. */
+async function publishHome(
+  netd: NetdClient,
+  guest: UserModePlan["guest"],
+  containerId: string,
+  { ipv4, ipv6 }: Attachment,
+  listeners: readonly Listeners[],
+): Promise<void> {
+  for (const [index, { family, settings, fds }] of listeners.entries()) {
+    const guestAddr = ipv6 && (family === 6 || !ipv4) ? guest.ipv6 : guest.ipv4;
+    const order = { ...settings, guestAddr, guestPort: settings.hostPort };
+    await netd.addPorts(`${containerId}:${index}`, HOME_KEY, order, fds);
   }
 }
 

@@ -52,6 +52,9 @@ export class LocalSetup implements NetworkSetup {
     return bindResolver(addresses);
   }
 
+  /** Root's bridges have the host's own network. */
+  async serveUplink(): Promise<void> {}
+
   bridgeUplink(): undefined {
     return undefined;
   }

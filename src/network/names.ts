@@ -81,6 +81,11 @@ export class Names {
     }
   }
 
+  /** The same for names that may be told already, as `keys` of orders in force show. */
+  async tellAgain(container: Named, attachment: NamedAttachment, keys: ReadonlySet<string>): Promise<void> {
+    if (!keys.has(nameKey(attachment.network, container.id))) await this.join(container, attachment);
+  }
+
   private settings({ id, name, networks, resolvers }: Named, where: NamedAttachment): NameSettings {
     const { network, ipv4, ipv6, aliases } = where;
     return {

@@ -35,6 +35,15 @@ export interface NetworkSetup {
    * closes them.
    */
   bindResolver(addresses: readonly string[]): Promise<number[]>;
+  /**
+   * Serves the bridges' way out again, whose data plane was lost, and the ports of one container; `carrier` is the attachment that
+   * they lead to.
+   */
+  serveUplink(
+    containerId: string,
+    carrier: Attachment | undefined,
+    listeners: readonly Listeners[],
+  ): Promise<void>;
   /** How containers on bridges reach the world, where that is not the host's own network. */
   bridgeUplink(): UserModePlan | undefined;
   /** Gives up what this object holds; the networks stay. */
