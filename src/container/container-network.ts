@@ -175,7 +175,9 @@ export async function joinUserMode(
 /** Takes down what the two above have put up; quiet about what is gone already. */
 export async function leaveNetwork(engine: Engine, container: Container): Promise<void> {
   const { config, state } = container;
-  if (state.networksBegun.length > 0) {
+  // A user's container that has left all its networks has its ports' sockets in the data plane still.
+  const isServed = engine.user !== undefined && config.network.kind === "bridge" && state.ports.length > 0;
+  if (state.networksBegun.length > 0 || isServed) {
     await leaveNetworks(engine, container, state.networksBegun);
     state.networksBegun = [];
     delete state.uplink;

@@ -34,7 +34,7 @@ export interface HelperAnswers {
   /** The home namespace was there already. */
   enterHome: boolean;
   attach: Attachment;
-  /** No container is left on any network. */
+  /** Some container is on some network still. */
   detach: boolean;
   refresh: null;
   removeBridge: null;

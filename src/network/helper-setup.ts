@@ -11,6 +11,7 @@ import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { NetworkHelper } from "./helper-client.ts";
 import type { HomePaths } from "./home.ts";
+import { type HomeOrder, homePorts, numberIn, portOf } from "./home-ports.ts";
 import type { Listeners } from "./published.ts";
 import type { Attachment, AttachRequest, RefreshRequest, ServiceOptions } from "./service.ts";
 import type { NetworkSetup, OpenNetd } from "./setup.ts";
@@ -25,9 +26,13 @@ export interface HelperSetupOptions {
 
 /** What the data plane knows the home namespace's tap by. */
 const HOME_KEY = "home";
+/** Milliseconds after which a helper that has nothing to do ends: a `run` in the foreground may last for days. */
+const IDLE = 500;
 
 export class HelperSetup implements NetworkSetup {
   private helper: NetworkHelper | undefined;
+  private atWork = 0;
+  private idle: Timer | undefined;
   private readonly paths: HomePaths;
   /** Work in the home namespace, one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
@@ -42,14 +47,23 @@ export class HelperSetup implements NetworkSetup {
     };
   }
 
-  /** Starts the helper, which else happens when it is first needed: it comes up while the caller does other things. */
-  begin(): NetworkHelper {
+  /** Does `work` with the helper, which is started if it is not there and stays a while. */
+  private async helped<T>(work: (helper: NetworkHelper) => Promise<T>): Promise<T> {
+    clearTimeout(this.idle);
+    this.atWork++;
     this.helper ??= NetworkHelper.start();
-    return this.helper;
+    try {
+      return await work(this.helper);
+    } finally {
+      if (--this.atWork === 0) {
+        this.idle = setTimeout(() => this.close(), IDLE);
+        this.idle.unref();
+      }
+    }
   }
 
   async createNetns(path: string): Promise<void> {
-    await this.begin().ask({ do: "createNetns", path });
+    await this.helped(helper => helper.ask({ do: "createNetns", path }));
   }
 
   async joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void> {
@@ -58,17 +72,25 @@ export class HelperSetup implements NetworkSetup {
   }
 
   private async openTap(path: string, plan: UserModePlan): Promise<number> {
-    return (await this.begin().askForDescriptors({ do: "openTap", path, plan }))[0]!;
+    const [tap] = await this.helped(helper => helper.askForDescriptors({ do: "openTap", path, plan }));
+    return tap!;
   }
 
   attach(request: AttachRequest, listeners: readonly Listeners[]): Promise<Attachment> {
+    // It comes up while the helper does; whoever waits for it hears of its failure.
+    const opening = this.options.openNetd({ start: true });
+    opening.catch(() => {});
     return this.inHome(true, async (helper, wasThere) => {
-      const netd = (await this.options.openNetd({ start: true }))!;
+      const { ports, containerId } = request;
+      const netd = (await opening)!;
       const { guest } = await this.serveHome(netd, wasThere);
-      const inside = { ...request, ports: homePorts(request.ports) };
-      const attachment = await helper.ask({ do: "attach", request: inside });
-      if (request.ports.length > 0)
-        await publishHome(netd, guest, request.containerId, attachment, listeners);
+      const inside = ports.length > 0 ? homePorts(ports, containerId, await homeOrders(netd)) : [];
+      const attachment = await helper.ask({ do: "attach", request: { ...request, ports: distinct(inside) } });
+      const numberOf = (settings: Listeners["settings"]) => {
+        const at = portOf(ports, settings);
+        return inside[at]!.hostPort + settings.hostPort - ports[at]!.hostPort;
+      };
+      await publishHome(netd, guest, containerId, attachment, listeners, numberOf);
       return attachment;
     });
   }
@@ -82,13 +104,18 @@ export class HelperSetup implements NetworkSetup {
       if (!wasThere) return;
       const netd = (await this.options.openNetd({ start: true }))!;
       const { guest } = await this.serveHome(netd, wasThere);
-      if (carrier) await publishHome(netd, guest, containerId, carrier, listeners);
+      if (!carrier) return;
+      const { NetworkService } = await import("./service.ts");
+      const inside = new NetworkService(this.options.service).published(containerId, carrier);
+      await publishHome(netd, guest, containerId, carrier, listeners, settings => numberIn(inside, settings));
     });
   }
 
   refresh(request: RefreshRequest): Promise<void> {
     return this.inHome(false, async helper => {
-      await helper.ask({ do: "refresh", request: { ...request, ports: homePorts(request.ports) } });
+      const orders = await homeOrders(await this.options.openNetd({ start: false }));
+      const ports = distinct(homePorts(request.ports, request.containerId, orders));
+      await helper.ask({ do: "refresh", request: { ...request, ports } });
     });
   }
 
@@ -99,11 +126,12 @@ export class HelperSetup implements NetworkSetup {
     keepsListeners = false,
   ): Promise<void> {
     return this.inHome(false, async helper => {
+      const someStay = await helper.ask({ do: "detach", containerId, begun, path });
       const netd = await this.options.openNetd({ start: false });
-      for (const { key } of keepsListeners ? [] : ((await netd?.list()) ?? []))
-        if (key.startsWith(`${containerId}:`)) await netd?.remove(key);
-      const isLast = await helper.ask({ do: "detach", containerId, begun, path });
-      if (!isLast) return;
+      const orders = await homeOrders(netd);
+      const gone = keepsListeners ? [] : orders.filter(one => one.containerId === containerId);
+      for (const { key } of gone) await netd?.remove(key);
+      if (someStay || orders.length > gone.length) return;
       await netd?.remove(HOME_KEY);
       netns.remove(this.paths.netns);
       rmSync(this.paths.plan, { force: true });
@@ -137,15 +165,15 @@ export class HelperSetup implements NetworkSetup {
   ): Promise<T> {
     const { paths } = this;
     const { service } = this.options;
-    const run = async () => {
-      const helper = this.begin();
-      const wasThere = await helper.ask({ do: "enterHome", paths, create, service });
-      try {
-        return await work(helper, wasThere);
-      } finally {
-        await helper.ask({ do: "leaveHome" });
-      }
-    };
+    const run = () =>
+      this.helped(async helper => {
+        const wasThere = await helper.ask({ do: "enterHome", paths, create, service });
+        try {
+          return await work(helper, wasThere);
+        } finally {
+          await helper.ask({ do: "leaveHome" });
+        }
+      });
     const mine = this.turn.then(run, run);
     this.turn = mine;
     return mine;
@@ -175,23 +203,25 @@ export class HelperSetup implements NetworkSetup {
   }
 
   close(): void {
+    clearTimeout(this.idle);
     this.helper?.close();
     this.helper = undefined;
   }
 }
 
-/** Callers of the host's ports go to the home namespace's tap, which sends them on to the container. */
+/** Callers of the host's ports go to the home namespace's tap, at the number of `numberOf`, which sends them on to the container. */
 async function publishHome(
   netd: NetdClient,
   guest: UserModePlan["guest"],
   containerId: string,
   { ipv4, ipv6 }: Attachment,
   listeners: readonly Listeners[],
+  numberOf: (settings: Listeners["settings"]) => number,
 ): Promise<void> {
   for (const [index, { family, settings, fds }] of listeners.entries()) {
     const guestAddr = ipv6 && (family === 6 || !ipv4) ? guest.ipv6 : guest.ipv4;
-    const order = { ...settings, guestAddr, guestPort: settings.hostPort };
-    await netd.addPorts(`${containerId}:${index}`, HOME_KEY, order, fds);
+    const order = { ...settings, guestAddr, guestPort: numberOf(settings) };
+    await netd.addPorts(keyOf(containerId, index), HOME_KEY, order, fds);
   }
 }
 
@@ -203,16 +233,18 @@ async function serve(netd: NetdClient, key: string, plan: UserModePlan, tap: num
   }
 }
 
-/**
- * Ports as the home namespace publishes them: whatever address of the host's they have, in it they are those of its tap. One
- * that is published at two addresses of the host's is one here.
- */
-function homePorts(ports: AttachRequest["ports"]): AttachRequest["ports"] {
-  const seen = new Set<string>();
-  return ports
-    .map(one => ({ ...one, hostIp: "" }))
-    .filter(one => {
-      const text = JSON.stringify(one);
-      return !seen.has(text) && seen.add(text);
-    });
+const keyOf = (containerId: string, index: number) => `${containerId}:${index}`;
+
+/** The port orders that lead into the home namespace. */
+async function homeOrders(netd: NetdClient | undefined): Promise<(HomeOrder & { key: string })[]> {
+  return ((await netd?.list()) ?? []).flatMap(({ key, order }) =>
+    order.op === "ports" && order.tap === HOME_KEY
+      ? [{ key, containerId: key.slice(0, key.lastIndexOf(":")), settings: order.settings }]
+      : [],
+  );
+}
+
+/** As the CNI runtime wants them: none twice. */
+function distinct(ports: AttachRequest["ports"]): AttachRequest["ports"] {
+  return [...new Map(ports.map(one => [JSON.stringify(one), one])).values()];
 }

@@ -80,7 +80,7 @@ class Helper {
         return this.service.attach(request.request);
       case "detach":
         await this.service.detach(request.containerId, request.begun, request.path);
-        return !this.service.hasAttachments();
+        return this.service.hasAttachments();
       case "refresh":
         return this.service.refresh(request.request);
       case "removeBridge": {

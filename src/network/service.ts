@@ -227,6 +227,12 @@ export class NetworkService {
     });
   }
 
+  /** The ports that an attachment was made with. */
+  published(containerId: string, { network, ifName }: Pick<Attachment, "network" | "ifName">): PortMap[] {
+    const cached = this.#runtime.cache.read(network, containerId, ifName);
+    return (cached?.capabilityArgs.portMappings as PortMap[] | undefined) ?? [];
+  }
+
   /** True while a container is on any network. */
   hasAttachments(): boolean {
     return !this.#runtime.cache.isEmpty;

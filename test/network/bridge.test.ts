@@ -43,6 +43,18 @@ test("callers of a bridged container's ports are seen as who they are", async ()
   }
 });
 
+test("two containers have the same port at two addresses of the host's", async () => {
+  await using world = await NetworkWorld.create("user");
+  const one = await world.bridged("one", [port(8080, "tcp", "127.0.0.1")]);
+  const two = await world.bridged("two", [port(8080, "tcp", HOST)]);
+  {
+    await using _two = await server(two.container.words(), 7000);
+    expect(await greet(world.outside.words(), "tcp", HOST, 8080)).toBe(OUTSIDE);
+  }
+  await using _one = await server(one.container.words(), 7000);
+  expect(await greet(world.host.words(), "tcp", "127.0.0.1", 8080)).toBe("10.0.2.2");
+});
+
 test("with the last container the home namespace goes, and nothing is left", async () => {
   await using world = await NetworkWorld.create("user");
   await world.bridged("one", [port(8080, "tcp")]);
