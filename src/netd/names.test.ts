@@ -60,6 +60,13 @@ test("a container has its names, with the domain and without; each family its ow
   expect(ask(RED, "10.89.0.2", "dns.podman")).toBe("nothing");
 });
 
+test("an alias may have dots, and be a name of somebody outside", () => {
+  join(RED, "7", ["proxy", "api.example.org"], ["10.89.0.7"]);
+  expect(ask(RED, "10.89.0.2", "api.example.org")).toBe("10.89.0.7");
+  expect(ask(RED, "10.89.0.2", "www.example.org")).toBe("forward");
+  expect(ask(BLUE, "10.89.1.2", "api.example.org")).toBe("forward");
+});
+
 test("what is not there is NXDOMAIN inside the domain alone; the rest is for others", () => {
   expect(ask(RED, STRANGER, "nobody.dns.podman")).toBe("NXDOMAIN");
   expect(ask(RED, STRANGER, "web.other.dns.podman")).toBe("NXDOMAIN");
@@ -97,6 +104,8 @@ test("addresses have the name of their container; nobody outside is asked for th
   const six = [...Buffer.from(ip("fd89::2").bytes).toString("hex")].reverse().join(".");
   expect(ask(RED, STRANGER, `${six}.ip6.arpa`, TYPE.PTR)).toBe("web.dns.podman");
   expect(ask(RED, STRANGER, "2.0.89.10.in-addr.arpa")).toBe("nothing");
+  join(RED, "6", ["x".repeat(64), "short"], ["10.89.0.6"]);
+  expect(ask(RED, STRANGER, "6.0.89.10.in-addr.arpa", TYPE.PTR)).toBe("short.dns.podman");
   expect(ask(RED, STRANGER, "77.0.89.10.in-addr.arpa", TYPE.PTR)).toBe("NXDOMAIN");
   expect(ask(RED, STRANGER, "8.8.8.8.in-addr.arpa", TYPE.PTR)).toBe("forward");
   expect(ask(RED, STRANGER, "2.1.89.10.in-addr.arpa", TYPE.PTR)).toBe("forward");

@@ -136,12 +136,13 @@ export class NameTable {
 
   /** Nobody outside knows the addresses of our own subnets better. */
   private reverse(networks: readonly NamedNetwork[], query: Query, address: Uint8Array): Reply | undefined {
-    for (const { name, domain } of networks)
-      for (const member of this.members.get(name)?.values() ?? []) {
+    for (const { name: network, domain } of networks)
+      for (const member of this.members.get(network)?.values() ?? []) {
         if (!member.addresses.some(({ bytes }) => same(bytes, address))) continue;
         if (query.type !== TYPE.PTR && query.type !== TYPE.ANY) return NO_DATA;
-        const data = emitDomains([`${member.names[0]}.${domain}`]);
-        return { rcode: RCODE.NOERROR, records: [{ type: TYPE.PTR, data }] };
+        // A name of more than 63 bytes can't be told.
+        const name = member.names.map(one => emitDomains([`${one}.${domain}`])).find(one => one.length > 0);
+        return name ? { rcode: RCODE.NOERROR, records: [{ type: TYPE.PTR, data: name }] } : NO_DATA;
       }
     const ip: IpAddress = { family: address.length === 4 ? 4 : 6, bytes: address };
     return networks.some(one => one.subnets.some(subnet => contains(subnet, ip))) ? NONE : undefined;

@@ -5,6 +5,7 @@
  * finds no resolver brings its sockets, bound where the bridge is, and tells the names of all containers of the network: a
  * service that was killed has forgotten them.
  */
+import { errorText, UserError } from "../base/errors.ts";
 import type { NetdClient } from "../netd/client.ts";
 import type { NameSettings } from "../netd/control.ts";
 import { closeFd } from "../sys/fd.ts";
@@ -71,7 +72,7 @@ export class Names {
     for (const [other, where] of this.options.members(network))
       if (other.id !== container.id) await tell(other, where);
     const { internal, subnets = [] } = this.options.inspect(network)!;
-    const sockets = await this.options.bind(dns.nameservers);
+    const sockets = await this.bind(network, dns.nameservers);
     try {
       const addresses = dns.nameservers;
       const settings = { network, domain, internal, addresses, subnets: subnets.map(one => one.subnet) };
@@ -84,6 +85,17 @@ export class Names {
   /** The same for names that may be told already, as `keys` of orders in force show. */
   async tellAgain(container: Named, attachment: NamedAttachment, keys: ReadonlySet<string>): Promise<void> {
     if (!keys.has(nameKey(attachment.network, container.id))) await this.join(container, attachment);
+  }
+
+  private async bind(network: string, addresses: readonly string[]): Promise<readonly number[]> {
+    try {
+      return await this.options.bind(addresses);
+    } catch (error) {
+      throw new UserError(`can't tell names on network ${network}: ${errorText(error)}`, {
+        cause: error,
+        hint: "another name server of this host may have the address; networks made with --disable-dns need none",
+      });
+    }
   }
 
   private settings({ id, name, networks, resolvers }: Named, where: NamedAttachment): NameSettings {

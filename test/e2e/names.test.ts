@@ -1,6 +1,7 @@
 /** Names of containers on networks that tell them: known to whoever is on them, gone with their containers. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { buildImage } from "../../scripts/images/build.ts";
+import { run as inNetns } from "../../src/sys/netns.ts";
 import { resolver } from "../netd/host-resolver.ts";
 import { until } from "../support/await.ts";
 import { OUTSIDE_ADDRESS, TestHost } from "../support/host.ts";
@@ -173,6 +174,27 @@ describe.each(["root", "an ordinary user"])("%s:", who => {
     await serve("later", "--network", "red");
     for (const name of ["web", "client", "later"]) expect(await fetch("client", name)).toBe(name);
   }, 60_000);
+
+  // A user's bridges are where nobody else listens.
+  if (who === "root")
+    test("where another name server of the host has the address, that is said, and nothing is left", async () => {
+      const run = ["portolan", "run", "--rm", "--network", "blue", "busybox", "true"];
+      await host.must(...run);
+      await quiet();
+      const before = await snapshot(host);
+      const other = inNetns(`/proc/${host.pid}/ns/net`, () => ({
+        server: Bun.listen({ hostname: "0.0.0.0", port: 53, socket: { data() {} } }),
+      }));
+      try {
+        const { code, stderr } = await host.run(run);
+        expect(code).toBe(126);
+        expect(stderr).toContain("can't tell names on network blue: can't listen on tcp 10.89.2.1:53");
+      } finally {
+        other.server.stop(true);
+      }
+      await quiet();
+      expect(difference(before, await snapshot(host))).toEqual([]);
+    }, 60_000);
 
   test("kill -9 of `run` leaves no name and no service behind", async () => {
     const run = ["portolan", "run", "--rm", "--name", "victim", "--network", "red", "busybox", "true"];
