@@ -109,15 +109,14 @@ export async function joinNetwork(
   listeners: readonly Listeners[],
 ): Promise<void> {
   const { config, state } = container;
-  const tellsNames = engine.networks.inspect(join.network).dns_enabled;
-  if (tellsNames) engine.names.prepare();
+  if (engine.networks.inspect(join.network).dns_enabled) engine.names.prepare();
   const setup = await engine.networkSetup();
   const { id: containerId, name: containerName } = config;
   const request = { ...join, containerId, containerName, netns: state.netnsPath, ports };
   const attachment = { ...(await setup.attach(request, listeners)), aliases: [...join.aliases] };
   state.uplink = setup.bridgeUplink();
   state.attachments.push(attachment);
-  if (tellsNames) await engine.names.join(namedOf(container), attachment);
+  await engine.names.join(namedOf(container), attachment);
 }
 
 /** Leaves networks: quiet about what is gone already. `staysUp`: the container goes on, and may publish its ports elsewhere. */

@@ -34,7 +34,9 @@ export function namedOf(container: Container): Named {
  * containers besides. None where one of them can be reached by the container alone: its own loopback, its networks.
  */
 export function resolversBehind({ config, state }: Container): readonly string[] {
-  const tells = state.attachments.some(one => one.dns.nameservers.length > 0);
+  const tells = state.attachments.some(({ dns, gateway, ipv6Gateway }) =>
+    dns.nameservers.some(one => one === gateway || one === ipv6Gateway),
+  );
   const subnets = state.attachments.flatMap(({ ipv4, ipv4Prefix, ipv6, ipv6Prefix }) =>
     [...(ipv4 ? [`${ipv4}/${ipv4Prefix}`] : []), ...(ipv6 ? [`${ipv6}/${ipv6Prefix}`] : []), ...LOOPBACK].map(
       one => parseCidr(one)!,

@@ -55,12 +55,13 @@ export class Names {
 
   /**
    * Tells the names of a container that was attached to a network, in place of those that were told before. Nobody is told
-   * where the attachment has no nameservers: we would be they.
+   * where the network tells no names, or where the attachment has no nameservers: we would be they.
    */
   async join(container: Named, attachment: NamedAttachment): Promise<void> {
     const { network, dns } = attachment;
     const [domain] = dns.search;
-    if (dns.nameservers.length === 0 || domain === undefined) return;
+    const info = this.options.inspect(network);
+    if (!info?.dns_enabled || dns.nameservers.length === 0 || domain === undefined) return;
     const client = (await this.options.open({ start: true }))!;
     const tell = (one: Named, where: NamedAttachment) =>
       client.addName(nameKey(network, one.id), this.settings(one, where));
@@ -68,10 +69,8 @@ export class Names {
     const key = resolverKey(network);
     using _held = await this.lock();
     if ((await client.list()).some(one => one.key === key)) return;
-    // Before anybody can ask for them.
-    for (const [other, where] of this.options.members(network))
-      if (other.id !== container.id) await tell(other, where);
-    const { internal, subnets = [] } = this.options.inspect(network)!;
+    await this.tellOthers(network, container.id, tell);
+    const { internal, subnets = [] } = info;
     const sockets = await this.bind(network, dns.nameservers);
     try {
       const addresses = dns.nameservers;
@@ -80,6 +79,20 @@ export class Names {
     } finally {
       for (const fd of sockets) closeFd(fd);
     }
+  }
+
+  /** Before anybody can ask for them: the names of all containers of a network but one. */
+  private async tellOthers(
+    network: string,
+    but: string,
+    tell: (one: Named, where: NamedAttachment) => Promise<void>,
+  ): Promise<void> {
+    const others = () => this.options.members(network).filter(([one]) => one.id !== but);
+    const told = others();
+    for (const [one, where] of told) await tell(one, where);
+    // One that has ended meanwhile may have taken its names back before they were told.
+    const stay = new Set(others().map(([one]) => one.id));
+    for (const [one] of told) if (!stay.has(one.id)) await this.forget(network, one.id);
   }
 
   /** The same for names that may be told already, as `keys` of orders in force show. */
