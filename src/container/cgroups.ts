@@ -58,28 +58,57 @@ export function cgroupsPath(engine: Engine, config: ContainerConfig): string | u
   }
 }
 
-const LIMITS: [keyof CreateOptions, string][] = [
-  ["memory", "--memory"],
-  ["memorySwap", "--memory-swap"],
-  ["memoryReservation", "--memory-reservation"],
-  ["cpus", "--cpus"],
-  ["cpuShares", "--cpu-shares"],
-  ["cpusetCpus", "--cpuset-cpus"],
-  ["cpusetMems", "--cpuset-mems"],
+/** The controllers that limits can be set by; all of them for root. */
+function controllers(engine: Engine): ReadonlySet<string> {
+  const at = (group: string) =>
+    new Set(
+      readFileSync(join(HIERARCHY, group, "cgroup.controllers"), "utf8")
+        .trim()
+        .split(/\s+/),
+    );
+  switch (cgroupManager(engine)) {
+    case "none":
+      return new Set();
+    case "systemd":
+      return at(`user.slice/user-${engine.user!.uid}.slice/user@${engine.user!.uid}.service`);
+    case "cgroupfs":
+      return at(delegatedGroup()!);
+  }
+}
+
+/** True where a limit of the controller would be enforced. */
+export const hasController = (engine: Engine, name: string) =>
+  engine.user === undefined || controllers(engine).has(name);
+
+const LIMITS: [key: keyof CreateOptions, flag: string, controller: string][] = [
+  ["memory", "--memory", "memory"],
+  ["memorySwap", "--memory-swap", "memory"],
+  ["memoryReservation", "--memory-reservation", "memory"],
+  ["cpus", "--cpus", "cpu"],
+  ["cpuShares", "--cpu-shares", "cpu"],
+  ["cpusetCpus", "--cpuset-cpus", "cpuset"],
+  ["cpusetMems", "--cpuset-mems", "cpuset"],
+  ["pidsLimit", "--pids-limit", "pids"],
 ];
 
 /** Refuses limits that nothing would enforce. */
 export function checkLimits(engine: Engine, options: CreateOptions): void {
-  if (!engine.user) return;
-  const asked = LIMITS.filter(([key]) => options[key] !== undefined).map(([, flag]) => flag);
-  if ((options.pidsLimit ?? 0) > 0) asked.push("--pids-limit");
-  if (asked.length === 0 || cgroupManager(engine) !== "none") return;
-  throw new UserError(
-    `${asked.join(", ")}: this machine gives you no control groups, so nothing would enforce it`,
-    {
-      hint: isUnified()
-        ? "log in by a systemd session of your own, or have a control group delegated to you"
-        : "limits for ordinary users need control groups version 2",
-    },
+  // -1 and 0 ask for no limit.
+  const asked = LIMITS.filter(([key]) => options[key] !== undefined && Number(options[key]) !== 0).filter(
+    ([key]) => options[key] !== -1,
   );
+  const refused = asked.filter(([, , controller]) => !hasController(engine, controller));
+  if (refused.length === 0) return;
+  const flags = refused.map(([, flag]) => flag).join(", ");
+  if (cgroupManager(engine) !== "none") {
+    const missing = [...new Set(refused.map(([, , controller]) => controller))].join(", ");
+    throw new UserError(`${flags}: the control group controller ${missing} is not delegated to you`, {
+      hint: "as root, add it to Delegate= of the unit user@.service (systemd.resource-control(5))",
+    });
+  }
+  throw new UserError(`${flags}: this machine gives you no control groups, so nothing would enforce it`, {
+    hint: isUnified()
+      ? "log in by a systemd session of your own, or have a control group delegated to you"
+      : "limits for ordinary users need control groups version 2",
+  });
 }

@@ -2,7 +2,7 @@
 import { UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { parseSize } from "../base/quantity.ts";
-import { cgroupManager, checkLimits } from "./cgroups.ts";
+import { checkLimits, hasController } from "./cgroups.ts";
 import type { ContainerConfig, CreateOptions, ResourceLimits } from "./config.ts";
 import { pairs } from "./create-environment.ts";
 import type { Engine } from "./engine.ts";
@@ -17,7 +17,7 @@ function size(text: string): number {
 export function limits(engine: Engine, options: CreateOptions): ResourceLimits {
   checkLimits(engine, options);
   const conf = engine.conf.containers;
-  const pids = cgroupManager(engine) === "none" ? 0 : (conf.pids_limit ?? 2048);
+  const pids = hasController(engine, "pids") ? (conf.pids_limit ?? 2048) : 0;
   const { memory, memorySwap, memoryReservation, cpus, cpuShares, cpusetCpus, cpusetMems } = options;
   return {
     memory,
