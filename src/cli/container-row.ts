@@ -29,12 +29,13 @@ export function statusText({ phase, state }: Container): string {
   }
 }
 
-/** Ports that follow each other on both sides are one range. */
+/** Ports that follow each other on both sides are one range. By address, then protocol, as they were asked for. */
 export function joinPorts(ports: readonly PortMapping[]): PortMapping[] {
+  const protocols = [...new Set(ports.map(one => one.protocol))];
   const sorted = ports.toSorted(
     (a, b) =>
-      (a.protocol < b.protocol ? -1 : a.protocol > b.protocol ? 1 : 0) ||
       (a.hostIp < b.hostIp ? -1 : a.hostIp > b.hostIp ? 1 : 0) ||
+      protocols.indexOf(a.protocol) - protocols.indexOf(b.protocol) ||
       a.hostPort - b.hostPort ||
       a.containerPort - b.containerPort,
   );

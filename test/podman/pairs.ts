@@ -89,6 +89,8 @@ async function check(pair: Pair, one: Case, { inTurn, after }: PairsOptions): Pr
   const runOne = async (engine: EngineName) => {
     const outcome = await pair.run(engine, script);
     if (unordered) outcome.stdout = normal(outcome.stdout).split("\n").sort().join("\n").trim();
+    // As timeout(1) has it: two that hang are not equal.
+    if (outcome.code === 124) throw new Error(`${engine} hangs; it said: ${render(outcome)}`);
     outcomes[engine] = outcome;
     if (after) await pair.host.must("sh", "-c", after);
   };

@@ -3,13 +3,16 @@
  * server's answer `CLIENT-ADDRESS SHA256`; a UDP exchange the same with one datagram each way.
  */
 import { createHash } from "node:crypto";
-import type { TestNetns } from "./netns.ts";
+/** Where sockets are made: a namespace. */
+export interface Place {
+  run<T>(fn: () => T): T;
+}
 
 export const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
 const plain = (address: string) => address.replace(/^::ffff:/, "");
 
 /** Answers TCP and UDP exchanges at `hostname:port` in `place` until disposed. */
-export async function serveExchanges(place: TestNetns, hostname: string, port: number): Promise<Disposable> {
+export async function serveExchanges(place: Place, hostname: string, port: number): Promise<Disposable> {
   type Call = { hash: ReturnType<typeof createHash> };
   const { server, opening } = place.run(() => ({
     server: Bun.listen<Call>({
@@ -48,12 +51,7 @@ export async function serveExchanges(place: TestNetns, hostname: string, port: n
 }
 
 /** What a server at `hostname:port` answers to `data` by TCP from `place`; `refused` if nobody listens. */
-export function exchangeTcp(
-  place: TestNetns,
-  hostname: string,
-  port: number,
-  data: Uint8Array,
-): Promise<string> {
+export function exchangeTcp(place: Place, hostname: string, port: number, data: Uint8Array): Promise<string> {
   return new Promise(resolve => {
     let answer = "";
     let sent = 0;
@@ -91,7 +89,7 @@ export function exchangeTcp(
 
 /** What a server at `hostname:port` answers to one datagram from `place`; `refused` if nobody listens. */
 export async function exchangeUdp(
-  place: TestNetns,
+  place: Place,
   hostname: string,
   port: number,
   data: Uint8Array,
@@ -102,6 +100,7 @@ export async function exchangeUdp(
   });
   const { opening } = place.run(() => ({
     opening: Bun.udpSocket({
+      hostname: hostname.includes(":") ? "::" : "0.0.0.0",
       connect: { hostname, port },
       socket: {
         data(_, data) {
