@@ -17,11 +17,17 @@ export function networkMode(
   if (engine.user && words.every(word => ["", "default", "private"].includes(word)))
     return userMode(engine, "slirp4netns")!;
   const names = new Map<string, JoinOptions>();
-  for (const word of words.flatMap(one => (one.includes(":") ? [one] : one.split(",")))) {
+  // In a list there are networks only.
+  const isList = (word: string) => word.includes(",") && !word.includes(":");
+  const asked = words.flatMap(word =>
+    isList(word) ? word.split(",").map(one => ({ word: one, listed: true })) : [{ word, listed: false }],
+  );
+  for (const { word, listed } of asked) {
     const [kind, ...rest] = word.split(":");
     const more = rest.join(":");
-    const single: NetworkMode | undefined =
-      word === "none"
+    const single: NetworkMode | undefined = listed
+      ? undefined
+      : word === "none"
         ? { kind: "none" }
         : word === "host"
           ? { kind: "host" }
@@ -43,9 +49,9 @@ export function networkMode(
         );
       return single;
     }
-    const { name: asked, options: own } = parseNetworkWord(word);
-    const isDefault = ["bridge", "default", "private", ""].includes(asked);
-    names.set(engine.networks.resolve(isDefault ? engine.networks.defaultNetwork : asked), own);
+    const { name, options: own } = parseNetworkWord(word);
+    const isDefault = ["bridge", "default", "private", ""].includes(name);
+    names.set(engine.networks.resolve(isDefault ? engine.networks.defaultNetwork : name), own);
   }
   if (names.size === 0) names.set(engine.networks.resolve(engine.networks.defaultNetwork), { aliases: [] });
   const joins = [...names].map(([network, own]) => ({

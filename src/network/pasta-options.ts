@@ -60,6 +60,11 @@ export interface PastaOptions {
 export const PODMAN_DNS = "169.254.1.1";
 export const PODMAN_HOST = "169.254.1.2";
 
+/** An option that can't be obeyed, with the exit code that Podman has for it: it finds out when the container starts. */
+export function refusal(message: string, hint?: string): UserError {
+  return new UserError(`pasta: ${message}`, { exitCode: 126, hint });
+}
+
 type Take = (options: PastaOptions, value: string, refuse: () => never) => void;
 
 /** Options with a value. */
@@ -201,20 +206,20 @@ export function parsePastaOptions(words: readonly string[]): PastaOptions {
     if (alone && attached === undefined) alone(options);
     else if (take) {
       const value = attached ?? words[++index];
-      if (value === undefined) throw new UserError(`pasta: option ${word} requires an argument`);
+      if (value === undefined) throw refusal(`option ${word} requires an argument`);
       take(options, value, () => {
-        throw new UserError(`pasta: invalid argument ${JSON.stringify(value)} of ${name}`);
+        throw refusal(`invalid argument ${JSON.stringify(value)} of ${name}`);
       });
     } else
-      throw new UserError(`pasta: option ${JSON.stringify(word)} is not supported`, {
-        hint: "this network is served by Portolan's own stack; passt(1)'s options for addresses, ports, DNS and maps are",
-      });
+      throw refusal(
+        `option ${JSON.stringify(word)} is not supported`,
+        "this network is served by Portolan's own stack; passt(1)'s options for addresses, ports, DNS and maps are",
+      );
   }
   if (options.family) {
     const { family } = options;
     const other = [...options.addresses, ...options.gateways].find(text => parseIP(text)!.family !== family);
-    if (other)
-      throw new UserError(`pasta: ${other} is not of IPv${family}, the only family that was asked for`);
+    if (other) throw refusal(`${other} is not of IPv${family}, the only family that was asked for`);
   }
   return options;
 }
@@ -255,9 +260,7 @@ function macOf(text: string): string | undefined {
 function portsOf(protocol: "tcp" | "udp", text: string, refuse: () => never): PastaPort[] {
   if (text === "none") return [];
   if (text === "auto" || text === "all" || /[~%]/.test(text))
-    throw new UserError(`pasta: ports ${JSON.stringify(text)} are not supported`, {
-      hint: "name the ports, as in -t,8080:80",
-    });
+    throw refusal(`ports ${JSON.stringify(text)} are not supported`, "name the ports, as in -t,8080:80");
   const slash = text.lastIndexOf("/");
   const hostIp = slash < 0 ? "" : text.slice(0, slash);
   if (slash >= 0 && !parseIP(hostIp)) refuse();
@@ -275,7 +278,8 @@ function portsOf(protocol: "tcp" | "udp", text: string, refuse: () => never): Pa
 /** Ports of the container's loopback that lead to the host: not on this stack. */
 function onlyNone(option: string, value: string): void {
   if (value === "none") return;
-  throw new UserError(`pasta: ${option} ${value} is not supported`, {
-    hint: "reach the host's services with --map-gw, or by --map-host-loopback,ADDRESS",
-  });
+  throw refusal(
+    `${option} ${value} is not supported`,
+    "reach the host's services with --map-gw, or by --map-host-loopback,ADDRESS",
+  );
 }

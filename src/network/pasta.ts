@@ -2,11 +2,10 @@
  * `--network pasta` as Podman 5 has it: the container has the host's own address, on an interface of the same name, and
  * everybody sees it as the host. Served by our own stack.
  */
-import { UserError } from "../base/errors.ts";
 import { contains, formatIP, networkOf, parseCidr, parseIP } from "../wire/addr.ts";
 import { defaultRoute, globalAddress, type HostNetwork, hostAddress } from "./host-network.ts";
 import { MIN_STACK_MTU } from "./mtu.ts";
-import { type PastaOptions, PODMAN_DNS, PODMAN_HOST } from "./pasta-options.ts";
+import { type PastaOptions, PODMAN_DNS, PODMAN_HOST, refusal } from "./pasta-options.ts";
 import type { PlannedRoute, UserModePlan } from "./user-mode.ts";
 
 /** What a host without any address to copy gets, as passt(1) does it. */
@@ -31,7 +30,7 @@ const ANY = { 4: "0.0.0.0/0", 6: "::/0" } as const;
 export function planPasta(options: PastaOptions, host: HostNetwork): UserModePlan {
   const { family, mtu, mapGateway, without } = options;
   if (options.interface && !host.interfaces.some(({ name }) => name === options.interface))
-    throw new UserError(`pasta: invalid interface name ${options.interface}: no such device`);
+    throw refusal(`invalid interface name ${options.interface}: no such device`);
   const four = family === 6 ? undefined : copied(options, host, 4);
   const six = family === 4 ? undefined : copied(options, host, 6);
   const ipv4 = four ?? (six ? undefined : LINK_LOCAL);
@@ -150,7 +149,7 @@ function hostName(
 function outboundOf(options: PastaOptions, host: HostNetwork): UserModePlan["settings"]["outbound"] {
   const device = (name: string | undefined) => {
     if (name && !host.interfaces.some(one => one.name === name))
-      throw new UserError(`pasta: invalid interface name ${name}: no such device`);
+      throw refusal(`invalid interface name ${name}: no such device`);
     return name;
   };
   const found = {

@@ -33,6 +33,9 @@ export interface UserModeDefaults {
   pastaOptions?: readonly string[] | undefined;
 }
 
+/** Podman reads these options when the container starts. */
+const REFUSED = { exitCode: 126 };
+
 /** The mode that a word of `--network` names, with its options; undefined where it names another. */
 export function parseUserMode(word: string, defaults: UserModeDefaults = {}): UserModeOptions | undefined {
   const colon = word.indexOf(":");
@@ -57,7 +60,7 @@ export function parseSlirp4netnsOptions(words: readonly string[]): Slirp4netnsOp
     const equals = word.indexOf("=");
     const [name, value] = [word.slice(0, equals), word.slice(equals + 1)];
     const refuse = (message: string): never => {
-      throw new UserError(`${message} ${JSON.stringify(equals < 0 ? word : value)}`);
+      throw new UserError(`${message} ${JSON.stringify(equals < 0 ? word : value)}`, REFUSED);
     };
     const truth = () =>
       value === "true" || (value !== "false" && refuse(`invalid value of ${name} for slirp4netns:`));
@@ -86,7 +89,7 @@ export function parseSlirp4netnsOptions(words: readonly string[]): Slirp4netnsOp
         options.portHandler = value;
         break;
       default:
-        throw new UserError(`unknown option for slirp4netns: ${JSON.stringify(word)}`);
+        throw new UserError(`unknown option for slirp4netns: ${JSON.stringify(word)}`, REFUSED);
     }
   }
   return options;
@@ -98,10 +101,11 @@ function checkedNetwork(text: string): string | undefined {
   if (cidr?.ip.family !== 4) return undefined;
   const network = formatCidr({ ip: networkOf(cidr), prefix: cidr.prefix });
   if (cidr.prefix < 1 || cidr.prefix > 25)
-    throw new UserError(`invalid cidr ${JSON.stringify(text)}: prefix length needs to be 1-25`);
+    throw new UserError(`invalid cidr ${JSON.stringify(text)}: prefix length needs to be 1-25`, REFUSED);
   if (network !== text)
     throw new UserError(
       `invalid cidr ${JSON.stringify(text)}: it needs to be a network address like ${network}`,
+      REFUSED,
     );
   if (contains(cidr, parseIP("127.0.0.1")!) || cidr.ip.bytes[0]! >= 224 || cidr.ip.bytes[0] === 0)
     return undefined;

@@ -100,6 +100,7 @@ function source(
   const own = host.interfaces.find(({ name }) => name === text)?.addresses ?? [];
   const usable = own.filter(({ ip }) => ip.includes(":") === (family === 6));
   const address = parseIP(text) ? text : (usable.find(({ scope }) => scope === "global") ?? usable[0])?.ip;
-  if (address === undefined) throw new UserError(`invalid ${option} ${JSON.stringify(text)}`);
+  if (address === undefined)
+    throw new UserError(`invalid ${option} ${JSON.stringify(text)}`, { exitCode: 126 });
   return family === 4 ? { ipv4: address } : { ipv6: address };
 }
