@@ -33,7 +33,8 @@ async function startForRun(engine: Engine, container: Container, options: StartO
     if (error instanceof BugError) throw error;
     const text = errorText(error);
     const exitCode = /file not found|no such file or directory/i.test(text) ? 127 : 126;
-    throw new UserError(text, { exitCode, cause: error });
+    const hint = error instanceof UserError ? error.hint : undefined;
+    throw new UserError(text, { exitCode, hint, cause: error });
   }
 }
 
