@@ -63,6 +63,11 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   errors.try(() =>
     unmountRootfs(join(engine.paths.container(config.id), "merged"), config.storageDriver ?? "overlay"),
   );
+  if (thorough && config.ids)
+    await errors.tryAsync(async () => {
+      const { unmountLayers } = await import("../image/mapped.ts");
+      unmountLayers(join(engine.paths.container(config.id), "merged"));
+    });
   errors.try(() => rmSync(run, { recursive: true, force: true }));
   errors.try(() => rmSync(join(engine.paths.exits, config.id), { force: true }));
   if (thorough) errors.try(() => removeHalfWritten(engine.paths.exits, config.id));

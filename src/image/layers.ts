@@ -31,6 +31,8 @@ const STAGING = ".staging-";
 const TRASH = ".trash-";
 /** What stands between the name of a layer and that of a user namespace's map, in the name of a copy (mapped.ts). */
 const MAPPED = "-";
+const MAPPED_NAME = /^(.*)-([0-9a-f]{8})$/;
+const MAPPED_LOCK = "mapped-layers";
 
 /** What the kernel and the database say of a full disk. */
 export const FULL = ["ENOSPC", "EDQUOT", "SQLITE_FULL"];
@@ -232,16 +234,30 @@ export class LayerStore {
   /** The copy of a layer or patch for a user namespace whose maps are called `map`, made unless it is there. */
   ensureMapped(original: string, map: string, make: (staging: string) => void): string {
     const directory = `${original}${MAPPED}${map}`;
-    if (existsSync(directory)) return directory;
-    // Who needs the same waits for it.
-    withLock(this.#paths.lock("mapped-layers"), () => {
-      if (existsSync(directory)) return;
-      this.place(directory, staging => {
-        make(staging);
-        return true;
-      });
+    return withLock(this.#paths.lock(MAPPED_LOCK), () => {
+      if (existsSync(directory)) return directory;
+      try {
+        this.place(directory, staging => {
+          make(staging);
+          return true;
+        });
+      } catch (error) {
+        if (hasCode(error, ...FULL)) throw noSpace("while copying a layer", this.#paths.root, error);
+        throw error;
+      }
+      return directory;
     });
-    return directory;
+  }
+
+  /** Removes such copies for maps that are not in use. Who begins to use one is known before asking for a copy. */
+  dropMapped(inUse: () => ReadonlySet<string>): void {
+    withLock(this.#paths.lock(MAPPED_LOCK), () => {
+      const maps = inUse();
+      for (const path of entries(this.#paths.layers)) {
+        const map = MAPPED_NAME.exec(path)?.[2];
+        if (map && !maps.has(map)) this.#discard(path);
+      }
+    });
   }
 
   /** Makes a directory by `make` and gives it its place by one rename, unless `make` says that it is not needed. */
@@ -272,8 +288,8 @@ export class LayerStore {
       ]),
     );
     for (const path of [...entries(this.#paths.layers), ...entries(this.#blobs)]) {
-      const original = path.replace(/-[0-9a-f]{8}$/, "");
-      if ([path, original].some(one => known.has(one) || keep.has(one))) continue;
+      const original = MAPPED_NAME.exec(path)?.[1] ?? path;
+      if (known.has(original) || keep.has(original)) continue;
       if (!basename(path).startsWith(STAGING)) {
         rmSync(path, { recursive: true, force: true });
         continue;

@@ -9,7 +9,7 @@ import { errorText, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { closeFd, O, openFd } from "../sys/fd.ts";
 import { mountIdmapped } from "../sys/idmapped.ts";
-import { MNT_DETACH, umount } from "../sys/mount.ts";
+import { MNT_DETACH, mountInfo, umount } from "../sys/mount.ts";
 import { type IdMapping, type IdMaps, inInitialUserNamespace } from "../sys/user-namespace.ts";
 import { copyLayer, copyLayers } from "./copies.ts";
 import type { LayerStore } from "./layers.ts";
@@ -22,26 +22,31 @@ export function mountMapped(rootfs: Rootfs, ids: IdMaps, layers: LayerStore): vo
     mountRootfs({ ...rootfs, lower: rootfs.lower.map(layer => mappedLayer(layer, ids, layers)) });
 }
 
-/** The copy of a layer for the map, made if it is not there. */
-function mappedLayer(layer: string, ids: IdMaps, layers: LayerStore): string {
-  const hash = new Bun.CryptoHasher("sha256").update(JSON.stringify([ids.uids, ids.gids])).digest("hex");
-  return layers.ensureMapped(layer, hash.slice(0, 8), staging => copyLayer(layer, staging, ids));
+/** What copies of layers for these maps are called after them. */
+export const mapName = ({ uids, gids }: IdMaps) =>
+  new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify([uids, gids]))
+    .digest("hex")
+    .slice(0, 8);
+
+/** The copy of a layer for the maps, made if it is not there. */
+const mappedLayer = (layer: string, ids: IdMaps, layers: LayerStore): string =>
+  layers.ensureMapped(layer, mapName(ids), staging => copyLayer(layer, staging, ids));
+
+/** Where the layers are mounted for a moment, beside the root file system. */
+const placeBeside = (merged: string) => join(dirname(merged), "lower");
+
+/** Takes down what a killed command has left of that. */
+export function unmountLayers(merged: string): void {
+  const at = placeBeside(merged);
+  for (const { target } of mountInfo()) if (target.startsWith(`${at}/`)) umount(target, MNT_DETACH);
+  rmSync(at, { recursive: true, force: true });
 }
 
 /** False where it can't be done. */
 function mountOnIdmapped(rootfs: Rootfs, ids: IdMaps): boolean {
-  const at = join(dirname(rootfs.merged), "lower");
-  const targets = rootfs.lower.map(path => join(at, basename(path)));
-  const clear = () => {
-    for (const target of targets)
-      try {
-        umount(target, MNT_DETACH);
-      } catch {
-        // Not mounted.
-      }
-    rmSync(at, { recursive: true, force: true });
-  };
-  clear();
+  const targets = rootfs.lower.map(path => join(placeBeside(rootfs.merged), basename(path)));
+  unmountLayers(rootfs.merged);
   try {
     const namespace = openUserNamespace(ids);
     try {
@@ -60,7 +65,7 @@ function mountOnIdmapped(rootfs: Rootfs, ids: IdMaps): boolean {
     log.debug(`layers can't be mounted with other owners, so they are copied: ${errorText(error)}`);
     return false;
   } finally {
-    clear();
+    unmountLayers(rootfs.merged);
   }
 }
 

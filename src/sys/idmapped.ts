@@ -8,6 +8,7 @@ const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
 const OPEN_TREE_CLONE = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MOUNT_ATTR_RDONLY = 1;
 const MOUNT_ATTR_IDMAP = 0x00100000;
 
 const DECLARATIONS = {
@@ -31,7 +32,7 @@ function libc(): Libc {
 }
 
 /**
- * Mounts `source` a second time, at `target`, with the map of an open user namespace: what belongs to the id `n` there
+ * Mounts `source` a second time, read-only, at `target`, with the map of an open user namespace: what belongs to the id `n` there
  * belongs here to whom that namespace's `n` is outside. Linux 5.12, on file systems that know how, and by the root of the
  * namespace that these were mounted in.
  */
@@ -41,7 +42,7 @@ export function mountIdmapped(source: string, target: string, userNamespace: num
   try {
     const request = bytes(32);
     const view = new DataView(request.buffer);
-    view.setBigUint64(0, BigInt(MOUNT_ATTR_IDMAP), true);
+    view.setBigUint64(0, BigInt(MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY), true);
     view.setBigUint64(24, BigInt(userNamespace), true);
     const set = mount_setattr(tree, cstr(""), AT_EMPTY_PATH, request, request.length);
     check(set, "mount_setattr", source);

@@ -172,6 +172,11 @@ export const systemPrune: Command = {
     );
     if (flags.bool("volumes")) section("Deleted Volumes", pruneVolumes(engine, []));
     engine.images.sweep();
+    const { mapName } = await import("../../image/mapped.ts");
+    engine.images.layers.dropMapped(
+      () =>
+        new Set(engine.containers.list().flatMap(({ config }) => (config.ids ? [mapName(config.ids)] : []))),
+    );
     print(
       `Total reclaimed space: ${humanSize(Math.max(0, before - usage(engine).reduce((sum, one) => sum + one.RawSize, 0)))}`,
     );
