@@ -19,6 +19,7 @@ const BUILTIN: Record<string, () => Promise<Plugin>> = {
   firewall: async () => (await import("./plugins/firewall.ts")).firewall,
   "host-local": async () => (await import("./plugins/host-local.ts")).hostLocal,
   loopback: async () => (await import("./plugins/loopback.ts")).loopback,
+  macvlan: async () => (await import("./plugins/macvlan.ts")).macvlan,
   portmap: async () => (await import("./plugins/portmap.ts")).portmap,
   static: async () => (await import("./plugins/static.ts")).staticIpam,
   tuning: async () => (await import("./plugins/tuning.ts")).tuning,
@@ -171,6 +172,15 @@ export class CniRuntime {
           else if (type === conf.type && speaksGc(list)) await this.#ask("GC", list, { ...conf, ...extra });
         });
     errors.throwIfAny(`can't clean up network ${list.name}`);
+  }
+
+  /** Gives up what plugins keep for a network that is removed. */
+  async forget(list: NetConfList): Promise<void> {
+    for (const conf of list.plugins)
+      for (const type of [conf.type, conf.ipam?.type]) {
+        const builtin = type ? await this.#builtin(type) : undefined;
+        builtin?.forget?.(this.#about(list, conf));
+      }
   }
 
   /** Throws the first reason why a container could not join the network now. */

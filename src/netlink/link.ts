@@ -160,6 +160,8 @@ export function checkName(name: string): string {
 export interface LinkSpec {
   name: string;
   kind: "bridge" | "veth" | "macvlan" | "vxlan" | "ifb" | "dummy";
+  /** An open descriptor of the namespace that it is made in; this one's where absent. `parent` stays one of this one's. */
+  netns?: number;
   mtu?: number;
   mac?: string;
   up?: boolean;

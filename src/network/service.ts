@@ -167,16 +167,18 @@ export class NetworkService {
   /** Removes a network and its bridge; false, with all left as it is, where `isUsed` says so while nobody else is at work. */
   async remove(nameOrId: string, isUsed: (name: string) => boolean): Promise<boolean> {
     const { removeBridge } = await import("./remove-bridge.ts");
-    return this.#exclusively(() => {
+    const removed = this.#exclusively(() => {
       const { list, path } = this.#find(this.resolve(nameOrId))!;
-      if (isUsed(list.name)) return false;
+      if (isUsed(list.name)) return undefined;
       const { driver, network_interface } = describe(list, "");
       if (driver === "bridge" && network_interface && !this.#bridgesElsewhere)
         removeBridge(network_interface);
       rmSync(path, { force: true });
       this.#lists = undefined;
-      return true;
+      return list;
     });
+    if (removed) await this.#runtime.forget(removed);
+    return removed !== undefined;
   }
 
   /** Brings the namespace's own `lo` up. */

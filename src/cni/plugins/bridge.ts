@@ -4,14 +4,12 @@
  * ADD: the bridge, made where it is missing → a veth made inside the namespace with its peer on the bridge → addresses
  * from IPAM → addresses and routes in the namespace → gateway address on the bridge, forwarding → source NAT.
  */
-import { existsSync, writeFileSync } from "node:fs";
 import { hasCode } from "../../base/errors.ts";
 import { owner } from "../../firewall/element.ts";
 import { masqueraded } from "../../firewall/masquerade.ts";
 import { addAddress, addresses, deleteAddress, IFA_F } from "../../netlink/address.ts";
 import { dropLink } from "../../netlink/drop-link.ts";
 import { addLink, type Link, linkByIndex, linkByName, setBridgePort, setLink } from "../../netlink/link.ts";
-import { addRoute, type NewRoute } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { closeFd } from "../../sys/fd.ts";
 import * as netns from "../../sys/netns.ts";
@@ -26,6 +24,7 @@ import {
 } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type Result } from "../types.ts";
 import { containerAddress } from "./address.ts";
+import { configureInside, sysctl } from "./inside.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 
 interface BridgeConf {
@@ -44,11 +43,6 @@ interface BridgeConf {
 
 const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
 const bridgeName = (conf: BridgeConf) => conf.bridge || "cni0";
-
-function sysctl(path: string, text: string): void {
-  const file = `/proc/sys/net/${path}`;
-  if (existsSync(file)) writeFileSync(file, text);
-}
 
 function confOf(context: PluginContext): BridgeConf {
   const conf = context.conf as unknown as BridgeConf;
@@ -113,58 +107,6 @@ function makePair(context: PluginContext, conf: BridgeConf, home: number, mac: s
   }
 }
 
-/** Addresses, link up and routes, inside the namespace. Gives the interface's MAC. */
-function configureInside(context: PluginContext, result: Result): string {
-  return netns.run(context.netns, () => {
-    using nl = new NetlinkSocket();
-    const link = linkByName(nl, context.ifName)!;
-    const six = result.ips.some(one => one.address.includes(":"));
-    sysctl(`ipv4/conf/${context.ifName}/arp_notify`, "1");
-    if (six) {
-      for (const name of ["lo", context.ifName]) sysctl(`ipv6/conf/${name}/disable_ipv6`, "0");
-      sysctl(`ipv6/conf/${context.ifName}/keep_addr_on_down`, "1");
-    }
-    sysctl(`ipv6/conf/${context.ifName}/accept_dad`, "0");
-    for (const one of result.ips)
-      addAddress(nl, {
-        index: link.index,
-        address: one.address,
-        flags: one.address.includes(":") ? IFA_F.NODAD : 0,
-      });
-    setLink(nl, link.index, { up: true });
-    for (const route of result.routes) {
-      const family = route.dst.includes(":") ? 6 : 4;
-      const gateway =
-        route.gw ?? result.ips.find(one => (one.address.includes(":") ? 6 : 4) === family)?.gateway;
-      addRouteBehind(nl, {
-        dst: route.dst,
-        gateway,
-        index: link.index,
-        metric: route.priority,
-        mtu: route.mtu,
-      });
-    }
-    return link.mac;
-  });
-}
-
-/** What the kernel takes for no metric (ip-route(8)). */
-const NO_METRIC = { 4: 0, 6: 1024 } as const;
-
-/** Adds a route. Where another network of the container has the same, that one holds, and ours stands by for its end. */
-export function addRouteBehind(nl: NetlinkSocket, route: NewRoute): void {
-  let metric = route.metric ?? NO_METRIC[route.dst.includes(":") ? 6 : 4];
-  for (;;) {
-    try {
-      addRoute(nl, { ...route, metric });
-      return;
-    } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
-      metric++;
-    }
-  }
-}
-
 /** Gives the bridge the gateway's addresses. An address that is another's is an error, or is taken (`forceAddress`). */
 export function holdGateway(
   nl: NetlinkSocket,
@@ -173,15 +115,17 @@ export function holdGateway(
   result: Result,
 ): void {
   const have = addresses(nl, { index: bridge.index });
-  for (const one of result.ips) {
+  const gateways = result.ips.map(one => `${one.gateway}/${one.address.split("/")[1]}`);
+  for (const [index, one] of result.ips.entries()) {
     if (!one.gateway) continue;
     const cidr = parseCidr(one.address)!;
-    const wanted = `${one.gateway}/${cidr.prefix}`;
+    const wanted = gateways[index]!;
     if (have.some(other => `${other.ip}/${other.prefix}` === wanted)) continue;
     const rival = have.find(
       other =>
         other.family === cidr.ip.family &&
         other.scope === "global" &&
+        !gateways.includes(`${other.ip}/${other.prefix}`) &&
         (cidr.ip.family === 4 || contains(cidr, parseIP(other.ip)!)),
     );
     if (rival) {

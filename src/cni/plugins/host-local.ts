@@ -85,6 +85,11 @@ class Store {
       .map(({ ip }) => ip);
   }
 
+  /** Removes the directory; not while an address is reserved in it, by whichever engine. */
+  removeIfEmpty(): void {
+    if (this.reserved().length === 0) rmSync(this.#directory, { recursive: true, force: true });
+  }
+
   release(ip: string): void {
     rmSync(join(this.#directory, ip), { force: true });
   }
@@ -156,6 +161,11 @@ export const hostLocal: Plugin = {
     store.locked(() => {
       for (const { ip, owner } of store.reserved()) if (!valid.has(owner)) store.release(ip);
     });
+  },
+
+  forget(context) {
+    const store = new Store(context);
+    if (store.exists) store.locked(() => store.removeIfEmpty());
   },
 
   status(context) {

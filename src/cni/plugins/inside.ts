@@ -1,0 +1,68 @@
+/** What a plugin does inside the container's namespace to the interface that it made there. */
+import { existsSync, writeFileSync } from "node:fs";
+import { hasCode } from "../../base/errors.ts";
+import { addAddress, IFA_F } from "../../netlink/address.ts";
+import { linkByName, setLink } from "../../netlink/link.ts";
+import { addRoute, type NewRoute } from "../../netlink/route.ts";
+import { NetlinkSocket } from "../../netlink/socket.ts";
+import * as netns from "../../sys/netns.ts";
+import type { Result } from "../types.ts";
+import type { PluginContext } from "./plugin.ts";
+
+/** Sets `/proc/sys/net/PATH` where the kernel has it. */
+export function sysctl(path: string, text: string): void {
+  const file = `/proc/sys/net/${path}`;
+  if (existsSync(file)) writeFileSync(file, text);
+}
+
+/** Addresses, link up and routes, inside the namespace. Gives the interface's MAC. */
+export function configureInside(context: PluginContext, result: Result): string {
+  return netns.run(context.netns, () => {
+    using nl = new NetlinkSocket();
+    const link = linkByName(nl, context.ifName)!;
+    const six = result.ips.some(one => one.address.includes(":"));
+    sysctl(`ipv4/conf/${context.ifName}/arp_notify`, "1");
+    if (six) {
+      for (const name of ["lo", context.ifName]) sysctl(`ipv6/conf/${name}/disable_ipv6`, "0");
+      sysctl(`ipv6/conf/${context.ifName}/keep_addr_on_down`, "1");
+    }
+    sysctl(`ipv6/conf/${context.ifName}/accept_dad`, "0");
+    for (const one of result.ips)
+      addAddress(nl, {
+        index: link.index,
+        address: one.address,
+        flags: one.address.includes(":") ? IFA_F.NODAD : 0,
+      });
+    setLink(nl, link.index, { up: true });
+    for (const route of result.routes) {
+      const family = route.dst.includes(":") ? 6 : 4;
+      const gateway =
+        route.gw ?? result.ips.find(one => (one.address.includes(":") ? 6 : 4) === family)?.gateway;
+      addRouteBehind(nl, {
+        dst: route.dst,
+        gateway,
+        index: link.index,
+        metric: route.priority,
+        mtu: route.mtu,
+      });
+    }
+    return link.mac;
+  });
+}
+
+/** What the kernel takes for no metric (ip-route(8)). */
+const NO_METRIC = { 4: 0, 6: 1024 } as const;
+
+/** Adds a route. Where another network of the container has the same, that one holds, and ours stands by for its end. */
+function addRouteBehind(nl: NetlinkSocket, route: NewRoute): void {
+  let metric = route.metric ?? NO_METRIC[route.dst.includes(":") ? 6 : 4];
+  for (;;) {
+    try {
+      addRoute(nl, { ...route, metric });
+      return;
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+      metric++;
+    }
+  }
+}

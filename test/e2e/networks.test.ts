@@ -1,0 +1,287 @@
+/** Networks of one's own: what the kernel has of their options, and that nothing is left of them. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { until } from "../support/await.ts";
+import type { TestHost } from "../support/host.ts";
+import { difference, type Snapshot, snapshot } from "../support/leaks.ts";
+import { openHost } from "./world.ts";
+
+let host: TestHost;
+beforeAll(async () => {
+  host = await openHost("busybox");
+  // The tables of the firewall and the state's files stay.
+  await portolan("run", "--rm", "-p", "8080:80", "busybox", "true");
+}, 60_000);
+afterAll(() => host[Symbol.asyncDispose]());
+
+const portolan = (...words: string[]) => host.must("portolan", ...words);
+const create = (name: string, ...words: string[]) => portolan("network", "create", ...words, name);
+/** A container that sleeps. */
+const start = (name: string, network: string, ...command: string[]) =>
+  portolan(
+    "run",
+    "-d",
+    "--name",
+    name,
+    "--network",
+    network,
+    "busybox",
+    ...(command.length ? command : SLEEP),
+  );
+const SLEEP = ["sleep", "1000"];
+const inside = (name: string, ...command: string[]) => portolan("exec", name, ...command);
+const json = async (...command: string[]) => JSON.parse(await host.must(...command));
+
+/** Runs `body`, removes all that it made, and expects the host as it was. */
+async function leavesNothing(body: () => Promise<void>): Promise<void> {
+  let before: Snapshot = {};
+  // The data plane, which tells names, goes a moment after its last container.
+  await until(
+    async () => {
+      before = await snapshot(host);
+      return !before.processes!.some(one => one.startsWith("netd"));
+    },
+    () => "the data plane does not end",
+  );
+
+  try {
+    await body();
+  } finally {
+    await portolan("rm", "-f", "-t", "0", "-a");
+    await portolan("network", "prune", "-f");
+  }
+  await expectClean(before);
+}
+
+async function expectClean(before: Snapshot): Promise<void> {
+  let left: string[] = [];
+  await until(
+    async () => {
+      left = difference(before, await snapshot(host));
+      return left.length === 0;
+    },
+    () => `left behind:\n${left.join("\n")}`,
+  );
+}
+
+/** True when `name` can open a connection to port 80 of `address` within a second. */
+async function reaches(name: string, address: string): Promise<boolean> {
+  const ask = `nc -w 1 ${address} 80 </dev/null`;
+  return (await host.run(["portolan", "exec", name, "sh", "-c", ask])).stdout === "hello\n";
+}
+const SERVE = ["sh", "-c", "while :; do echo hello | nc -l -p 80; done"];
+const eventually = (name: string, address: string) =>
+  until(
+    () => reaches(name, address),
+    () => `${name} does not reach ${address}`,
+  );
+
+test("mtu is that of the container's end, the host's end and the bridge", () =>
+  leavesNothing(async () => {
+    await create("small", "-o", "mtu=1380");
+    await start("one", "small");
+    expect(await inside("one", "cat", "/sys/class/net/eth0/mtu")).toBe("1380");
+    const links: { ifname: string; mtu: number; master?: string }[] = await json("ip", "-j", "link");
+    const ours = links.filter(one => one.ifname === "cni-podman1" || one.master === "cni-podman1");
+    expect(ours.map(one => one.mtu)).toEqual([1380, 1380]);
+  }));
+
+test("an internal network has no way out and no masquerading; its containers reach each other", () =>
+  leavesNothing(async () => {
+    await create("closed", "--internal", "--subnet", "10.50.0.0/24", "--subnet", "fd50::/64");
+    await start("server", "closed:ip=10.50.0.9,ip=fd50::9", ...SERVE);
+    await start("one", "closed");
+    await eventually("one", "10.50.0.9");
+    expect(await reaches("one", "fd50::9")).toBe(true);
+    expect(await inside("one", "ip", "route")).not.toContain("default");
+    expect(await inside("one", "ip", "-6", "route")).not.toContain("default");
+    expect(await host.must("nft", "list", "table", "inet", "portolan")).not.toContain("10.50.0.");
+    const { internal } = (await json("portolan", "network", "inspect", "closed"))[0];
+    expect(internal).toBe(true);
+  }));
+
+test("isolated networks keep each other out, not their own containers; the rule goes with the last", () =>
+  leavesNothing(async () => {
+    await create("left", "-o", "isolate=true", "--subnet", "10.51.0.0/24");
+    await create("right", "-o", "isolate=true", "--subnet", "10.52.0.0/24");
+    await create("open", "--subnet", "10.53.0.0/24");
+    for (const [network, address] of [
+      ["left", "10.51.0.9"],
+      ["right", "10.52.0.9"],
+      ["open", "10.53.0.9"],
+    ] as const)
+      await start(`${network}-server`, `${network}:ip=${address}`, ...SERVE);
+    await start("one", "left");
+    await eventually("one", "10.51.0.9");
+    await eventually("open-server", "10.52.0.9");
+    expect(await reaches("one", "10.52.0.9")).toBe(false);
+    expect(await reaches("right-server", "10.51.0.9")).toBe(false);
+    expect(await reaches("one", "10.53.0.9")).toBe(true);
+    const isolated = async () => host.must("nft", "list", "set", "inet", "portolan", "isolated");
+    expect(await isolated()).toMatch(/cni-podman1[\s\S]*cni-podman2/);
+    await portolan("rm", "-f", "-t", "0", "one", "left-server");
+    expect(await isolated()).not.toContain("cni-podman1");
+  }));
+
+test("dual stack: both addresses, gateways and routes, a published port of either family, two subnets of one", () =>
+  leavesNothing(async () => {
+    await create("dual", "--ipv6");
+    const { subnets } = (await json("portolan", "network", "inspect", "dual"))[0];
+    expect(subnets.map((one: { subnet: string }) => one.subnet)).toEqual([
+      expect.stringMatching(/^10\.89\.\d+\.0\/24$/),
+      expect.stringMatching(/^fd[0-9a-f]{2}:.*::\/64$/),
+    ]);
+    await portolan("run", "-d", "--name", "one", "--network", "dual", "-p", "8080:80", "busybox", ...SERVE);
+    const bridge: { addr_info: { local: string }[] }[] = await json(
+      "ip",
+      "-j",
+      "addr",
+      "show",
+      "cni-podman1",
+    );
+    const addresses = bridge[0]!.addr_info.map(one => one.local);
+    const [four, six] = subnets.map((one: { gateway: string }) => one.gateway);
+    expect(addresses).toEqual(expect.arrayContaining([four, six]));
+    expect(await inside("one", "ip", "route")).toContain(`default via ${four}`);
+    expect(await inside("one", "ip", "-6", "route")).toContain(`default via ${six}`);
+    const settings = (await json("portolan", "inspect", "one"))[0].NetworkSettings.Networks.dual;
+    expect(settings).toMatchObject({ Gateway: four, IPv6Gateway: six, GlobalIPv6PrefixLen: 64 });
+    await create("client", "--ipv6");
+    await start("two", "client");
+    await until(
+      async () => (await host.run(["portolan", "exec", "two", "nc", "-w", "1", four, "8080"])).stdout !== "",
+      () => "the port is not published by IPv4",
+    );
+    expect(await inside("two", "nc", "-w", "1", six, "8080")).toBe("hello");
+    // Of one family, too.
+    await create("wide", "--subnet", "10.54.0.0/24", "--subnet", "10.55.0.0/24");
+    await start("three", "wide");
+    expect(await inside("three", "ip", "-o", "-4", "addr", "show", "eth0")).toMatch(
+      /10\.54\.0\.[\s\S]*10\.55\.0\./,
+    );
+  }));
+
+test("a macvlan is a machine on its parent's wire", () =>
+  leavesNothing(async () => {
+    await create(
+      "wire",
+      "-d",
+      "macvlan",
+      "-o",
+      "parent=eth0",
+      "-o",
+      "mtu=1400",
+      "--subnet",
+      "192.168.78.0/24",
+    );
+    host.outside.sh("ip", "address", "add", "192.168.78.1/24", "dev", "cable");
+    try {
+      await start("one", "wire:ip=192.168.78.9,mac=92:d0:c6:0a:29:33", ...SERVE);
+      await until(
+        () =>
+          host.outside
+            .run(() => Bun.spawnSync(["curl", "-s", "--http0.9", "192.168.78.9"]))
+            .stdout.toString() === "hello\n",
+        () => "nobody answers on the wire",
+      );
+      expect(await inside("one", "ip", "route")).toContain("default via 192.168.78.1 dev eth0");
+      expect(await inside("one", "cat", "/sys/class/net/eth0/mtu", "/sys/class/net/eth0/address")).toBe(
+        "1400\n92:d0:c6:0a:29:33",
+      );
+    } finally {
+      host.outside.sh("ip", "address", "del", "192.168.78.1/24", "dev", "cable");
+    }
+  }));
+
+test("networks made at the same time have subnets and bridges of their own", () =>
+  leavesNothing(async () => {
+    const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
+    await Promise.all(names.map(name => create(name, "--ipv6")));
+    const unnamed = await Promise.all(Array.from({ length: 4 }, () => portolan("network", "create")));
+    const all: { network_interface: string; subnets: { subnet: string }[] }[] = await json(
+      ...["portolan", "network", "inspect", ...names, ...unnamed],
+    );
+    expect(new Set(all.flatMap(one => one.subnets.map(({ subnet }) => subnet))).size).toBe(12 * 2 + 4);
+    expect(new Set(all.map(one => one.network_interface)).size).toBe(16);
+    // Of one name, one is made.
+    const rivals = await Promise.all(
+      Array.from({ length: 4 }, () => host.run(["portolan", "network", "create", "same"])),
+    );
+    expect(rivals.map(one => one.code).sort()).toEqual([0, 125, 125, 125]);
+  }));
+
+const ROUNDS = 15;
+
+test(
+  "kill -9 of connect and disconnect: the next command ends what they began",
+  () =>
+    leavesNothing(async () => {
+      await create("first", "--subnet", "10.56.0.0/24");
+      await create("second", "--subnet", "10.57.0.0/24", "-o", "isolate=true");
+      const look = "ls /sys/class/net; cat /etc/hosts; ip route; nslookup -type=a one.dns.podman 10.56.0.1";
+      await portolan(
+        ...["run", "-d", "--name", "one", "--network", "first", "-p", "8080:80", "busybox", ...SERVE],
+      );
+      const change = (verb: string, network: string) => ["portolan", "network", verb, network, "one"];
+      const [connect, disconnect] = [change("connect", "second"), change("disconnect", "second")];
+
+      const began = performance.now();
+      await host.must(...connect);
+      const whole = performance.now() - began;
+      await inside("one", "true");
+      await host.must(...disconnect);
+      const off = await snapshot(host);
+
+      let kills = 0;
+      for (let round = 0; round < ROUNDS; round++)
+        for (const command of [connect, disconnect]) {
+          const seconds = `${(Math.random() * whole) / 1000}`;
+          const { code } = await host.run(["timeout", "--foreground", "-s", "KILL", seconds, ...command]);
+          if (code === 137) kills++;
+          const isOn = (await portolan("ps", "--format", "{{.Networks}}")).includes("second");
+          const found = await inside("one", "sh", "-c", look);
+          expect(found).toContain("default via 10.56.0.1");
+          expect(found).toMatch(/Name:\s+one\.dns\.podman\nAddress: 10\.56\.0\./);
+          expect([found.includes("eth1"), found.includes("\n10.57.0.")]).toEqual([isOn, isOn]);
+          if (!isOn) await expectClean(off);
+        }
+      expect(kills).toBeGreaterThan(0);
+    }),
+  90_000,
+);
+
+test("the network that carries the published port is left half way: the port leads to the other", () =>
+  leavesNothing(async () => {
+    await create("first", "--subnet", "10.56.0.0/24");
+    await create("second", "--subnet", "10.57.0.0/24");
+    await portolan(
+      ...["run", "-d", "--name", "one", "--network", "first", "--network", "second"],
+      ...["-p", "8080:80", "busybox", ...SERVE],
+    );
+    const get = () => host.run(["curl", "-s", "-m", "1", "--http0.9", "http://127.0.0.1:8080"]);
+    await until(
+      async () => (await get()).stdout === "hello\n",
+      () => "the port is not published",
+    );
+    for (let round = 0; round < 5; round++) {
+      const seconds = `${Math.random() * 0.06}`;
+      await host.run([
+        "timeout",
+        "--foreground",
+        "-s",
+        "KILL",
+        seconds,
+        "portolan",
+        "network",
+        "disconnect",
+        "first",
+        "one",
+      ]);
+      await portolan("ps");
+      await until(
+        async () => (await get()).stdout === "hello\n",
+        () => "the port is not published any more",
+      );
+      if (!(await portolan("ps", "--format", "{{.Networks}}")).includes("first"))
+        await portolan("network", "connect", "first", "one");
+    }
+  }));
