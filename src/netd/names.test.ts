@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from "bun:test";
+import fc from "fast-check";
 import { formatIP, type IpAddress, parseCidr, parseIP } from "../wire/addr.ts";
 import { CLASS, RCODE, TYPE } from "../wire/dns.ts";
 import { parseDomains } from "../wire/domain.ts";
@@ -127,4 +128,58 @@ test("a container may have resolvers of its own; the others have the host's", ()
   expect(table.resolversOf("red", ip("10.89.0.3").bytes)).toEqual(RESOLVERS["2"]);
   expect(table.resolversOf("red", ip("10.89.0.2").bytes)).toBeUndefined();
   expect(table.resolversOf("red", ip(STRANGER).bytes)).toBeUndefined();
+});
+
+test("however members come, are replaced and go, each name is that of those who have it", () => {
+  const small = fc.integer({ min: 0, max: 3 });
+  const member = fc.record({
+    key: small,
+    where: fc.constantFrom(RED, BLUE),
+    container: small,
+    names: fc.uniqueArray(fc.constantFrom("a", "b", "c"), { minLength: 1 }),
+    host: fc.integer({ min: 2, max: 6 }),
+    stays: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(member, { maxLength: 12 }), small, (members, asker) => {
+      const own = new NameTable();
+      for (const one of [RED, BLUE]) own.addNetwork(one);
+      const now = new Map<
+        number,
+        { where: NamedNetwork; container: string; names: string[]; address: string }
+      >();
+      for (const { key, where, container, names, host, stays } of members) {
+        const address = where === RED ? `10.89.0.${host}` : `10.89.1.${host}`;
+        if (stays) {
+          now.set(key, { where, container: `${container}`, names, address });
+          const [ips, network] = [[ip(address)], where.name];
+          own.add(`${key}`, {
+            network,
+            container: `${container}`,
+            names,
+            addresses: ips,
+            outside: true,
+            resolvers: [],
+          });
+        } else {
+          now.delete(key);
+          own.remove(`${key}`);
+        }
+      }
+      const all = [...now.values()];
+      const from = `10.89.0.${asker + 2}`;
+      const who = all.filter(one => one.where === RED && one.address === from).map(one => one.container);
+      const seen = all.filter(
+        one => one.where === RED || all.some(at => at.where === one.where && who.includes(at.container)),
+      );
+      for (const name of ["a", "b", "c"]) {
+        const expected = seen.filter(one => one.names.includes(name)).map(one => one.address);
+        const query = { name, type: TYPE.A, class: CLASS.IN, opcode: 0, end: 0, udpSize: undefined };
+        const verdict = own.answer(RED, ip(from).bytes, query);
+        const told =
+          verdict === "forward" ? [] : verdict.records.map(one => formatIP({ family: 4, bytes: one.data }));
+        expect(told.sort()).toEqual(expected.sort());
+      }
+    }),
+  );
 });

@@ -41,8 +41,10 @@ const NO_DATA: Reply = { rcode: RCODE.NOERROR, records: [] };
 
 export class NameTable {
   private readonly networks = new Map<string, NamedNetwork>();
-  /** By network, by key. */
-  private readonly members = new Map<string, Map<string, Member>>();
+  private readonly members = new Map<string, Member>();
+  private readonly byName = new MultiMap();
+  private readonly byAddress = new MultiMap();
+  private readonly byContainer = new MultiMap();
   /** Turns the order of addresses from answer to answer. */
   private turn = 0;
 
@@ -54,56 +56,58 @@ export class NameTable {
     this.networks.delete(name);
   }
 
+  /** In place of the member of that key, if there is one. */
   add(key: string, member: Member): void {
-    const members = this.members.get(member.network) ?? new Map<string, Member>();
-    this.members.set(member.network, members.set(key, member));
+    this.remove(key);
+    this.members.set(key, member);
+    for (const [map, word] of this.filed(member)) map.add(word, member);
   }
 
   remove(key: string): void {
-    for (const [network, members] of this.members)
-      if (members.delete(key) && members.size === 0) this.members.delete(network);
+    const member = this.members.get(key);
+    if (!member) return;
+    this.members.delete(key);
+    for (const [map, word] of this.filed(member)) map.delete(word, member);
+  }
+
+  /** Where a member is found, under which word. */
+  private filed(member: Member): (readonly [MultiMap, string])[] {
+    const { network, container, names, addresses } = member;
+    return [
+      ...names.map(one => [this.byName, nameWord(network, one)] as const),
+      ...addresses.map(one => [this.byAddress, addressWord(network, one.bytes)] as const),
+      [this.byContainer, container],
+    ];
   }
 
   /** What a query that came from the address `from` to the resolver of `network` is answered. */
   answer(network: NamedNetwork, from: Uint8Array, query: Query): Verdict {
-    const containers = this.containersAt(network.name, from);
+    const asker = this.membershipsOf(network.name, from);
     if (query.opcode !== 0) return { rcode: RCODE.NOTIMP, records: [] };
     if (query.class === CLASS.IN || query.class === CLASS.ANY) {
-      const own = this.ownAnswer(this.networksOf(network, containers), query);
+      const own = this.ownAnswer(this.networksOf(network, asker), query);
       if (own) return own;
     }
-    return network.internal && !this.mayGoOutside(containers) ? NONE : "forward";
-  }
-
-  /** What one network says of a container holds on all of them. */
-  private mayGoOutside(askers: readonly Member[]): boolean {
-    return [...this.members.values()].some(members =>
-      [...members.values()].some(
-        one => one.outside && askers.some(asker => asker.container === one.container),
-      ),
-    );
+    // What one network says of a container holds on all of them.
+    return network.internal && !asker.some(one => one.outside) ? NONE : "forward";
   }
 
   /** Whom the container at an address of a network wants asked; undefined: the host's resolvers. */
   resolversOf(network: string, from: Uint8Array): readonly Resolver[] | undefined {
-    return this.containersAt(network, from).find(one => one.resolvers.length > 0)?.resolvers;
+    return this.membershipsOf(network, from).find(one => one.resolvers.length > 0)?.resolvers;
   }
 
-  private containersAt(network: string, from: Uint8Array): Member[] {
-    const members = [...(this.members.get(network)?.values() ?? [])];
-    return members.filter(one => one.addresses.some(({ bytes }) => same(bytes, from)));
+  /** The container at an address of a network, on all networks that it is on. */
+  private membershipsOf(network: string, from: Uint8Array): Member[] {
+    const here = this.byAddress.get(addressWord(network, from));
+    return here.flatMap(one => this.byContainer.get(one.container));
   }
 
   /** The network that is asked, then the others that the asker is on. */
-  private networksOf(asked: NamedNetwork, askers: readonly Member[]): NamedNetwork[] {
-    const networks = [asked];
-    for (const [name, members] of this.members) {
-      const other = this.networks.get(name);
-      if (!other || name === asked.name) continue;
-      if ([...members.values()].some(one => askers.some(asker => asker.container === one.container)))
-        networks.push(other);
-    }
-    return networks;
+  private networksOf(asked: NamedNetwork, asker: readonly Member[]): NamedNetwork[] {
+    const names = new Set(asker.map(one => one.network));
+    names.delete(asked.name);
+    return [asked, ...[...names].flatMap(name => this.networks.get(name) ?? [])];
   }
 
   /** Undefined for names that are none of ours. */
@@ -114,10 +118,9 @@ export class NameTable {
     const found: Member[] = [];
     for (const { name, domain } of networks) {
       const below = query.name.endsWith(`.${domain}`);
-      inside ||= below || query.name === domain;
+      inside ||= below;
       const short = below ? query.name.slice(0, -domain.length - 1) : query.name;
-      for (const member of this.members.get(name)?.values() ?? [])
-        if (member.names.includes(short)) found.push(member);
+      found.push(...this.byName.get(nameWord(name, short)));
     }
     if (found.length > 0) return { rcode: RCODE.NOERROR, records: this.addresses(found, query.type) };
     if (networks.some(one => one.domain === query.name)) return NO_DATA;
@@ -136,19 +139,39 @@ export class NameTable {
 
   /** Nobody outside knows the addresses of our own subnets better. */
   private reverse(networks: readonly NamedNetwork[], query: Query, address: Uint8Array): Reply | undefined {
-    for (const { name: network, domain } of networks)
-      for (const member of this.members.get(network)?.values() ?? []) {
-        if (!member.addresses.some(({ bytes }) => same(bytes, address))) continue;
-        if (query.type !== TYPE.PTR && query.type !== TYPE.ANY) return NO_DATA;
-        // A name of more than 63 bytes can't be told.
-        const name = member.names.map(one => emitDomains([`${one}.${domain}`])).find(one => one.length > 0);
-        return name ? { rcode: RCODE.NOERROR, records: [{ type: TYPE.PTR, data: name }] } : NO_DATA;
-      }
+    for (const { name: network, domain } of networks) {
+      const [member] = this.byAddress.get(addressWord(network, address));
+      if (!member) continue;
+      if (query.type !== TYPE.PTR && query.type !== TYPE.ANY) return NO_DATA;
+      // A name of more than 63 bytes can't be told.
+      const name = member.names.map(one => emitDomains([`${one}.${domain}`])).find(one => one.length > 0);
+      return name ? { rcode: RCODE.NOERROR, records: [{ type: TYPE.PTR, data: name }] } : NO_DATA;
+    }
     const ip: IpAddress = { family: address.length === 4 ? 4 : 6, bytes: address };
     return networks.some(one => one.subnets.some(subnet => contains(subnet, ip))) ? NONE : undefined;
   }
 }
 
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+/** Members by a word that several may share, in the order in which they came. */
+class MultiMap {
+  private readonly sets = new Map<string, Set<Member>>();
+
+  get(word: string): readonly Member[] {
+    return [...(this.sets.get(word) ?? [])];
+  }
+
+  add(word: string, member: Member): void {
+    const set = this.sets.get(word);
+    if (set) set.add(member);
+    else this.sets.set(word, new Set([member]));
+  }
+
+  delete(word: string, member: Member): void {
+    const set = this.sets.get(word);
+    if (set?.delete(member) && set.size === 0) this.sets.delete(word);
+  }
 }
+
+// Names of networks have no such byte.
+const nameWord = (network: string, name: string) => `${network}\0${name}`;
+const addressWord = (network: string, address: Uint8Array) => `${network}\0${address.join()}`;

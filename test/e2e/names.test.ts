@@ -128,6 +128,17 @@ describe.each(["root", "an ordinary user"])("%s:", who => {
     );
   }, 60_000);
 
+  test("a running container that is connected is known there, and knows; disconnected, no more", async () => {
+    await serve("one", "--network", "red");
+    await serve("two", "--network", "blue");
+    await portolan("network", "connect", "--alias", "guest", "red", "two");
+    expect(await fetch("two", "one")).toBe("one");
+    expect(await fetch("one", "guest")).toBe("two");
+    await portolan("network", "disconnect", "red", "two");
+    expect(await inside("two", "nslookup", "one.dns.podman")).toContain("NXDOMAIN");
+    expect(await inside("one", "nslookup", "guest.dns.podman")).toContain("NXDOMAIN");
+  }, 60_000);
+
   test("an internal network has names, and asks nobody outside", async () => {
     await serve("safe", "--network", "vault");
     await serve("client", "--network", "vault");
