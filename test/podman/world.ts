@@ -77,6 +77,9 @@ esac
   }),
 };
 
+/** What of containers.conf is of Debian 12's podman alone. */
+const BACKEND = /\[network\][\s\S]*/;
+
 /**
  * Before each script: `engine` is the engine under test, `quiet` says nothing, `ready NAME` waits until that container's
  * log says `ready`. At its end no container and no volume is left (a container that others depend on takes two rounds).
@@ -116,13 +119,14 @@ export class Pair implements AsyncDisposable {
     }
   }
 
-  /** The same for an ordinary user of the host, who has no network of his own yet. */
-  static async asUser(...images: string[]): Promise<Pair> {
-    const host = await TestHost.create();
+  /** The same for an ordinary user of the host, which may have another root file system (`TestHost.create`), who has no network of his own yet. */
+  static async asUser(images: readonly string[], root?: string): Promise<Pair> {
+    const host = await TestHost.create(root ? { root } : {});
     try {
       const user = await TestUser.add(host);
+      // Debian 13's podman has one network backend, and it is another.
       for (const [path, text] of Object.entries(FILES))
-        if (!path.startsWith("/etc/cni/")) await host.write(path, text);
+        if (!path.startsWith("/etc/cni/")) await host.write(path, root ? text.replace(BACKEND, "") : text);
       await host.must("chmod", "+x", DNSNAME);
       const pair = new Pair(host, user);
       for (const image of images) await pair.load(image);
