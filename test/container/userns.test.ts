@@ -51,9 +51,9 @@ describe.each(["overlay", "fuse-overlayfs", "vfs"])("%s:", driver => {
     expect((await copies()).length > 0).toBe(driver === "fuse-overlayfs");
     await portolan("system", "prune", "-f");
     expect(await copies()).toEqual([]);
-    expect(await lines("grep /portolan/containers/ /proc/mounts; find /var/lib/portolan/containers -mindepth 1")).toEqual(
-      [],
-    );
+    expect(
+      await lines("grep /portolan/containers/ /proc/mounts; find /var/lib/portolan/containers -mindepth 1"),
+    ).toEqual([]);
   }, 60_000);
 });
 
