@@ -128,6 +128,15 @@ describe.each(["root", "an ordinary user"])("%s:", who => {
     );
   }, 60_000);
 
+  test("many that come at once know each other, and leave no service when they go at once", async () => {
+    const names = Array.from({ length: 6 }, (_, index) => `one-${index}`);
+    await Promise.all(names.map(name => serve(name, "--network", "red")));
+    for (const [index, name] of names.entries())
+      expect(await fetch(name, names.at(-1 - index)!)).toBe(names.at(-1 - index)!);
+    await Promise.all(names.map(name => remove(name)));
+    await quiet();
+  }, 60_000);
+
   test("a running container that is connected is known there, and knows; disconnected, no more", async () => {
     await serve("one", "--network", "red");
     await serve("two", "--network", "blue");
