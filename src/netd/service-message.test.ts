@@ -1,6 +1,7 @@
 /** What comes in at the service's socket is a request as it is documented, or refused. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { SERVICES } from "../stack/config.ts";
 import { parseServiceRequest, type ServiceRequest } from "./service-message.ts";
 
 const encode = (message: unknown) => new TextEncoder().encode(JSON.stringify(message));
@@ -10,15 +11,26 @@ const six = fc.ipV6();
 const address = fc.oneof(four, six);
 const network = (ip: fc.Arbitrary<string>, bits: number) =>
   fc.tuple(ip, fc.integer({ min: 0, max: bits })).map(([base, prefix]) => `${base}/${prefix}`);
+const maybe = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: undefined });
+const device = fc.constantFrom("eth0", "wlp0s20f3", "br-0123456789ab");
 const port = fc.integer({ min: 1, max: 65_535 });
 
 const tap = fc.record({
   ipv4: fc.record({ subnet: network(four, 32), gateway: four, dns: four, guest: four }),
-  ipv6: fc.option(fc.record({ prefix: network(six, 128), gateway: six, dns: six }), { nil: undefined }),
+  ipv6: maybe(fc.record({ prefix: network(six, 128), gateway: six, dns: six, guest: maybe(six) })),
+  mac: maybe(fc.constant("52:55:0a:00:02:02")),
   mtu: fc.integer({ min: 576, max: 65_520 }),
   hostLoopback: fc.boolean(),
+  shared: maybe(fc.boolean()),
+  aliases: maybe(fc.array(fc.record({ address, to: fc.oneof(address, fc.constant("loopback")) }))),
+  without: maybe(fc.subarray([...SERVICES])),
   dns: fc.boolean(),
-  outbound: fc.record({ ipv4: four, ipv6: six }, { requiredKeys: [] }),
+  outbound: fc.record({
+    ipv4: maybe(four),
+    ipv6: maybe(six),
+    device4: maybe(device),
+    device6: maybe(device),
+  }),
 });
 const ports = fc.record({
   proto: fc.constantFrom("tcp" as const, "udp" as const),
@@ -78,6 +90,16 @@ test("a request with one thing wrong is refused, or means what it says", () => {
         expect(error).not.toBeInstanceOf(TypeError);
       }
     }),
+  );
+});
+
+test("what is not known is not passed over", () => {
+  const wanted = { seq: 1, op: "remove", key: "a" };
+  expect(() => parseServiceRequest(encode({ ...wanted, gently: true }))).toThrow("gently is not known here");
+  const outbound = { ipv4: "192.0.2.1", ipv5: "192.0.2.2" };
+  const settings = { ...fc.sample(tap, 1)[0], outbound };
+  expect(() => parseServiceRequest(encode({ seq: 1, op: "tap", key: "a", settings }))).toThrow(
+    "ipv5 is not known here",
   );
 });
 

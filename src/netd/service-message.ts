@@ -2,6 +2,7 @@
  * What commands and the network service say to each other, one JSON object to a packet of a SOCK_SEQPACKET connection, with
  * descriptors beside it (SCM_RIGHTS). Every request is answered by an object with its number; a list may take several.
  */
+import { oneLine } from "../base/errors.ts";
 import { SERVICES, type Service } from "../stack/config.ts";
 import { parseCidr, parseIP, parseMac } from "../wire/addr.ts";
 import type { KeyedOrder, NameSettings, PortSettings, ResolverSettings, TapSettings } from "./control.ts";
@@ -32,6 +33,21 @@ const MTU = { least: 576, most: 65_520 };
 /** Throws what is wrong with it, in a few words. */
 export function parseServiceRequest(data: Uint8Array): { seq: number; request: ServiceRequest } {
   const message = record(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data)), "a request");
+  const parsed = parse(message);
+  // A command of a later version may mean something by what is not known here.
+  refuseUnknown(message, { ...parsed.request, seq: parsed.seq });
+  return parsed;
+}
+
+function refuseUnknown(said: object, understood: object): void {
+  for (const [name, value] of Object.entries(said)) {
+    if (!Object.hasOwn(understood, name)) throw new Error(`${oneLine(name, 40)} is not known here`);
+    if (typeof value === "object" && value !== null)
+      refuseUnknown(value, (understood as Record<string, object>)[name]!);
+  }
+}
+
+function parse(message: Record<string, unknown>): { seq: number; request: ServiceRequest } {
   const seq = number(message.seq, "seq", 1, Number.MAX_SAFE_INTEGER);
   switch (message.op) {
     case "hello":

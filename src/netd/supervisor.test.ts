@@ -169,6 +169,22 @@ test("so is one that they did not die of at first, and one that can't be carried
   expect(planes.gaveUp).toBe(0);
 });
 
+test("killed again and again before all is told, it comes again", async () => {
+  const keys = ["a", "b", "c", "d"];
+  const planes = new Planes((order, life) =>
+    life > 1 && life < 20 && "key" in order && order.key === keys[life % 4] ? "death" : {},
+  );
+  planes.supervisor.start();
+  const given = give(planes, ...keys);
+  await planes.run();
+  await given;
+  planes.die();
+  await planes.run();
+  expect(planes.told).toHaveLength(20);
+  expect(planes.told.at(-1)).toEqual(keys);
+  expect([planes.gone, planes.gaveUp]).toEqual([[], 0]);
+});
+
 test("when none lives until all is told, it is given up, once", async () => {
   const planes = new Planes(() => "death");
   planes.supervisor.start();

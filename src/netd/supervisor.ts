@@ -19,11 +19,12 @@ import {
   type Order,
 } from "./control.ts";
 
-/** Starts in a row that end before all orders are carried out; then it is given up. */
+/** Data planes in a row that end before one of them has carried out an order; then it is given up. */
 const MAX_FAILURES = 5;
 /** Data planes that may die with one order on its way; then it is refused, for it is what they die of. */
 const MAX_DEATHS = 3;
-/** Milliseconds before a start that follows a failed one. */
+/** Milliseconds that a data plane must have lived for the next one to start at once, and the pause otherwise. */
+const SHORT_LIFE = 1000;
 const PAUSE = 100;
 
 /** A data plane that runs. */
@@ -62,8 +63,6 @@ interface Entry {
   fds: readonly number[];
   /** Absent once a data plane has carried the order out. */
   job?: Job | undefined;
-  /** Data planes in a row that died while the order was on its way. */
-  deaths: number;
 }
 
 export interface SupervisorOptions {
@@ -80,6 +79,9 @@ export class Supervisor {
   private plane: Plane | undefined;
   private seq = 0;
   private failures = 0;
+  /** What the last data plane had on its way when it died, and how many in a row. */
+  private suspect = { key: "", deaths: 0 };
+  private startedAt = 0;
   private stopping = false;
 
   constructor(
@@ -99,6 +101,7 @@ export class Supervisor {
 
   /** Starts the data plane, which then carries out every order given so far. */
   start(): void {
+    this.startedAt = performance.now();
     try {
       this.plane = this.surroundings.start(this.events());
     } catch (error) {
@@ -113,7 +116,7 @@ export class Supervisor {
     follow: (events: PlaneEvents) => Plane,
     orders: readonly { order: KeyedOrder; fds: readonly number[] }[],
   ): void {
-    for (const { order, fds } of orders) this.entries.set(order.key, { order, fds, deaths: 0 });
+    for (const { order, fds } of orders) this.entries.set(order.key, { order, fds });
     this.plane = follow(this.events());
   }
 
@@ -127,6 +130,7 @@ export class Supervisor {
       this.options.gone?.(message.gone);
       return;
     }
+    this.failures = 0;
     if (message.seq !== this.seq || !this.current) return;
     const { error } = message;
     this.finish(this.current, error === undefined ? undefined : new UserError(error, { exitCode: 1 }));
@@ -135,10 +139,7 @@ export class Supervisor {
   private pump(): void {
     if (!this.plane || this.current) return;
     const job = this.queue.shift();
-    if (!job) {
-      this.failures = 0;
-      return;
-    }
+    if (!job) return;
     this.current = job;
     try {
       sendFds(this.plane.control, job.fds, encodeMessage({ ...job.order, seq: ++this.seq }));
@@ -159,7 +160,7 @@ export class Supervisor {
     this.plane = undefined;
     const error = new UserError(`the data plane ended: ${how}`, { exitCode: 1 });
     const open = this.current ? [this.current, ...this.queue] : this.queue;
-    if (this.current) this.suspect(this.current, error);
+    const blamed = this.blame(this.current, error);
     this.current = undefined;
     this.queue = [];
     for (const job of open) {
@@ -168,18 +169,21 @@ export class Supervisor {
       else if (!job.again && this.entries.get(job.order.key)?.job !== job) job.done(error);
     }
     for (const entry of inOrder(this.entries.values()))
-      if (entry.deaths < MAX_DEATHS) this.queue.push(entry.job ?? this.retelling(entry));
+      if (entry !== blamed) this.queue.push(entry.job ?? this.retelling(entry));
     if (this.stopping) return;
     log.warn(`${error.message}; starting it again`);
     this.restart(error);
   }
 
-  /** Data planes may die of an order; the others' network does not have to. */
-  private suspect({ order: { op, key } }: Job, error: Error): void {
-    const entry = op === "remove" ? undefined : this.entries.get(key);
-    if (!entry || ++entry.deaths < MAX_DEATHS) return;
+  /** Data planes may die of an order; the others' network does not have to. Gives the order that is not told any more. */
+  private blame(job: Job | undefined, error: Error): Entry | undefined {
+    const key = job && job.order.op !== "remove" ? job.order.key : "";
+    this.suspect = { key, deaths: key === this.suspect.key ? this.suspect.deaths + 1 : 1 };
+    const entry = this.entries.get(key);
+    if (!entry || this.suspect.deaths < MAX_DEATHS) return undefined;
     if (entry.job) entry.job.done(error);
     else this.lose(key, error);
+    return entry;
   }
 
   /** What was in force is so no more. */
@@ -192,7 +196,6 @@ export class Supervisor {
   private retelling(entry: Entry): Job {
     const { order, fds } = entry;
     const done = (error?: Error) => {
-      entry.deaths = 0;
       if (error && this.entries.get(order.key) === entry) this.lose(order.key, error);
     };
     return { order, fds, again: true, done };
@@ -207,7 +210,7 @@ export class Supervisor {
     const begin = () => {
       if (!this.stopping) this.start();
     };
-    if (this.failures === 1) begin();
+    if (performance.now() - this.startedAt > SHORT_LIFE) begin();
     else this.surroundings.later(PAUSE, begin);
   }
 
@@ -217,12 +220,11 @@ export class Supervisor {
    */
   keep(order: KeyedOrder, fds: readonly number[]): Promise<void> {
     if (this.entries.has(order.key)) throw new BugError(`order ${order.key} was given twice`);
-    const entry: Entry = { order, fds, deaths: 0 };
+    const entry: Entry = { order, fds };
     this.entries.set(order.key, entry);
     return new Promise((resolve, reject) => {
       const done = (error?: Error) => {
         entry.job = undefined;
-        entry.deaths = 0;
         if (!error) return resolve();
         if (this.entries.get(order.key) === entry) {
           this.entries.delete(order.key);
