@@ -11,8 +11,11 @@ import type { Loop, Ready } from "./loop.ts";
 import type { Outbound } from "./outbound.ts";
 import type { Resolver } from "./resolv-conf.ts";
 
-/** Connections at once; one more, and the one that was silent for the longest is closed. */
+/** Connections at once, of all and of one asker; one more, and the one that was silent for the longest is closed. */
 const MOST_CONNECTIONS = 256;
+const MOST_OF_ONE = 64;
+/** Connections taken at one wake-up. */
+const BATCH = 64;
 /** Queries of one connection under way; more are read when some are answered. */
 const MOST_QUERIES = 32;
 /** Queries under way by all of them; one more fails. */
@@ -55,7 +58,7 @@ export class DnsStreams implements Ready {
   }
 
   ready(now: number, listener: number): void {
-    for (;;) {
+    for (let count = 0; count < BATCH; count++) {
       const fd = acceptSocket(listener, peer);
       if (fd === -ERRNO.EMFILE || fd === -ERRNO.ENFILE) {
         this.pause(0);
@@ -63,11 +66,18 @@ export class DnsStreams implements Ready {
       }
       // Other errors are of callers that are gone already.
       if (fd < 0) return;
-      if (this.connections.size >= MOST_CONNECTIONS) this.connections.values().next().value!.close();
+      this.makeRoom(peer.address);
       const connection = new Connection(this, this.options, fd, peer.address);
       this.connections.add(connection);
       connection.start(now);
     }
+  }
+
+  private makeRoom(from: Uint8Array): void {
+    const key = from.join();
+    const own = [...this.connections].filter(one => one.from.join() === key);
+    if (own.length >= MOST_OF_ONE) own[0]!.close();
+    else if (this.connections.size >= MOST_CONNECTIONS) this.connections.values().next().value!.close();
   }
 
   private pause(events: number): void {
@@ -124,7 +134,7 @@ class Connection implements Ready {
     private readonly streams: DnsStreams,
     private readonly options: DnsStreamsOptions,
     private readonly fd: number,
-    private readonly from: Uint8Array,
+    readonly from: Uint8Array,
   ) {}
 
   start(now: number): void {

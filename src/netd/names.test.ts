@@ -11,6 +11,7 @@ const network = (name: string, ...subnets: string[]): NamedNetwork => ({
   domain: "dns.podman",
   internal: false,
   subnets: subnets.map(one => parseCidr(one)!),
+  addresses: subnets.map(one => ip(one.replace(/(\.0|::)\/.*/, start => (start[0] === "." ? ".1" : "::1")))),
 });
 const RED = network("red", "10.89.0.0/24", "fd89::/64");
 const BLUE = network("blue", "10.89.1.0/24");
@@ -124,10 +125,13 @@ test("on an internal network nothing is asked outside, but for those who are on 
   expect(ask(SECRET, "10.89.2.2", "example.org")).toBe("forward");
 });
 
-test("a container may have resolvers of its own; the others have the host's", () => {
-  expect(table.resolversOf("red", ip("10.89.0.3").bytes)).toEqual(RESOLVERS["2"]);
-  expect(table.resolversOf("red", ip("10.89.0.2").bytes)).toBeUndefined();
-  expect(table.resolversOf("red", ip(STRANGER).bytes)).toBeUndefined();
+test("a container may have resolvers of its own, the others have the host's; nobody has us", () => {
+  const resolver = (text: string) => ({ ip: ip(text), zone: "" });
+  const hosts = ["10.89.1.1", "192.0.2.1", "10.89.0.1", "fd89::1"].map(resolver);
+  const of = (from: string) => table.resolversFor("red", ip(from).bytes, hosts).map(one => formatIP(one.ip));
+  expect(of("10.89.0.3")).toEqual(["192.0.2.53"]);
+  expect(of("10.89.0.2")).toEqual(["192.0.2.1"]);
+  expect(of(STRANGER)).toEqual(["192.0.2.1"]);
 });
 
 test("however members come, are replaced and go, each name is that of those who have it", () => {

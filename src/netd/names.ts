@@ -17,6 +17,8 @@ export interface NamedNetwork {
   /** Nothing that is asked for leaves the machine. */
   internal: boolean;
   subnets: readonly Cidr[];
+  /** Where its resolver listens. */
+  addresses: readonly IpAddress[];
 }
 
 /** One container on one network. */
@@ -92,9 +94,15 @@ export class NameTable {
     return network.internal && !asker.some(one => one.outside) ? NONE : "forward";
   }
 
-  /** Whom the container at an address of a network wants asked; undefined: the host's resolvers. */
-  resolversOf(network: string, from: Uint8Array): readonly Resolver[] | undefined {
-    return this.membershipsOf(network, from).find(one => one.resolvers.length > 0)?.resolvers;
+  /**
+   * Whom to ask for the container at an address of a network: whom it wants asked, else `others`. None of our own resolvers,
+   * though the host may have been told to ask them: that would never end.
+   */
+  resolversFor(network: string, from: Uint8Array, others: readonly Resolver[]): readonly Resolver[] {
+    const own = this.membershipsOf(network, from).find(one => one.resolvers.length > 0)?.resolvers;
+    const isOurs = (ip: IpAddress) =>
+      [...this.networks.values()].some(one => one.addresses.some(({ bytes }) => isSame(bytes, ip.bytes)));
+    return (own ?? others).filter(one => !isOurs(one.ip));
   }
 
   /** The container at an address of a network, on all networks that it is on. */
@@ -175,3 +183,7 @@ class MultiMap {
 // Names of networks have no such byte.
 const nameWord = (network: string, name: string) => `${network}\0${name}`;
 const addressWord = (network: string, address: Uint8Array) => `${network}\0${address.join()}`;
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

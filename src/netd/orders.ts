@@ -126,8 +126,13 @@ export class Orders {
       throw new BugError(`a resolver of ${addresses.length} addresses came with ${sockets.length} sockets`);
     }
     const resolver = this.plane.addResolver({
-      network: { name: network, domain: domain.toLowerCase(), internal, subnets: subnets.map(cidr) },
-      addresses,
+      network: {
+        name: network,
+        domain: domain.toLowerCase(),
+        internal,
+        subnets: subnets.map(cidr),
+        addresses,
+      },
       sockets,
     });
     this.resolvers.set(key, resolver);

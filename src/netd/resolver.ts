@@ -7,14 +7,14 @@ import { EPOLL } from "../sys/epoll.ts";
 import { ERRNO, sysError } from "../sys/errno.ts";
 import { closeSocket, SocketAddress } from "../sys/inet.ts";
 import { bytes } from "../sys/mem.ts";
-import { contains, formatIP, type IpAddress } from "../wire/addr.ts";
+import { contains, type IpAddress } from "../wire/addr.ts";
 import { emitError, emitReply, isQuery, parseQuery, RCODE } from "../wire/dns.ts";
 import { type Answered, DnsForwarder } from "./dns.ts";
 import { type Ask, DnsStreams } from "./dns-streams.ts";
 import type { Loop, Ready } from "./loop.ts";
 import type { NamedNetwork, NameTable } from "./names.ts";
 import { Outbound } from "./outbound.ts";
-import type { ResolvConf, Resolver as Upstream } from "./resolv-conf.ts";
+import type { ResolvConf } from "./resolv-conf.ts";
 
 /** Seconds that an answer may be remembered: a container that is started again may have another address. */
 const TTL = 0;
@@ -28,9 +28,7 @@ export interface ResolverOptions {
   resolvConf: ResolvConf;
   names: NameTable;
   network: NamedNetwork;
-  /** Where it listens. */
-  addresses: readonly IpAddress[];
-  /** For each address a UDP socket and a listening TCP socket; they belong to the resolver from here on. */
+  /** For each address of the network's resolver a UDP socket and a listening TCP socket; they belong to the resolver from here on. */
   sockets: readonly number[];
 }
 
@@ -68,14 +66,6 @@ export class NetworkResolver implements Ready {
 
   get network(): string {
     return this.options.network.name;
-  }
-
-  /** Whom to ask for an asker: but never ourselves, though the host may have been told to, which would never end. */
-  private upstream(from: Uint8Array): readonly Upstream[] {
-    const { resolvConf, names, network, addresses } = this.options;
-    const wanted = names.resolversOf(network.name, from) ?? resolvConf.nameservers;
-    const own = addresses.map(formatIP);
-    return wanted.filter(one => !own.includes(formatIP(one.ip)));
   }
 
   private listen(fd: number): void {
@@ -127,7 +117,8 @@ export class NetworkResolver implements Ready {
       else this.waiting.set(key, left);
       answered(answer);
     };
-    const asked = ask(message, done, this.upstream(from));
+    const { names, network, resolvConf } = this.options;
+    const asked = ask(message, done, names.resolversFor(network.name, from, resolvConf.nameservers));
     if (asked) this.waiting.set(key, count + 1);
     return asked;
   }
