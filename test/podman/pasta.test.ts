@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Outside } from "../support/outside.ts";
-import { openPairs, pairs } from "./pairs.ts";
+import { openPairs, pairs, refused } from "./pairs.ts";
 import { incoming, outgoing } from "./traffic.ts";
 import { ENGINES } from "./world.ts";
 
@@ -69,14 +69,10 @@ table(
   `${SERVE}; engine run --rm --network pasta ${ask("192.168.77.1")}`,
   `${SERVE}; engine run --rm --network pasta:--map-gw ${ask("192.168.77.1")}`,
   `${SERVE}; engine run --rm --network pasta:--map-host-loopback,11.11.11.11 ${ask("11.11.11.11")}`,
-  {
-    script: "engine run --rm --network pasta:--bogus probe true",
-    differs: {
-      why: "an option is refused before anything is made, in one line",
-      podman: /^exit 126\n[\s\S]*unrecognized option '--bogus'/,
-      portolan: /^exit 125\n[\s\S]*option "--bogus" is not supported/,
-    },
-  },
+  refused(
+    "engine run --rm --network pasta:--bogus probe true",
+    /option '--bogus'|option "--bogus" is not supported/,
+  ),
 );
 
 test("the way out: the host's addresses are seen outside", async () => {
