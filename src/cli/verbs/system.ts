@@ -10,6 +10,7 @@ import { type Command, print } from "../command.ts";
 import { humanSize } from "../format/human.ts";
 import { printListing, printTable } from "../format/output.ts";
 import { allFlag, formatFlag } from "../select.ts";
+import { pruneNetworks } from "./network-remove.ts";
 import { confirmed, FORCE, PRUNE_FILTER, pruneContainers, pruneVolumes } from "./prune.ts";
 
 interface Total {
@@ -140,7 +141,7 @@ export const systemDf: Command = {
 };
 
 export const systemPrune: Command = {
-  summary: "Remove unused containers and images, and with --volumes unused volumes",
+  summary: "Remove unused containers, images and networks, and with --volumes unused volumes",
   usage: "[options]",
   flags: [
     allFlag("Remove all unused images, not just dangling ones"),
@@ -154,6 +155,7 @@ export const systemPrune: Command = {
     const warning = [
       "WARNING! This command removes:",
       "\t- all stopped containers",
+      "\t- all networks not used by at least one container",
       ...(flags.bool("volumes") ? ["\t- all volumes not used by at least one container"] : []),
       all ? "\t- all images without at least one container associated with them" : "\t- all dangling images",
       "",
@@ -170,6 +172,7 @@ export const systemPrune: Command = {
       "Deleted Images",
       pruneImages(engine, { all }).map(one => one.id),
     );
+    section("Deleted Networks", await pruneNetworks(engine, filters));
     if (flags.bool("volumes")) section("Deleted Volumes", pruneVolumes(engine, []));
     engine.images.sweep();
     const { mapName } = await import("../../image/mapped.ts");
