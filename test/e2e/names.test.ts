@@ -104,6 +104,10 @@ describe.each(["root", "an ordinary user"])("%s:", who => {
     expect(await portolan("exec", "client", "ping", "-6", "-c", "1", "web")).toContain(`PING web (${six})`);
     expect(await portolan("exec", "client", "nslookup", four!)).toContain("web.dns.podman");
     expect(await inside("client", "nslookup", "nobody.dns.podman")).toContain("NXDOMAIN");
+    await portolan("stop", "-t", "0", "web");
+    expect(await inside("client", "nslookup", "web.dns.podman")).toContain("NXDOMAIN");
+    await portolan("start", "web");
+    expect(await fetch("client", "web")).toBe("web");
     await remove("web");
     expect(await inside("client", "nslookup", "web.dns.podman")).toContain("NXDOMAIN");
     await remove("client");
