@@ -18,10 +18,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { hasCode } from "../base/errors.ts";
 import { CAP, keepOnly, noNewPrivileges } from "../sys/capabilities.ts";
 import { openClosedDirectory } from "../sys/directory.ts";
 import { closeFd, O, openFd } from "../sys/fd.ts";
-import { MS, mount } from "../sys/mount.ts";
+import { MNT_DETACH, MS, mount, mountInfo, umount } from "../sys/mount.ts";
 import { addMountAttributes, changeRoot, MOUNT_ATTR, unshareMounts } from "../sys/mount-namespace.ts";
 
 /** The program itself, inside a sandbox and outside of one. */
@@ -43,13 +44,15 @@ const MAPS = "00001000-7ffffffff000 rw-p 00000000 00:00 0 [stack]\n";
  * Gives the calling thread a root as described above. Needs CAP_SYS_ADMIN in its user namespace; relative paths and
  * descriptors of directories do not survive it, other descriptors do.
  *
- * `hold`: a directory to keep; its descriptor is the result, and leads nowhere above it.
+ * `hold`: a directory to keep; its descriptor is the result, and leads nowhere above it. What is mounted below it (pins of
+ * namespaces, containers' memory) is not kept: it would live as long as the process.
  */
 export function enterRoot(): void;
 export function enterRoot(hold: string): number;
 export function enterRoot(hold?: string): number | undefined {
   const libraries = mappedLibraries();
   unshareMounts();
+  if (hold !== undefined) detachBelow(hold);
   const held = hold === undefined ? undefined : openClosedDirectory(hold);
   // The program may lie below the directory that the new root hides; a descriptor of this namespace finds it all the same.
   const program = openFd(process.execPath, O.PATH);
@@ -65,6 +68,18 @@ export function enterRoot(hold?: string): number | undefined {
   addMountAttributes(STAGE, MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV);
   changeRoot(STAGE);
   return held;
+}
+
+function detachBelow(directory: string): void {
+  const mounts = mountInfo().filter(({ target }) => target.startsWith(`${directory}/`));
+  for (const { target } of mounts.reverse()) {
+    try {
+      umount(target, MNT_DETACH);
+    } catch (error) {
+      // It belongs to whoever made the user namespace, who alone can take it away.
+      if (!hasCode(error, "EINVAL", "ENOENT")) throw error;
+    }
+  }
 }
 
 /** The calling thread, and what it executes, keeps the right to bind low ports, if it has it, and gains none. */

@@ -1,10 +1,27 @@
 /** Whichever of the network service's two processes is killed: the other one starts it again, and the network goes on. */
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { NetdClient } from "../../src/netd/client.ts";
+import { closeFd, O, openFd, setCloseOnExec } from "../../src/sys/fd.ts";
+import { mount, umount } from "../../src/sys/mount.ts";
+import * as netns from "../../src/sys/netns.ts";
 import { until } from "../support/await.ts";
 import type { TestNetns } from "../support/netns.ts";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
+import { ask as askDns } from "./dns-client.ts";
+import { resolver } from "./host-resolver.ts";
 import { CHECKOUT, EXECUTABLE, GUEST, ServiceWorld } from "./service-world.ts";
 import { TestSocket } from "./test-socket.ts";
 
@@ -157,8 +174,11 @@ test.each([
 });
 
 test("both are confined, each successor too, and hold on to nothing of who started them", async () => {
+  const leak = openFd("/etc/hostname", O.RDONLY);
+  setCloseOnExec(leak, false);
   const { client } = await begin(EXECUTABLE);
   using _client = client;
+  closeFd(leak);
   for (const killed of [undefined, "netd-service", "netd"] as const) {
     if (killed) await kill(killed);
     expect(await ask()).toBe("guest 10.0.2.2");
@@ -171,6 +191,8 @@ test("both are confined, each successor too, and hold on to nothing of who start
       }
       expect(readdirSync(`/proc/${pid}/root/`)).not.toContain("home");
       expect(readlinkSync(`/proc/${pid}/ns/mnt`)).not.toBe(readlinkSync("/proc/self/ns/mnt"));
+      expect(readlinkSync(`/proc/${pid}/cwd`)).toBe("/");
+      expect(readFileSync(`/proc/${pid}/status`, "utf8")).toMatch(/SigBlk:\s0+\n/);
       // A session of its own; the terminal's signals are not for it.
       expect(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")[4]).toBe("0");
       const files = readdirSync(`/proc/${pid}/fd`).map(fd => readlinkSync(`/proc/${pid}/fd/${fd}`));
@@ -180,6 +202,52 @@ test("both are confined, each successor too, and hold on to nothing of who start
       expect(others.length).toBeLessThanOrEqual(name === "netd-service" && !killed ? 1 : 0);
     }
   }
+});
+
+test("what is mounted in the run directory goes when its owner lets go of it", async () => {
+  world = new ServiceWorld(EXECUTABLE, "/run");
+  // As the engine makes them: a pin of a namespace, and a container's memory.
+  const pin = join(world.runRoot, "netns/red");
+  netns.create(pin);
+  const memory = join(world.runRoot, "memory");
+  mkdirSync(memory);
+  mount("tmpfs", memory, "tmpfs");
+  try {
+    using client = await world.open();
+    await world.served(client, "tap a");
+    for (const { pid } of world.processes())
+      expect(readFileSync(`/proc/${pid}/mountinfo`, "utf8")).not.toContain(world.runRoot);
+  } finally {
+    netns.remove(pin);
+    umount(join(world.runRoot, "netns"));
+    umount(memory);
+  }
+});
+
+test("the host's resolvers are followed from inside: a resolv.conf that is replaced counts from then on", async () => {
+  const etc = mkdtempSync(join(tmpdir(), "portolan-etc-"));
+  const tell = (address: string) => {
+    writeFileSync(join(etc, "new"), `nameserver ${address}\n`);
+    renameSync(join(etc, "new"), join(etc, "resolv.conf"));
+  };
+  tell("127.0.0.1");
+  const inIt = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc && exec "$@"', etc];
+  world = new ServiceWorld([...inIt, ...EXECUTABLE]);
+  await using _one = await resolver(world.host, "127.0.0.1", "192.0.2.1");
+  await using _two = await resolver(world.host, "127.0.0.2", "192.0.2.2");
+  using client = await world.open();
+  const guest = await world.served(client, "tap a");
+  const question = { server: "10.0.2.3", name: "example.org" };
+  const heard = async () => (await askDns(guest, question)).data;
+  expect(await heard()).toEqual(["192.0.2.1"]);
+  tell("127.0.0.2");
+  await until(
+    async () => (await heard())[0] === "192.0.2.2",
+    () => "the new resolver is not asked",
+  );
+  await kill("netd");
+  expect(await heard()).toEqual(["192.0.2.2"]);
+  rmSync(etc, { recursive: true });
 });
 
 test("nothing is left in the run directory", async () => {

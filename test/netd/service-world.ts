@@ -46,15 +46,20 @@ function hasEnded(pid: number): boolean {
 }
 
 export class ServiceWorld implements AsyncDisposable {
-  readonly runRoot = mkdtempSync(join(tmpdir(), "portolan-netd-"));
-  readonly socket = join(this.runRoot, "netd.sock");
+  readonly runRoot: string;
+  readonly socket: string;
   readonly host = new TestNetns("host");
   private readonly guests: TestNetns[] = [];
   /** Pids of the service's processes, living and dead. */
   private readonly seen = new Set<number>();
 
-  /** `command`: what starts the program. */
-  constructor(private readonly command: readonly string[]) {
+  /** `command`: what starts the program; `place`: where the run directory is. */
+  constructor(
+    private readonly command: readonly string[],
+    place = tmpdir(),
+  ) {
+    this.runRoot = mkdtempSync(join(place, "portolan-netd-"));
+    this.socket = join(this.runRoot, "netd.sock");
     this.host.sh("ip", "link", "set", "lo", "up");
     this.host.sh("ip", "address", "add", "192.0.2.1/24", "dev", "lo");
     this.host.sh("ip", "address", "add", "2001:db8::1/64", "dev", "lo", "nodad");
