@@ -89,8 +89,8 @@ export async function snapshot(host: TestHost): Promise<Snapshot> {
   return found;
 }
 
-/** Processes on their way out: conmon's exit commands that find all done, and what is not quite reaped. */
-const ENDING = / container cleanup [0-9a-f]{64}$|<defunct>$/;
+/** Processes on their way out: conmon's exit commands that find all done, what has no arguments any more or is not quite reaped. */
+const ENDING = / container cleanup [0-9a-f]{64}$|<defunct>$|^\[[^\]]+\]$/;
 
 /**
  * Command lines of the host's processes but for the first, those that look, and what only waits for the kernel
