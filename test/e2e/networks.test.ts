@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
 import { difference, type Snapshot, snapshot } from "../support/leaks.ts";
-import { openHost } from "./world.ts";
+import { openHost, openUser } from "./world.ts";
 
 let host: TestHost;
 beforeAll(async () => {
@@ -285,3 +285,50 @@ test("the network that carries the published port is left half way: the port lea
         await portolan("network", "connect", "first", "one");
     }
   }));
+
+test("kill -9 of an ordinary user's connect and disconnect, likewise", async () => {
+  await using user = await openUser("busybox");
+  const before = await snapshot(user.host);
+  const must = (...words: string[]) => user.must("portolan", ...words);
+  for (const [name, subnet] of [
+    ["first", "10.56.0.0/24"],
+    ["second", "10.57.0.0/24"],
+  ] as const)
+    await must("network", "create", "--subnet", subnet, name);
+  await must(...["run", "-d", "--name", "one", "--network", "first", "-p", "8080:80", "busybox", ...SERVE]);
+  const change = (verb: string) => ["portolan", "network", verb, "second", "one"];
+  const began = performance.now();
+  await user.must(...change("connect"));
+  const whole = performance.now() - began;
+  const look = "ls /sys/class/net; cat /etc/hosts; nslookup -type=a one.dns.podman 10.56.0.1";
+  let kills = 0;
+  for (let round = 0; round < 6; round++)
+    for (const verb of ["disconnect", "connect"]) {
+      const seconds = `${(Math.random() * whole) / 1000}`;
+      const killed = ["timeout", "--foreground", "-s", "KILL", seconds, ...change(verb)];
+      if ((await user.run(killed)).code === 137) kills++;
+      const isOn = (await must("ps", "--format", "{{.Networks}}")).includes("second");
+      const found = await must("exec", "one", "sh", "-c", look);
+      expect(found).toMatch(/Name:\s+one\.dns\.podman\nAddress: 10\.56\.0\./);
+      expect([found.includes("eth1"), found.includes("\n10.57.0.")]).toEqual([isOn, isOn]);
+      await until(
+        async () =>
+          (await user.run(["curl", "-s", "-m", "1", "--http0.9", "127.0.0.1:8080"])).stdout === "hello\n",
+        () => "the port is not published any more",
+      );
+    }
+  expect(kills).toBeGreaterThan(0);
+  await must("rm", "-f", "-t", "0", "one");
+  await must("network", "prune", "-f");
+  let left: string[] = [];
+  await until(
+    async () => {
+      const after = await snapshot(user.host);
+      left = ["namespaces", "links", "firewall", "mounts", "processes", "sockets"].flatMap(kind =>
+        difference({ [kind]: before[kind]! }, { [kind]: after[kind]! }),
+      );
+      return left.every(line => /pause|catatonit|netns/.test(line));
+    },
+    () => `left behind:\n${left.join("\n")}`,
+  );
+}, 90_000);
