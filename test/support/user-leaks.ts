@@ -3,9 +3,12 @@ import { until } from "./await.ts";
 import { type Snapshot, snapshot } from "./leaks.ts";
 import type { TestUser } from "./user.ts";
 
-/** Files of a store that stay by design: the database, room for layers and for volumes, locks. */
+/**
+ * Files that stay by design: the database, room for layers and for volumes, locks, what the store found out about its disk, the network service's log and, once its
+ * first process was killed, the name of its socket, which the next one takes over.
+ */
 const STAYING =
-  /\/state\.db(-wal|-shm)?$|\/last_reserved_ip\.\d+$|\/lock$|\/locks(\/.*)?$|\/portolan\/(volumes|tmp|scratch)$/;
+  /\/state\.db(-wal|-shm)?$|\/storage-driver$|\/netd\.(log|sock)$|\/last_reserved_ip\.\d+$|\/lock$|\/locks(\/.*)?$|\/portolan\/(volumes|tmp|scratch)$/;
 
 /** Who serves the user's network, and his commands. */
 const LEAVING = "_(netd|network)";
