@@ -2,8 +2,8 @@
 import { UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import { closeFd } from "../sys/fd.ts";
-import { receiveFds } from "../sys/scm-rights.ts";
-import { send } from "../sys/socket.ts";
+import { heldLocks } from "../sys/flock.ts";
+import { receiveFds, sendFds } from "../sys/scm-rights.ts";
 import { socketPair } from "../sys/socket-pair.ts";
 import {
   decode,
@@ -69,7 +69,8 @@ export class NetworkHelper implements Disposable {
     return new Promise((resolve, reject) => {
       this.waiting.set(seq, { resolve: resolve as (value: unknown) => void, reject });
       try {
-        send(this.requests, encode({ ...request, seq }));
+        // Should this process be killed, nobody clears up after it before the helper is through.
+        sendFds(this.requests, heldLocks(), encode({ ...request, seq }));
       } catch (error) {
         this.waiting.delete(seq);
         reject(error);
@@ -84,6 +85,11 @@ export class NetworkHelper implements Disposable {
     const count = await this.ask(request);
     // Answers come in order, and so do the descriptors, each lot as one message.
     return receiveFds(this.descriptors, count).fds;
+  }
+
+  /** The process is gone, or was told to go. */
+  get hasEnded(): boolean {
+    return this.ended !== undefined;
   }
 
   private heard(packet: Uint8Array): void {

@@ -51,7 +51,7 @@ export class HelperSetup implements NetworkSetup {
   private async helped<T>(work: (helper: NetworkHelper) => Promise<T>): Promise<T> {
     clearTimeout(this.idle);
     this.atWork++;
-    this.helper ??= NetworkHelper.start();
+    if (!this.helper || this.helper.hasEnded) this.helper = NetworkHelper.start();
     try {
       return await work(this.helper);
     } finally {

@@ -25,6 +25,9 @@ import type { Home } from "./home.ts";
 import { bringLoopbackUp } from "./loopback.ts";
 import type { NetworkService } from "./service.ts";
 
+/** Descriptors to a request; the kernel carries 253 (SCM_MAX_FD). */
+const MAX_LOCKS = 250;
+
 /** Serves until the command closes its end; gives the exit code. */
 export async function networkHelperMain(): Promise<number> {
   setProcessName("portolan-net");
@@ -33,9 +36,12 @@ export async function networkHelperMain(): Promise<number> {
   const helper = new Helper();
   try {
     for (;;) {
-      const { data } = receiveFds(HELPER_FD.REQUESTS, 1, MAX_MESSAGE);
+      // With it come the command's locks, which are held here as well while the request is carried out.
+      const { data, fds: locks } = receiveFds(HELPER_FD.REQUESTS, MAX_LOCKS, MAX_MESSAGE);
       if (data.length === 0) return 0;
-      send(HELPER_FD.REQUESTS, encode(await answer(helper, decode<Numbered>(data))));
+      const said = await answer(helper, decode<Numbered>(data));
+      for (const lock of locks) closeFd(lock);
+      send(HELPER_FD.REQUESTS, encode(said));
     }
   } catch (error) {
     // The command is gone and has left an answer unread.

@@ -18,17 +18,29 @@ export interface LockOptions {
   mode?: number;
 }
 
+const held = new Set<number>();
+
+/**
+ * Descriptors of all locks that this process holds. A process that gets them (SCM_RIGHTS) holds the locks too, until it
+ * closes them: what it does on behalf of one that was killed is then over before anybody else begins.
+ */
+export function heldLocks(): number[] {
+  return [...held];
+}
+
 /** A lock that is held. Closing it gives the lock up; the file stays, since removing it would split its waiters. */
 export class Lock implements Disposable {
   #fd: number;
   constructor(fd: number) {
     this.#fd = fd;
+    held.add(fd);
   }
   get fd(): number {
     return this.#fd;
   }
   release(): void {
     if (this.#fd < 0) return;
+    held.delete(this.#fd);
     closeFd(this.#fd);
     this.#fd = -1;
   }
