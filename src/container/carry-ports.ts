@@ -13,8 +13,8 @@ export function portCarrier<T extends Pick<NetworkJoin, "network">>(
 ): T | undefined {
   if (state.ports.length === 0) return undefined;
   const leads = ({ network }: T) => {
-    const { driver, internal } = engine.networks.inspect(network);
-    return driver === "bridge" && !internal;
+    const info = engine.networks.exists(network) ? engine.networks.inspect(network) : undefined;
+    return info?.driver === "bridge" && !info.internal;
   };
   return (joins.length > 1 ? joins.find(leads) : undefined) ?? joins[0];
 }

@@ -10,7 +10,14 @@ import { log } from "../base/log.ts";
 import { recordEvent } from "../state/events.ts";
 import { portCarrier } from "./carry-ports.ts";
 import { finishRun, hasEnded } from "./cleanup.ts";
-import { type Container, isJoined, isUnsettled, joinsOf, type NetworkJoin } from "./config.ts";
+import {
+  type Container,
+  isJoined,
+  isUnsettled,
+  joinsOf,
+  type NetworkJoin,
+  networkModeName,
+} from "./config.ts";
 import { joinNetwork, leaveNetworks, publishOn } from "./container-network.ts";
 import { nameInterfaces } from "./create-network.ts";
 import type { Engine } from "./engine.ts";
@@ -26,9 +33,12 @@ async function withContainer(
   fn: (container: Container) => Promise<void>,
 ): Promise<void> {
   await engine.containers.locked(engine.containers.get(nameOrId).config.id, async container => {
-    const { kind } = container.config.network;
-    if (kind !== "bridge")
-      throw new UserError(`${JSON.stringify(kind)} is not supported: invalid network mode`, { status: 400 });
+    const { network } = container.config;
+    if (network.kind !== "bridge")
+      throw new UserError(
+        `${JSON.stringify(networkModeName(network))} is not supported: invalid network mode`,
+        { status: 400 },
+      );
     if (container.phase === "running" && hasEnded(engine, container)) await finishRun(engine, container);
     await settleNetworks(engine, container);
     await fn(container);
@@ -135,7 +145,8 @@ export async function settleNetworks(engine: Engine, container: Container): Prom
 async function tellNames(engine: Engine, container: Container): Promise<void> {
   if (container.phase !== "running") return;
   for (const one of container.state.attachments)
-    if (one.dns.nameservers.length > 0) await engine.names.join(namedOf(container), one);
+    if (one.dns.nameservers.length > 0 && engine.networks.exists(one.network))
+      await engine.names.join(namedOf(container), one);
 }
 
 /** Makes the host's rules for a running container's networks anew. Throws UserError in Podman's words. */

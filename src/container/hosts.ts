@@ -46,12 +46,21 @@ function hostAddress(): string {
   return all.find(one => one.family === "IPv4" && !one.internal)?.address ?? "";
 }
 
+/** The host's own address on a network; "" where it has none. */
+const hostOn = (one: NetworkAttachment) => one.gateway || one.ipv6Gateway;
+
 /** The host as the container reaches it. */
 function gatewayOf(engine: Engine, { state }: Container): string {
   const own = engine.conf.containers.host_containers_internal_ip;
-  const gateway =
-    (state.userMode ?? state.uplink)?.hostAddress || state.attachments.find(one => one.gateway)?.gateway;
-  return own || gateway || hostAddress();
+  const reached = own || (state.userMode ?? state.uplink)?.hostAddress;
+  if (reached) return reached;
+  const gateways = state.attachments.filter(hostOn);
+  // The host is not on an internal network, unless for names.
+  const isOpen = (network: string) =>
+    engine.networks.exists(network) && !engine.networks.inspect(network).internal;
+  const open = gateways.length > 1 ? gateways.find(one => isOpen(one.network)) : undefined;
+  const chosen = open ?? gateways[0];
+  return (chosen && hostOn(chosen)) || hostAddress();
 }
 
 /**
@@ -69,7 +78,7 @@ export function followHosts(engine: Engine, container: Container, gone: readonly
   const kept = lines.flatMap(line => {
     const [address = "", names = ""] = line.split("\t");
     if (names === own && !here.includes(address)) return [];
-    const left = names === "host.containers.internal" && gone.some(one => one.gateway === address);
+    const left = names === "host.containers.internal" && gone.some(one => hostOn(one) === address);
     return [left ? `${gatewayOf(engine, container)}\t${names}` : line];
   });
   const added = here.map(address => `${address}\t${own}`).filter(line => !kept.includes(line));

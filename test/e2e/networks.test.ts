@@ -209,6 +209,49 @@ test("networks made at the same time have subnets and bridges of their own", () 
     expect(rivals.map(one => one.code).sort()).toEqual([0, 125, 125, 125]);
   }));
 
+test("names and the resolver come and go with a connection", () =>
+  leavesNothing(async () => {
+    await create("web", "--subnet", "10.58.0.0/24");
+    await start("db", "web:ip=10.58.0.9");
+    await portolan("run", "-d", "--name", "one", "--hostname", "box", "busybox", ...SLEEP);
+    const resolv = await inside("one", "cat", "/etc/resolv.conf");
+    await portolan("network", "connect", "--alias", "api", "--ip", "10.58.0.7", "web", "one");
+    expect(await inside("one", "cat", "/etc/resolv.conf")).toContain("nameserver 10.58.0.1");
+    const lookUp = async (from: string, name: string) =>
+      (await host.run(["portolan", "exec", from, "nslookup", "-type=a", name])).stdout;
+    expect(await lookUp("one", "db.dns.podman")).toContain("10.58.0.9");
+    for (const name of ["one", "api"])
+      expect(await lookUp("db", `${name}.dns.podman`)).toMatch(/Name:[^\n]*\nAddress: 10\.58\.0\.7/);
+    await portolan("network", "disconnect", "web", "one");
+    expect(await lookUp("db", "api.dns.podman")).not.toContain("10.58.0.7");
+    expect(await inside("one", "cat", "/etc/resolv.conf")).toBe(resolv);
+  }));
+
+test("a network whose file somebody removed can be left, and the container's ports stay", () =>
+  leavesNothing(async () => {
+    await create("lost", "--subnet", "10.59.0.0/24");
+    await create("kept", "--subnet", "10.60.0.0/24");
+    await portolan(
+      ...["run", "-d", "--name", "one", "--network", "lost", "--network", "kept", "-p", "8080:80"],
+      ...["busybox", ...SERVE],
+    );
+    await host.must("rm", "/etc/cni/net.d/lost.conflist");
+    const { code, stderr } = await host.run(["portolan", "network", "disconnect", "lost", "one"]);
+    expect([code, stderr]).toEqual([
+      125,
+      "Error: unable to find network with name or ID lost: network not found\n",
+    ]);
+    await portolan("network", "disconnect", "-f", "lost", "one");
+    expect(await portolan("ps", "--format", "{{.Networks}}")).toBe("kept");
+    await until(
+      async () =>
+        (await host.run(["curl", "-s", "-m", "1", "--http0.9", "127.0.0.1:8080"])).stdout === "hello\n",
+      () => "the port is not published any more",
+    );
+    await host.must("ip", "link", "del", "cni-podman1");
+    await host.must("rm", "-r", "/var/lib/cni/networks/lost");
+  }));
+
 const ROUNDS = 15;
 
 test(
