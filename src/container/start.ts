@@ -144,9 +144,12 @@ async function putUp(
   giveFiles(run, config, OWN_FILES);
 
   await namespace;
-  const create = () => createByConmon(engine, container, taken.held, attended);
+  const create = async () => {
+    Object.assign(state, await createByConmon(engine, container, taken.held, attended));
+    state.pidStart = startTime(state.pid);
+  };
   if (config.ids) {
-    Object.assign(state, await create());
+    await create();
     adoptNamespace(container, state.pid);
     await joinNetworks(engine, container, taken);
     return;
@@ -154,8 +157,6 @@ async function putUp(
   const [made, joined] = await Promise.allSettled([create(), joinNetworks(engine, container, taken)]);
   if (joined.status === "rejected") throw joined.reason;
   if (made.status === "rejected") throw made.reason;
-  Object.assign(state, made.value);
-  state.pidStart = startTime(state.pid);
 }
 
 /** The container's user, as this engine numbers him. */

@@ -6,6 +6,7 @@ import { difference } from "../support/leaks.ts";
 import { TestUser } from "../support/user.ts";
 import { settledSnapshot } from "../support/user-leaks.ts";
 import { allImage, CHANGE, CHANGED, LOOK, RAISED, SEEN } from "./all-image.ts";
+import { eventually, openUser } from "./world.ts";
 
 /** Distributions open /dev/fuse to all (666); this machine may not. */
 const fuse = (mode: string) => `mknod -m ${mode} /run/fuse c 10 229 && mount --bind /run/fuse /dev/fuse`;
@@ -156,6 +157,31 @@ describe.each([["overlay"], ["fuse-overlayfs"], ["vfs"]])("%s:", driver => {
       60_000,
     );
 });
+
+test("a container with a user namespace of its own has the networks that others have, and published ports", async () => {
+  await using user = await openUser("busybox");
+  const SERVE = "mkdir /tmp/www; echo $0 >/tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www";
+  for (const userns of ["keep-id", "nomap"])
+    for (const network of ["slirp4netns", "bridge"]) {
+      const name = `${userns}-${network}`;
+      const options = ["--userns", userns, "--network", network, "-p", "8080:8080"];
+      await user.must(
+        "portolan",
+        "run",
+        "-d",
+        "--name",
+        name,
+        ...options,
+        "busybox",
+        "sh",
+        "-c",
+        SERVE,
+        name,
+      );
+      expect(await eventually(user, "curl", "-sf", "http://localhost:8080")).toBe(`${name}\n`);
+      await user.must("portolan", "rm", "-f", "-t", "0", name);
+    }
+}, 60_000);
 
 test("with a store on an overlay and /dev/fuse closed, files are copied; --log-level debug tells why", async () => {
   using image = allImage();
