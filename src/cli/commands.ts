@@ -1,76 +1,26 @@
 /** Every noun and verb, with the file that does it. The files load when they are called, not before. */
-import type { Entry } from "./command.ts";
-
-const attach: Entry = {
-  name: "attach",
-  summary: "Attach to a running container",
-  load: async () => (await import("./verbs/attach.ts")).attach,
-};
-const create: Entry = {
-  name: "create",
-  summary: "Create but do not start a container",
-  load: async () => (await import("./verbs/create.ts")).create,
-};
-const exec: Entry = {
-  name: "exec",
-  summary: "Run a process in a running container",
-  load: async () => (await import("./verbs/exec.ts")).exec,
-};
-const kill: Entry = {
-  name: "kill",
-  summary: "Kill one or more running containers with a specific signal",
-  load: async () => (await import("./verbs/kill.ts")).kill,
-};
-const logs: Entry = {
-  name: "logs",
-  summary: "Fetch the logs of one or more containers",
-  load: async () => (await import("./verbs/logs.ts")).logs,
-};
-const port: Entry = {
-  name: "port",
-  summary: "List port mappings or a specific mapping for the container",
-  load: async () => (await import("./verbs/port.ts")).port,
-};
-const ps: Entry = {
-  name: "ps",
-  summary: "List containers",
-  load: async () => (await import("./verbs/ps.ts")).ps,
-};
-const restart: Entry = {
-  name: "restart",
-  summary: "Restart one or more containers",
-  load: async () => (await import("./verbs/restart.ts")).restart,
-};
-const rm: Entry = {
-  name: "rm",
-  summary: "Remove one or more containers",
-  load: async () => (await import("./verbs/rm.ts")).rm,
-};
-const run: Entry = {
-  name: "run",
-  summary: "Run a command in a new container",
-  load: async () => (await import("./verbs/run.ts")).run,
-};
-const start: Entry = {
-  name: "start",
-  summary: "Start one or more containers",
-  load: async () => (await import("./verbs/start.ts")).start,
-};
-const stop: Entry = {
-  name: "stop",
-  summary: "Stop one or more containers",
-  load: async () => (await import("./verbs/stop.ts")).stop,
-};
-const top: Entry = {
-  name: "top",
-  summary: "Display the running processes of a container",
-  load: async () => (await import("./verbs/top.ts")).top,
-};
-const wait: Entry = {
-  name: "wait",
-  summary: "Block on one or more containers",
-  load: async () => (await import("./verbs/wait.ts")).wait,
-};
+import { as, type Entry } from "./command.ts";
+import {
+  attach,
+  container,
+  create,
+  exec,
+  init,
+  kill,
+  logs,
+  pause,
+  port,
+  ps,
+  rename,
+  restart,
+  rm,
+  run,
+  start,
+  stop,
+  top,
+  unpause,
+  wait,
+} from "./container-commands.ts";
 
 const images: Entry = {
   name: "images",
@@ -119,9 +69,6 @@ const info: Entry = {
   load: async () => (await import("./verbs/info.ts")).info,
 };
 
-/** The same verb under another name: `images` is `image ls`. */
-const as = (entry: Entry, name: string, ...aliases: string[]): Entry => ({ ...entry, name, aliases });
-
 export const COMMANDS: readonly Entry[] = [
   attach,
   create,
@@ -134,12 +81,15 @@ export const COMMANDS: readonly Entry[] = [
     summary: "Display the configuration of a container, image, network or volume",
     load: async () => (await import("./verbs/inspect.ts")).inspect,
   },
+  init,
   kill,
   load,
   logs,
+  pause,
   port,
   ps,
   pull,
+  rename,
   restart,
   rm,
   rmi,
@@ -154,6 +104,7 @@ export const COMMANDS: readonly Entry[] = [
     summary: "Run a command in your user namespace",
     load: async () => (await import("./verbs/unshare.ts")).unshare,
   },
+  unpause,
   untag,
   {
     name: "version",
@@ -161,47 +112,7 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./verbs/version.ts")).version,
   },
   wait,
-  {
-    name: "container",
-    summary: "Manage containers",
-    verbs: [
-      attach,
-      {
-        name: "cleanup",
-        hidden: true,
-        summary: "Clean up after a container has ended",
-        load: async () => (await import("./verbs/cleanup.ts")).cleanup,
-      },
-      create,
-      exec,
-      {
-        name: "exists",
-        summary: "Check if a container exists in local storage",
-        load: async () => (await import("./verbs/exists.ts")).containerExists,
-      },
-      {
-        name: "inspect",
-        summary: "Display the configuration of a container",
-        load: async () => (await import("./verbs/inspect.ts")).containerInspect,
-      },
-      kill,
-      as(ps, "list", "ls", "ps"),
-      logs,
-      port,
-      {
-        name: "prune",
-        summary: "Remove all non running containers",
-        load: async () => (await import("./verbs/prune.ts")).containerPrune,
-      },
-      restart,
-      rm,
-      run,
-      start,
-      stop,
-      top,
-      wait,
-    ],
-  },
+  container,
   {
     name: "image",
     summary: "Manage images",

@@ -1,9 +1,10 @@
 /** The filters of `ps` and `container prune`: each key's values are alternatives, all keys must be met. */
 import { UserError } from "../base/errors.ts";
-import { type Container, joinsOf } from "../container/config.ts";
+import { type Container, joinsOf, statusOf } from "../container/config.ts";
 import type { Engine } from "../container/engine.ts";
+import type { Invocation } from "./command.ts";
 import { parseDuration, parseTime } from "./format/human.ts";
-import { hasLabel, parseFilters } from "./select.ts";
+import { hasLabel, parseFilters, type Selection, selectNames } from "./select.ts";
 
 const STATES: readonly string[] = [
   ...["created", "exited", "paused", "running", "stopped", "stopping", "removing", "unknown", "initialized"],
@@ -20,8 +21,8 @@ function pattern(text: string): RegExp {
   }
 }
 
-const shown = (container: Container) =>
-  container.phase === "exited" ? ["exited", "stopped"] : [container.phase];
+const shown = (container: Container): readonly string[] =>
+  container.phase === "exited" ? ["exited", "stopped"] : [statusOf(container)];
 
 const FILTERS: Readonly<Record<string, Test>> = {
   id: ({ config }, values) =>
@@ -29,7 +30,7 @@ const FILTERS: Readonly<Record<string, Test>> = {
   name: ({ config }, values) => values.some(value => pattern(value).test(config.name)),
   label: ({ config }, values) => values.every(value => hasLabel(config.labels, value)),
   "label!": ({ config }, values) => !values.some(value => hasLabel(config.labels, value)),
-  status: (container, values) => values.some(value => shown(container).includes(value as Container["phase"])),
+  status: (container, values) => values.some(value => shown(container).includes(value)),
   exited: ({ phase, state }, values) => phase === "exited" && values.includes(String(state.exitCode)),
   ancestor: ({ config }, values, engine) =>
     values.some(value => {
@@ -72,4 +73,15 @@ export function filterContainers(
     return (container: Container) => test(container, values, engine);
   });
   return containers.filter(container => tests.every(test => test(container)));
+}
+
+/** As `selectNames`, for verbs that have `--filter`: the ids of those that the filters let through. */
+export function selectFiltered(invocation: Invocation, engine: Engine, selection: Selection): string[] {
+  const filters = invocation.flags.list("filter");
+  if (filters.length === 0) return selectNames(invocation, engine, selection);
+  if (invocation.args.length > 0) throw new UserError("--filter takes no arguments");
+  const wanted = engine.containers
+    .list()
+    .filter(one => !invocation.flags.bool("all") || (selection.all?.(one) ?? true));
+  return filterContainers(engine, wanted, filters).map(one => one.config.id);
 }

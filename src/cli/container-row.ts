@@ -1,6 +1,6 @@
 /** A container as `ps` shows it: one row of texts, or one object of its JSON. */
 import { readlinkSync } from "node:fs";
-import { type Container, joinsOf, type PortMapping } from "../container/config.ts";
+import { type Container, joinsOf, type PortMapping, statusOf } from "../container/config.ts";
 import type { Engine } from "../container/engine.ts";
 import { containerSize } from "../container/usage.ts";
 import { goTime } from "./format/go-print.ts";
@@ -13,9 +13,12 @@ export type PsRow = Record<string, unknown>;
 const NEVER = -62_135_596_800;
 const ago = (ms: number) => `${humanDuration(Date.now() - ms)} ago`;
 
+const hasProcess = (phase: Container["phase"]) => phase === "running" || phase === "initialized";
+
 export function statusText({ phase, state }: Container): string {
   switch (phase) {
     case "running": {
+      if (state.paused) return "Paused";
       const health = state.health ? ` (${state.health.status})` : "";
       return `Up ${ago(state.startedAt)}${health}`;
     }
@@ -79,7 +82,7 @@ function namespaceOf(pid: number, name: string): string {
 }
 
 function namespaces({ state, phase }: Container): Record<(typeof NAMESPACES)[number], string> {
-  const of = (name: string) => (phase === "running" ? namespaceOf(state.pid, name) : "");
+  const of = (name: string) => (hasProcess(phase) ? namespaceOf(state.pid, name) : "");
   return {
     CGROUPNS: of("cgroup"),
     IPC: of("ipc"),
@@ -122,7 +125,7 @@ export function containerRow(
     Label: (name: string) => config.labels[name] ?? "",
     Mounts: config.mounts.map(one => one.destination),
     Networks: networksOf(container).join(","),
-    Pid: phase === "running" ? state.pid : 0,
+    Pid: hasProcess(phase) ? state.pid : 0,
     Pod: "",
     PodName: "",
     AutoRemove: config.remove,
@@ -161,7 +164,7 @@ export function psJson(engine: Engine, container: Container, size: boolean): obj
     Names: [config.name],
     Namespaces: {},
     Networks: networksOf(container),
-    Pid: phase === "running" ? state.pid : 0,
+    Pid: hasProcess(phase) ? state.pid : 0,
     Pod: "",
     PodName: "",
     Ports:
@@ -176,7 +179,7 @@ export function psJson(engine: Engine, container: Container, size: boolean): obj
         : null,
     Size: sizes ? { rootFsSize: sizes.whole, rwSize: sizes.own } : null,
     StartedAt: state.startedAt > 0 ? Math.floor(state.startedAt / 1000) : NEVER,
-    State: phase,
+    State: statusOf(container),
     Status: statusText(container),
     Created: Math.floor(config.created / 1000),
   };

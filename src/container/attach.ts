@@ -10,7 +10,7 @@ import { writeAll } from "../base/stdio.ts";
 import { SIGNALS } from "../sys/process.ts";
 import { makeRaw } from "../sys/terminal.ts";
 import { AttachSocket } from "./attach-socket.ts";
-import type { Container } from "./config.ts";
+import { type Container, statusOf } from "./config.ts";
 import { DEFAULT_DETACH_KEYS, DetachFilter, parseDetachKeys } from "./detach-keys.ts";
 import type { Engine } from "./engine.ts";
 
@@ -43,7 +43,7 @@ export function attachContainer(engine: Engine, container: Container, options: A
 
 /** The same, to a container that runs already: refuses in Podman's words where there is nothing to attach to. */
 export function attachRunning(engine: Engine, container: Container, options: AttachOptions): Attachment {
-  if (container.phase !== "running") throw new UserError("you can only attach to running containers");
+  if (statusOf(container) !== "running") throw new UserError("you can only attach to running containers");
   return attachContainer(engine, container, options);
 }
 

@@ -73,6 +73,7 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   if (thorough) errors.try(() => removeHalfWritten(engine.paths.exits, config.id));
   errors.throwIfAny(`can't clean up container ${config.id}`);
   state.mounted = false;
+  state.paused = undefined;
   state.pid = 0;
   state.conmonPid = 0;
 }
@@ -109,6 +110,9 @@ export function exitCodeOf(engine: Engine, id: string): number | undefined {
   return exitRecord(engine, id)?.code;
 }
 
+const hasProcess = ({ phase }: Container) =>
+  phase === "initialized" || phase === "running" || phase === "stopping";
+
 /** True when a container that is recorded as running has in truth ended. */
 export function hasEnded(engine: Engine, container: Container): boolean {
   return exitRecord(engine, container.config.id) !== undefined || !isRunning(container);
@@ -130,7 +134,7 @@ export async function awaitExit(engine: Engine, container: Container): Promise<v
  */
 export async function finishRun(engine: Engine, container: Container, thorough = false): Promise<void> {
   const { state } = container;
-  if (container.phase === "running" || container.phase === "stopping") await awaitExit(engine, container);
+  if (hasProcess(container)) await awaitExit(engine, container);
   const end = exitRecord(engine, container.config.id);
   if (container.phase !== "stopping" || state.finishedAt < state.startedAt) {
     // 255 as of a lost process: conmon was killed and nobody knows.
@@ -169,7 +173,7 @@ export async function cleanupContainer(engine: Engine, id: string): Promise<void
   try {
     const container = engine.containers.byId(id);
     if (!container) return;
-    if (container.phase === "running" || container.phase === "stopping") {
+    if (hasProcess(container)) {
       if (!hasEnded(engine, container)) return;
       await finishRun(engine, container);
       if (wantsRestart(container)) return await restart(engine, container);

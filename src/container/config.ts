@@ -290,7 +290,16 @@ export interface ContainerConfig {
   health?: HealthCheck;
 }
 
-export type Phase = "creating" | "created" | "starting" | "running" | "stopping" | "exited" | "removing";
+/** `initialized`: made in the runtime, its process waits for the word. */
+export type Phase =
+  | "creating"
+  | "created"
+  | "initialized"
+  | "starting"
+  | "running"
+  | "stopping"
+  | "exited"
+  | "removing";
 
 /** What one network gave to a container. */
 export interface NetworkAttachment {
@@ -325,6 +334,8 @@ export interface ContainerState {
   /** With host ports chosen. */
   ports: PortMapping[];
   mounted: boolean;
+  /** It runs, and its processes are frozen. */
+  paused?: boolean;
   pid: number;
   /** When `pid` began (`startTime`): together they are one process and no later one. */
   pidStart?: number;
@@ -359,6 +370,10 @@ export interface Container {
   phase: Phase;
   state: ContainerState;
 }
+
+/** What people are told of its phase. */
+export const statusOf = ({ phase, state }: Container): Phase | "paused" =>
+  phase === "running" && state.paused ? "paused" : phase;
 
 export function newState(): ContainerState {
   return {

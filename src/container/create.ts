@@ -31,12 +31,11 @@ import { apparmorProfile, checkSecurityOption, securityValue } from "./create-se
 import { type AutoIds, type UserNamespace, userNamespace } from "./create-userns.ts";
 import { parseDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
-import { randomId, randomName } from "./names.ts";
+import { checkName, randomId, randomName } from "./names.ts";
 import { parseExpose, parsePublished } from "./parse-ports.ts";
 import { zoneFile } from "./timezone.ts";
 
 const PULL_POLICIES = ["always", "missing", "never", "newer"] as const;
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 export interface CreateContext {
   /** Gets an image that is not in the store; absent where pulling can't be done. */
@@ -60,10 +59,7 @@ export async function createContainer(
   options: CreateOptions,
   context: CreateContext = {},
 ): Promise<Container> {
-  if (options.name && !NAME.test(options.name))
-    throw new UserError(
-      "running container create option: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument",
-    );
+  if (options.name) checkName(options.name, "running container create option: ");
   if (options.cidFile && existsSync(options.cidFile))
     throw new UserError(
       `container id file exists. Ensure another container is not using it or delete ${options.cidFile}`,

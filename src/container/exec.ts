@@ -9,7 +9,7 @@ import { pipe } from "../sys/fd.ts";
 import { type AttachEnd, attachStreams, windowSize } from "./attach.ts";
 import { decideCapabilities, processCapabilities } from "./capabilities.ts";
 import { recordContainerEvent } from "./cleanup.ts";
-import type { Container } from "./config.ts";
+import { type Container, statusOf } from "./config.ts";
 import { conmonEnvironment, conmonPath, runtimeWords } from "./conmon.ts";
 import { ConmonAnswers } from "./conmon-answers.ts";
 import type { Engine } from "./engine.ts";
@@ -48,7 +48,7 @@ export async function execInContainer(
   container: Container,
   options: ExecOptions,
 ): Promise<ExecResult> {
-  if (container.phase !== "running")
+  if (statusOf(container) !== "running")
     throw new UserError("can only create exec sessions on running containers: container state improper", {
       exitCode: 255,
       status: 409,

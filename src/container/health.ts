@@ -6,7 +6,7 @@ import { UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
 import { startTime } from "../sys/process.ts";
 import { recordContainerEvent } from "./cleanup.ts";
-import type { Container, HealthCheck, HealthLogEntry } from "./config.ts";
+import { type Container, type HealthCheck, type HealthLogEntry, statusOf } from "./config.ts";
 import { Engine, type GlobalOptions } from "./engine.ts";
 import { execInContainer } from "./exec.ts";
 
@@ -41,7 +41,7 @@ export async function healthMain([globals = "{}", id = ""]: readonly string[]): 
     while (alive() && Date.now() < next) await Bun.sleep(Math.min(LOOK, Math.max(1, next - Date.now())));
     if (!alive()) break;
     const now = engine.containers.byId(id);
-    if (now?.phase === "running" && now.state.pid === pid) await runHealthCheck(engine, now);
+    if (now && statusOf(now) === "running" && now.state.pid === pid) await runHealthCheck(engine, now);
   }
   return 0;
 }

@@ -6,6 +6,7 @@ import { fileSystemOf } from "../sys/file.ts";
 import { parseIdMap } from "../sys/user-namespace.ts";
 import { decideCapabilities } from "./capabilities.ts";
 import { isUnified, managerName } from "./cgroups.ts";
+import { statusOf } from "./config.ts";
 import { conmonPath } from "./conmon.ts";
 import { logSettings } from "./create-limits.ts";
 import type { Engine } from "./engine.ts";
@@ -108,15 +109,16 @@ export async function systemInfo(engine: Engine): Promise<object> {
 
 function storeInfo(engine: Engine): object {
   const { paths } = engine;
-  const phases = engine.containers.list().map(one => one.phase);
-  const running = phases.filter(phase => phase === "running").length;
+  const statuses = engine.containers.list().map(statusOf);
+  const running = statuses.filter(status => status === "running").length;
+  const paused = statuses.filter(status => status === "paused").length;
   const disk = fileSystemOf(paths.root);
   return {
     containerStore: {
-      number: phases.length,
-      paused: 0,
+      number: statuses.length,
+      paused,
       running,
-      stopped: phases.length - running,
+      stopped: statuses.length - running - paused,
     },
     graphDriverName: "overlay",
     graphOptions: {},

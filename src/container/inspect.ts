@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createAnnotations, runAnnotations } from "./annotations.ts";
 import { processCapabilities } from "./capabilities.ts";
 import { cgroupsPath } from "./cgroups.ts";
-import { type Container, type ContainerConfig, dependencies } from "./config.ts";
+import { type Container, type ContainerConfig, dependencies, statusOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { hostPart, mountsPart } from "./inspect-host.ts";
 import { inOrder, networkSettings } from "./inspect-network.ts";
@@ -20,7 +20,8 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
   const directory = engine.paths.container(config.id);
   const run = engine.paths.containerRun(config.id);
   const args = processArgs(config);
-  const running = container.phase === "running";
+  const status = statusOf(container);
+  const running = container.phase === "running" || container.phase === "initialized";
   // Who shares another's network has that one's addresses.
   const owner =
     (config.network.kind === "container" && engine.containers.byId(config.network.id)) || container;
@@ -31,9 +32,9 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
     Args: args.slice(1),
     State: {
       OciVersion: "1.0.2-dev",
-      Status: container.phase === "stopping" ? "stopping" : container.phase,
-      Running: running,
-      Paused: false,
+      Status: status,
+      Running: status === "running",
+      Paused: status === "paused",
       Restarting: false,
       OOMKilled: state.oomKilled,
       Dead: false,

@@ -91,7 +91,8 @@ function lastLines(lines: LineReader, count: number, wanted: (line: LogLine) => 
 function isOver(engine: Engine, id: string): boolean {
   const container = engine.containers.byId(id);
   if (!container) return true;
-  return container.phase === "running" ? hasEnded(engine, container) : container.phase !== "starting";
+  const { phase } = container;
+  return phase === "running" ? hasEnded(engine, container) : phase !== "starting" && phase !== "initialized";
 }
 
 /** Complete lines of a file that may still grow. */

@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { ErrorList, UserError } from "../base/errors.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
-import { type Container, dependencies } from "./config.ts";
+import { type Container, dependencies, statusOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { stopLocked } from "./stop.ts";
 
@@ -23,10 +23,11 @@ export async function removeContainer(
 ): Promise<void> {
   await engine.containers.locked(id, async container => {
     if (container.phase === "running" && hasEnded(engine, container)) await finishRun(engine, container);
+    if (container.phase === "initialized") await stopLocked(engine, container, { time: 0 });
     if (container.phase === "running") {
       if (!options.force)
         throw new UserError(
-          `cannot remove container ${id} as it is running - running or paused containers cannot be removed without force: container state improper`,
+          `cannot remove container ${id} as it is ${statusOf(container)} - running or paused containers cannot be removed without force: container state improper`,
           { exitCode: 2, status: 409 },
         );
       refuseNeeded(engine, container);
@@ -37,13 +38,28 @@ export async function removeContainer(
   });
 }
 
+/** Ids of the containers that share its namespaces, and of those that share theirs, before what they depend on. */
+export function dependents(engine: Engine, id: string): string[] {
+  const containers = engine.containers.list();
+  const found = new Set<string>();
+  const add = (of: string) => {
+    for (const { config } of containers)
+      if (dependencies(config).includes(of) && !found.has(config.id)) {
+        add(config.id);
+        found.add(config.id);
+      }
+  };
+  add(id);
+  return [...found];
+}
+
 /** A container whose namespaces another one shares stays as long as that one. */
 function refuseNeeded(engine: Engine, container: Container): void {
   const { id } = container.config;
-  const dependents = engine.containers.list().filter(one => dependencies(one.config).includes(id));
-  if (dependents.length > 0)
+  const users = engine.containers.list().filter(one => dependencies(one.config).includes(id));
+  if (users.length > 0)
     throw new UserError(
-      `container ${id} has dependent containers which must be removed before it: ${dependents.map(one => one.config.id).join(", ")}: container already exists`,
+      `container ${id} has dependent containers which must be removed before it: ${users.map(one => one.config.id).join(", ")}: container already exists`,
       { status: 409 },
     );
 }

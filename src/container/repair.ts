@@ -20,7 +20,7 @@ export async function repair(
 ): Promise<void> {
   const served: Container[] = [];
   for (const { id, phase } of unsettled) {
-    if (phase === "running") {
+    if (phase === "running" || phase === "initialized") {
       const container = engine.containers.byId(id);
       if (container && isServed(engine, container)) served.push(container);
       if (!container || isWell(engine, container)) continue;
@@ -46,7 +46,8 @@ export async function repair(
 export function needsRepair(engine: Engine, { id, phase }: { id: string; phase: Phase }): boolean {
   const container = engine.containers.byId(id);
   if (!container) return false;
-  if (phase === "running" && isWell(engine, container)) return isServed(engine, container) && isLost(engine);
+  if ((phase === "running" || phase === "initialized") && isWell(engine, container))
+    return isServed(engine, container) && isLost(engine);
   const held = engine.containers.tryLock(id);
   held?.release();
   return held !== undefined;
@@ -63,6 +64,7 @@ async function repairOne(engine: Engine, container: Container): Promise<void> {
       return removeLocked(engine, container, { volumes: true, thorough: true });
     case "starting":
       return undoStart(engine, container);
+    case "initialized":
     case "running":
       if (isWell(engine, container)) return;
       if (container.state.bootId === bootId() && !hasEnded(engine, container)) {
@@ -90,7 +92,7 @@ async function endRun(engine: Engine, container: Container): Promise<void> {
     // The boot took processes, mounts and namespaces; addresses are kept in files and must be given back.
     await teardown(engine, container);
     container.state.finishedAt = Math.max(container.state.finishedAt, container.state.startedAt);
-    engine.containers.save(container, "exited");
+    engine.containers.save(container, container.state.startedAt > 0 ? "exited" : "created");
     recordContainerEvent(engine, container, "cleanup");
   }
   if (container.config.remove) return removeLocked(engine, container, { volumes: true });

@@ -129,6 +129,19 @@ function message(line: string): string {
   return match ? (JSON.parse(`"${match[1]}"`) as string) : line.trim();
 }
 
+/** Has the runtime do something to a container that it knows (`pause`, `resume`). Throws what it complains of. */
+export async function callRuntime(
+  engine: Engine,
+  { config, state }: Container,
+  verb: string,
+  ...options: string[]
+): Promise<void> {
+  const words = [state.runtime, ...runtimeArguments(engine), verb, ...options, config.id];
+  const child = Bun.spawn(words, { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  const [code, text] = await Promise.all([child.exited, child.stderr.text()]);
+  if (code !== 0) throw runtimeError(state.runtime, text);
+}
+
 /** How long a started process may take to become the container's program, in milliseconds. */
 const EXEC_TIMEOUT = 1000;
 
@@ -136,16 +149,10 @@ const EXEC_TIMEOUT = 1000;
  * Lets the created container's process run, and waits until it is the container's program: the runtime answers a
  * little earlier, and a signal that came in between would be the runtime's, which ends on it with a code of its own.
  */
-export async function startInRuntime(engine: Engine, { config, state }: Container): Promise<void> {
-  const { runtime, pid } = state;
+export async function startInRuntime(engine: Engine, container: Container): Promise<void> {
+  const { pid } = container.state;
   const before = executable(pid);
-  const child = Bun.spawn([runtime, ...runtimeArguments(engine), "start", config.id], {
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "pipe",
-  });
-  const [code, text] = await Promise.all([child.exited, child.stderr.text()]);
-  if (code !== 0) throw runtimeError(runtime, text);
+  await callRuntime(engine, container, "start");
   const deadline = Date.now() + EXEC_TIMEOUT;
   while (before !== undefined && executable(pid) === before && Date.now() < deadline) await Bun.sleep(0.2);
 }

@@ -6,7 +6,7 @@ import type { Engine } from "./engine.ts";
 
 /** True where the container has something at the data plane: a tap, a way out for its bridges, names. */
 export const isServed = ({ user }: Engine, { phase, state }: Container) =>
-  phase === "running" &&
+  (phase === "running" || phase === "initialized") &&
   (state.userMode !== undefined ||
     (user !== undefined && state.attachments.length > 0) ||
     state.attachments.some(one => one.dns.nameservers.length > 0));

@@ -9,7 +9,7 @@ import { mountRootfs } from "../image/mount.ts";
 import { MS, mount } from "../sys/mount.ts";
 import { bootId, startTime } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
-import type { Container, ContainerConfig } from "./config.ts";
+import type { Container, ContainerConfig, Phase } from "./config.ts";
 import { createByConmon } from "./conmon.ts";
 import {
   adoptNamespace,
@@ -43,6 +43,11 @@ export async function startContainer(
   options: StartOptions = {},
 ): Promise<Container> {
   return engine.containers.locked(id, async container => {
+    if (container.state.paused)
+      throw new UserError(
+        `unable to start container ${JSON.stringify(id)}: ${mustBeStopped(container).message}`,
+        { status: 409 },
+      );
     if (container.phase === "running") {
       if (!hasEnded(engine, container)) return container;
       await finishRun(engine, container);
@@ -54,34 +59,39 @@ export async function startContainer(
   });
 }
 
-/** The same under a lock that the caller holds, for a container in phase `created` or `exited`. */
+const mustBeStopped = ({ config }: Container) =>
+  new UserError(
+    `container ${config.id} must be in Created or Stopped state to be started: container state improper`,
+  );
+
+/** Makes the container in the runtime, with its mounts and network, up to its first instruction (`init`). */
+export async function initContainer(engine: Engine, id: string): Promise<void> {
+  await engine.containers.locked(id, async container => {
+    if (container.phase !== "created" && container.phase !== "exited")
+      throw new UserError(`container ${id} has already been created in runtime: container state improper`, {
+        status: 409,
+      });
+    container.state.stoppedByUser = false;
+    container.state.restartCount = 0;
+    await makeLocked(engine, container);
+    engine.containers.save(container, "initialized");
+  });
+}
+
+/** The same under a lock that the caller holds, for a container in phase `created`, `initialized` or `exited`. */
 export async function startLocked(
   engine: Engine,
   container: Container,
   options: StartOptions = {},
 ): Promise<void> {
   const { config, state } = container;
-  if (container.phase !== "created" && container.phase !== "exited")
-    throw new UserError(
-      `container ${config.id} must be in Created or Stopped state to be started: container state improper`,
-    );
-  const before = container.phase;
-  using taken = await takePorts(engine, container);
-  state.runtime = chooseRuntime(engine);
-  state.bootId = bootId();
-  state.error = "";
-  await planNetwork(engine, container, taken.ports);
-  engine.containers.save(container, "starting");
-  try {
-    await putUp(engine, container, taken, options.attended);
-    await options.created?.(container);
-    recordContainerEvent(engine, container, "init");
-    await startInRuntime(engine, container);
-  } catch (error) {
-    state.error = error instanceof Error ? error.message : String(error);
-    await teardown(engine, container, true).finally(() => engine.containers.save(container, before));
-    throw error;
-  }
+  if (container.phase === "initialized") {
+    engine.containers.save(container, "starting");
+    await orUndo(engine, container, "created", async () => {
+      await options.created?.(container);
+      await startInRuntime(engine, container);
+    });
+  } else await makeLocked(engine, container, options, () => startInRuntime(engine, container));
   state.startedAt = Date.now();
   state.finishedAt = 0;
   state.exitCode = 0;
@@ -90,6 +100,46 @@ export async function startLocked(
   engine.containers.save(container, "running");
   recordContainerEvent(engine, container, "start");
   startHealthTimer(engine, container);
+}
+
+/** Does `action` to a container in phase `starting`; if it throws, the container is brought back to the phase `before`. */
+async function orUndo(
+  engine: Engine,
+  container: Container,
+  before: Phase,
+  action: () => Promise<void>,
+): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    container.state.error = error instanceof Error ? error.message : String(error);
+    await teardown(engine, container, true).finally(() => engine.containers.save(container, before));
+    throw error;
+  }
+}
+
+/** Makes the container in the runtime; `then` follows while its failure still undoes all of it. */
+async function makeLocked(
+  engine: Engine,
+  container: Container,
+  options: StartOptions = {},
+  then?: () => Promise<void>,
+): Promise<void> {
+  const { state } = container;
+  if (container.phase !== "created" && container.phase !== "exited") throw mustBeStopped(container);
+  const before = container.phase;
+  using taken = await takePorts(engine, container);
+  state.runtime = chooseRuntime(engine);
+  state.bootId = bootId();
+  state.error = "";
+  await planNetwork(engine, container, taken.ports);
+  engine.containers.save(container, "starting");
+  await orUndo(engine, container, before, async () => {
+    await putUp(engine, container, taken, options.attended);
+    await options.created?.(container);
+    recordContainerEvent(engine, container, "init");
+    await then?.();
+  });
 }
 
 /** Namespace, mounts, network, and the container itself, up to the point where its process waits for the word. */

@@ -3,7 +3,7 @@ import { hasCode, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { signalName } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent } from "./cleanup.ts";
-import type { Container } from "./config.ts";
+import { type Container, statusOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
 
@@ -19,6 +19,15 @@ function signal(container: Container, number: number): void {
   }
 }
 
+/** Frozen processes of control groups version 1 die only when they go on. */
+async function thaw(engine: Engine, container: Container): Promise<void> {
+  if (!container.state.paused) return;
+  container.state.paused = undefined;
+  engine.containers.save(container);
+  const { resume } = await import("./pause.ts");
+  await resume(engine, container);
+}
+
 export interface StopOptions {
   /** Seconds until it is killed; the container's own where nothing is said. */
   time?: number;
@@ -27,6 +36,11 @@ export interface StopOptions {
 /** Stops a container and cleans up after it; one that does not run is left as it is. `--rm` removes it too. */
 export async function stopContainer(engine: Engine, id: string, options: StopOptions = {}): Promise<void> {
   await engine.containers.locked(id, async container => {
+    if (container.state.paused)
+      throw new UserError(
+        `container ${id} is running or paused, refusing to clean up: container state improper`,
+        { status: 409 },
+      );
     await stopLocked(engine, container, options);
     if (container.phase === "exited" && container.config.remove) {
       const { removeLocked } = await import("./remove.ts");
@@ -41,13 +55,13 @@ export async function stopLocked(
   container: Container,
   options: StopOptions = {},
 ): Promise<void> {
-  if (container.phase !== "running" && container.phase !== "stopping") return;
+  if (!["initialized", "running", "stopping"].includes(container.phase)) return;
   const { config, state } = container;
   state.stoppedByUser = true;
   engine.containers.save(container);
   if (!hasEnded(engine, container)) {
     const seconds = options.time ?? config.stopTimeout;
-    if (seconds > 0) {
+    if (seconds > 0 && !state.paused) {
       signal(container, config.stopSignal);
       const deadline = performance.now() + seconds * 1000;
       while (isRunning(container) && performance.now() < deadline) await Bun.sleep(3);
@@ -57,6 +71,7 @@ export async function stopLocked(
         );
     }
     signal(container, SIGKILL);
+    await thaw(engine, container);
     while (isRunning(container)) await Bun.sleep(3);
   }
   await finishRun(engine, container);
@@ -68,12 +83,13 @@ export async function killContainer(engine: Engine, id: string, number: number =
   await engine.containers.locked(id, async container => {
     if (container.phase !== "running" || hasEnded(engine, container))
       throw new UserError(
-        `can only kill running containers. ${id} is in state ${container.phase}: container state improper`,
+        `can only kill running containers. ${id} is in state ${statusOf(container)}: container state improper`,
         { status: 409 },
       );
     container.state.stoppedByUser = true;
     engine.containers.save(container);
     signal(container, number);
+    if (number === SIGKILL) await thaw(engine, container);
     recordContainerEvent(engine, container, "kill", { attributes: { signal: String(number) } });
   });
 }
@@ -82,7 +98,12 @@ export async function killContainer(engine: Engine, id: string, number: number =
 export async function restartContainer(engine: Engine, id: string, options: StopOptions = {}): Promise<void> {
   const { startLocked } = await import("./start.ts");
   await engine.containers.locked(id, async container => {
-    await stopLocked(engine, container, options);
+    if (container.state.paused)
+      throw new UserError(
+        "unable to restart a container in a paused or unknown state: container state improper",
+        { status: 409 },
+      );
+    if (container.phase !== "initialized") await stopLocked(engine, container, options);
     // From here on its restart policy counts again.
     container.state.stoppedByUser = false;
     container.state.restartCount = 0;

@@ -104,6 +104,26 @@ export class ContainerStore {
       .run(phase, JSON.stringify(container.state), container.config.id);
   }
 
+  /** Gives a container another name. Throws UserError when somebody else has it. */
+  rename({ config }: Container, name: string): void {
+    this.#db
+      .transaction(() => {
+        const holder = this.#db.query("SELECT id FROM container WHERE name = ?").get(name) as {
+          id: string;
+        } | null;
+        if (holder)
+          throw new UserError(
+            `renaming container ${config.id}: name ${name} already in use, cannot rename container ${config.id}: container already exists`,
+            { status: 409 },
+          );
+        config.name = name;
+        this.#db
+          .query("UPDATE container SET name = ?, config = ? WHERE id = ?")
+          .run(name, JSON.stringify(config), config.id);
+      })
+      .immediate();
+  }
+
   delete(id: string): void {
     this.#db.query("DELETE FROM container WHERE id = ?").run(id);
   }

@@ -14,7 +14,7 @@ export function namesOf(engine: Engine): Names {
     members: network =>
       engine.containers
         .list()
-        .filter(one => one.phase === "running")
+        .filter(one => one.phase === "running" || one.phase === "initialized")
         .flatMap(container =>
           container.state.attachments
             .filter(one => one.network === network)

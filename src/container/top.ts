@@ -1,7 +1,7 @@
 /** The processes of a container, in Podman's default columns, read from the host's /proc (proc(5)). */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
-import type { Container } from "./config.ts";
+import { type Container, statusOf } from "./config.ts";
 import { resolveInRoot } from "./user.ts";
 
 const TICKS = 100;
@@ -9,7 +9,7 @@ const TICKS = 100;
 /** A heading and a row for each process in the container's pid namespace. */
 export function topOf(container: Container): string[][] {
   const { pid } = container.state;
-  if (container.phase !== "running" || pid <= 0)
+  if (statusOf(container) !== "running" || pid <= 0)
     throw new UserError("top can only be used on running containers");
   const namespace = readlinkSync(`/proc/${pid}/ns/pid`);
   const names = userNames(pid);

@@ -1,7 +1,19 @@
 /** Waiting for containers to end. */
+import { statusOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
 
-export type Condition = "running" | "stopped" | "exited" | "created";
+/** States that can be waited for; nothing is ever `unknown`. */
+export const CONDITIONS = [
+  "created",
+  "initialized",
+  "running",
+  "paused",
+  "stopped",
+  "exited",
+  "removing",
+  "unknown",
+] as const;
+export type Condition = (typeof CONDITIONS)[number];
 
 /**
  * Waits until the container meets the condition; gives its exit code (-1 for none). One that is removed meanwhile counts
@@ -18,8 +30,7 @@ export async function waitContainer(
     if (!container) return lastExitCode(engine, id);
     const { phase, state } = container;
     if (ended && (phase === "exited" || phase === "created")) return phase === "exited" ? state.exitCode : 0;
-    if (conditions.includes("running") && phase === "running") return -1;
-    if (conditions.includes("created") && phase === "created") return -1;
+    if (conditions.some(one => one === statusOf(container))) return -1;
     await Bun.sleep(interval);
   }
 }

@@ -1,5 +1,5 @@
 import { UserError } from "../../base/errors.ts";
-import type { Container } from "../../container/config.ts";
+import { type Container, statusOf } from "../../container/config.ts";
 import type { Engine } from "../../container/engine.ts";
 import type { Command } from "../command.ts";
 import { print } from "../command.ts";
@@ -15,7 +15,7 @@ const SORTS: Readonly<Record<string, (a: Container, b: Container) => number>> = 
   image: (a, b) => compare(a.config.imageName, b.config.imageName),
   names: (a, b) => compare(a.config.name, b.config.name),
   runningfor: (a, b) => a.config.created - b.config.created,
-  status: (a, b) => compare(a.phase, b.phase),
+  status: (a, b) => compare(statusOf(a), statusOf(b)),
 };
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
@@ -28,7 +28,7 @@ function choose(engine: Engine, flags: Parameters<Command["run"]>[0]["flags"]): 
     (last !== undefined && last > 0) ||
     filters.some(one => /^(status|exited)=/.test(one));
   const newestFirst = filterContainers(engine, engine.containers.list(), filters).filter(
-    one => everything || one.phase === "running" || one.phase === "stopping",
+    one => everything || statusOf(one) === "running" || one.phase === "stopping",
   );
   const shown = last !== undefined && last > 0 ? newestFirst.slice(0, last) : newestFirst;
   const key = flags.string("sort") ?? "created";

@@ -1,12 +1,15 @@
 import { restartContainer } from "../../container/stop.ts";
 import { type Command, forEach, print } from "../command.ts";
-import { allFlag, LATEST, selectNames } from "../select.ts";
+import { selectFiltered } from "../container-filters.ts";
+import { allFlag, CIDFILE, FILTER, LATEST } from "../select.ts";
 
 export const restart: Command = {
   summary: "Restart one or more containers",
   usage: "[options] CONTAINER [CONTAINER...]",
   flags: [
     allFlag("Restart all non-running and running containers"),
+    CIDFILE,
+    FILTER,
     LATEST,
     { long: "running", kind: "bool", help: "Restart only running containers" },
     { long: "time", short: "t", kind: "int", help: "Seconds to wait for stop before killing the container" },
@@ -21,7 +24,7 @@ export const restart: Command = {
             .list()
             .filter(isRunning)
             .map(one => one.config.id)
-        : selectNames(invocation, engine, { missing: "you must provide at least one name or id" });
+        : selectFiltered(invocation, engine, { missing: "you must provide at least one name or id" });
     return forEach(names, async name => {
       await restartContainer(engine, engine.containers.get(name).config.id, { time: flags.number("time") });
       print(name);

@@ -1,7 +1,8 @@
 import { UserError } from "../../base/errors.ts";
-import { removeContainer } from "../../container/remove.ts";
+import { dependents, removeContainer } from "../../container/remove.ts";
 import { type Command, forEach, print } from "../command.ts";
-import { allFlag, CIDFILE, LATEST, selectNames } from "../select.ts";
+import { selectFiltered } from "../container-filters.ts";
+import { allFlag, CIDFILE, FILTER, LATEST } from "../select.ts";
 
 export const rm: Command = {
   summary: "Remove one or more containers",
@@ -9,6 +10,8 @@ export const rm: Command = {
   flags: [
     allFlag("Remove all containers"),
     CIDFILE,
+    { long: "depend", kind: "bool", help: "Remove the container and all containers that depend on it" },
+    { ...FILTER, short: undefined },
     { long: "force", short: "f", kind: "bool", help: "Force removal of a running or unusable container" },
     { long: "ignore", short: "i", kind: "bool", help: "Ignore errors when a specified container is missing" },
     LATEST,
@@ -26,7 +29,7 @@ export const rm: Command = {
     const force = flags.bool("force");
     if (flags.has("time") && !force)
       throw new UserError("--force option must be specified to use the --time option");
-    const names = selectNames(invocation, engine, {
+    const names = selectFiltered(invocation, engine, {
       missing: "you must provide at least one name or id",
       lenient: true,
     });
@@ -42,6 +45,15 @@ export const rm: Command = {
     return forEach(names, async name => {
       const container = engine.containers.find(name);
       if (!container) return;
+      if (flags.bool("depend"))
+        for (const one of dependents(engine, container.config.id)) {
+          await removeContainer(engine, one, {
+            force,
+            volumes: flags.bool("volumes"),
+            time: flags.number("time"),
+          });
+          print(one);
+        }
       await removeContainer(engine, container.config.id, {
         force,
         volumes: flags.bool("volumes") || container.config.remove,

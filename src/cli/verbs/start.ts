@@ -3,23 +3,27 @@ import type { Attachment } from "../../container/attach.ts";
 import { startContainer } from "../../container/start.ts";
 import { DETACH_KEYS, followToEnd, SIG_PROXY } from "../attached.ts";
 import { type Command, forEach, print } from "../command.ts";
-import { allFlag, LATEST, selectNames } from "../select.ts";
+import { selectFiltered } from "../container-filters.ts";
+import { allFlag, FILTER, LATEST } from "../select.ts";
 
 export const start: Command = {
   summary: "Start one or more containers",
   usage: "[options] CONTAINER [CONTAINER...]",
   flags: [
-    allFlag("Start all containers, running or not"),
+    { ...allFlag("Start all containers, running or not"), short: undefined },
     { long: "attach", short: "a", kind: "bool", help: "Attach container's STDOUT and STDERR" },
     { long: "interactive", short: "i", kind: "bool", help: "Attach container's STDIN too" },
     DETACH_KEYS,
+    FILTER,
     LATEST,
     SIG_PROXY,
   ],
   async run(invocation) {
     const { flags } = invocation;
     const engine = await invocation.engine();
-    const names = selectNames(invocation, engine, { missing: "start requires at least one argument" });
+    if (flags.bool("all") && invocation.args.length > 0)
+      throw new UserError("either start all containers or the container(s) provided in the arguments");
+    const names = selectFiltered(invocation, engine, { missing: "start requires at least one argument" });
     const interactive = flags.bool("interactive");
     if (!flags.bool("attach") && !interactive)
       return forEach(names, async name => {

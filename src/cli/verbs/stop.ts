@@ -1,6 +1,7 @@
 import { stopContainer } from "../../container/stop.ts";
 import { type Command, forEach, print } from "../command.ts";
-import { allFlag, CIDFILE, LATEST, selectNames } from "../select.ts";
+import { selectFiltered } from "../container-filters.ts";
+import { allFlag, CIDFILE, FILTER, LATEST } from "../select.ts";
 
 export const stop: Command = {
   summary: "Stop one or more containers",
@@ -8,6 +9,7 @@ export const stop: Command = {
   flags: [
     allFlag("Stop all running containers"),
     CIDFILE,
+    FILTER,
     { long: "ignore", short: "i", kind: "bool", help: "Ignore errors when a specified container is missing" },
     LATEST,
     { long: "time", short: "t", kind: "int", help: "Seconds to wait for stop before killing the container" },
@@ -16,7 +18,7 @@ export const stop: Command = {
     const { flags } = invocation;
     const engine = await invocation.engine();
     const missing = "you must provide at least one name or id";
-    const names = selectNames(invocation, engine, {
+    const names = selectFiltered(invocation, engine, {
       missing,
       lenient: flags.bool("ignore"),
       all: one => one.phase === "running",

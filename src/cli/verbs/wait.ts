@@ -1,16 +1,14 @@
 import { UserError } from "../../base/errors.ts";
-import { type Condition, waitContainer } from "../../container/wait.ts";
+import { CONDITIONS, type Condition, waitContainer } from "../../container/wait.ts";
 import { type Command, forEach, print } from "../command.ts";
 import { parseDuration } from "../format/human.ts";
 import { LATEST, selectNames } from "../select.ts";
-
-const CONDITIONS: readonly string[] = ["created", "exited", "running", "stopped"];
 
 export const wait: Command = {
   summary: "Block on one or more containers",
   usage: "[options] CONTAINER [CONTAINER...]",
   flags: [
-    { long: "condition", kind: "slice", help: "Condition to wait on (created, exited, running, stopped)" },
+    { long: "condition", kind: "slice", help: `Condition to wait on (${CONDITIONS.join(", ")})` },
     {
       long: "interval",
       short: "i",
@@ -24,7 +22,8 @@ export const wait: Command = {
     const { flags } = invocation;
     const conditions = flags.has("condition") ? flags.list("condition") : ["stopped"];
     for (const one of conditions)
-      if (!CONDITIONS.includes(one)) throw new UserError(`unknown container state: ${one}: invalid argument`);
+      if (!CONDITIONS.some(known => known === one))
+        throw new UserError(`unknown container state: ${one}: invalid argument`);
     const text = flags.string("interval");
     const interval = text === undefined ? undefined : /^\d+$/.test(text) ? Number(text) : parseDuration(text);
     if (text !== undefined && interval === undefined)
