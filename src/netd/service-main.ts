@@ -2,7 +2,7 @@
  * `portolan __netd-service RUNROOT`: how the network service begins. It gets hold of what it needs of the run directory,
  * confines itself, which a process with threads does by becoming itself once more, and serves.
  */
-import { BugError, errorText } from "../base/errors.ts";
+import { errorText, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { selfCommand } from "../base/self.ts";
 import { CAP, isCapable } from "../sys/capabilities.ts";
@@ -11,6 +11,7 @@ import { openDirectory } from "../sys/directory.ts";
 import { setCloseOnExec } from "../sys/fd.ts";
 import { Inotify } from "../sys/inotify.ts";
 import { exec, setProcessName } from "../sys/process.ts";
+import { isListening } from "../sys/socket.ts";
 import { dropPrivileges, enterRoot, SELF } from "./sandbox.ts";
 import { currentServiceStage, LISTENING, type ServiceStage, serviceEnvironment } from "./service-stage.ts";
 import { planeCommand, spawnPlane } from "./spawn-plane.ts";
@@ -20,7 +21,8 @@ const NAME = "netd-service";
 /** Serves until nothing is left to keep; gives the exit code. */
 export async function netdServiceMain(argv: readonly string[]): Promise<number> {
   const [runRoot] = argv;
-  if (runRoot === undefined) throw new BugError("__netd-service takes the run directory");
+  if (runRoot === undefined || !isListening(LISTENING))
+    throw new UserError("the network service is started by commands, which hand it its socket");
   setProcessName(NAME);
   closeOthersOnExec();
   const stage = currentServiceStage();

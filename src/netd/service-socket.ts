@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../base/errors.ts";
+import { openDirectory } from "../sys/directory.ts";
 import { closeFd } from "../sys/fd.ts";
 import { AF, bind, connect, listen, SOCK, socket, unixAddress } from "../sys/socket.ts";
 
@@ -9,14 +10,14 @@ export const SOCKET_NAME = "netd.sock";
 /** What the service says; beside the socket. */
 export const LOG_NAME = "netd.log";
 const BACKLOG = 128;
+const MAX_PATH = 107;
 const OWNER_ONLY = 0o177;
 
 /** A connection to the service, close-on-exec; undefined when nobody listens. */
 export function connectService(runRoot: string): number | undefined {
-  const path = join(runRoot, SOCKET_NAME);
   const fd = socket(AF.UNIX, SOCK.SEQPACKET);
   try {
-    connect(fd, unixAddress(path), path);
+    withAddress(runRoot, address => connect(fd, address, join(runRoot, SOCKET_NAME)));
     return fd;
   } catch (error) {
     closeFd(fd);
@@ -28,12 +29,11 @@ export function connectService(runRoot: string): number | undefined {
 /** Binds it, in place of one that nobody listens on, and listens; mode 0600. Gives its descriptor. */
 export function bindService(runRoot: string): number {
   const path = join(runRoot, SOCKET_NAME);
-  const address = unixAddress(path);
   rmSync(path, { force: true });
   const fd = socket(AF.UNIX, SOCK.SEQPACKET | SOCK.NONBLOCK);
   const mask = process.umask(OWNER_ONLY);
   try {
-    bind(fd, address, path);
+    withAddress(runRoot, address => bind(fd, address, path));
     listen(fd, BACKLOG);
     return fd;
   } catch (error) {
@@ -41,5 +41,20 @@ export function bindService(runRoot: string): number {
     throw error;
   } finally {
     process.umask(mask);
+  }
+}
+
+/** Addresses hold 107 bytes of path (unix(7)), and directories may be called what they like. */
+function withAddress(runRoot: string, use: (address: Uint8Array) => void): void {
+  const path = join(runRoot, SOCKET_NAME);
+  if (Buffer.byteLength(path) <= MAX_PATH) {
+    use(unixAddress(path));
+    return;
+  }
+  const directory = openDirectory(runRoot);
+  try {
+    use(unixAddress(`/proc/self/fd/${directory}/${SOCKET_NAME}`));
+  } finally {
+    closeFd(directory);
   }
 }

@@ -86,6 +86,15 @@ export function listen(fd: number, backlog = 1): void {
   check(libc.listen(fd, backlog), "listen");
 }
 
+/** True for a descriptor that is a listening socket (socket(7), SO_ACCEPTCONN). */
+export function isListening(fd: number): boolean {
+  const SO_ACCEPTCONN = 30;
+  const value = bytes(4);
+  const length = bytes(4);
+  new DataView(length.buffer).setUint32(0, 4, true);
+  return libc.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value, length) === 0 && value[0] === 1;
+}
+
 /** A `sockaddr_in` or `sockaddr_in6` (ip(7), ipv6(7)); the address's bytes tell which. */
 export function inetAddress(ip: { bytes: Uint8Array }, port: number): Uint8Array {
   const six = ip.bytes.length === 16;

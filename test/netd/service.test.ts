@@ -1,6 +1,8 @@
 /** The network service of a user: there when it is wanted, gone when it is not, and nobody else's. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, existsSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { errorText } from "../../src/base/errors.ts";
 import { NetdClient } from "../../src/netd/client.ts";
 import { connectService } from "../../src/netd/service-socket.ts";
@@ -31,6 +33,28 @@ const ask = (address = "127.0.0.1", port = 8080) => askTcp(world.host, address, 
 test("nobody starts it who only looks", async () => {
   expect(await NetdClient.open(world.runRoot, { start: false })).toBeUndefined();
   expect(existsSync(world.socket)).toBe(false);
+});
+
+test("nobody starts it by hand", () => {
+  const { exitCode, stderr } = Bun.spawnSync([...EXECUTABLE, "__netd-service", world.runRoot]);
+  expect([exitCode, stderr.toString()]).toEqual([
+    125,
+    "Error: the network service is started by commands, which hand it its socket\n",
+  ]);
+});
+
+test("the run directory may have any name", async () => {
+  const place = join(tmpdir(), `portolan-${"long".repeat(30)}`);
+  mkdirSync(place);
+  await using far = new ServiceWorld(EXECUTABLE, place);
+  const client = await far.open();
+  await far.served(client, "tap a");
+  expect(await client.list()).toHaveLength(1);
+  client[Symbol.dispose]();
+  process.kill(far.pidOf("netd-service"), "SIGTERM");
+  await far.ended();
+  expect(readdirSync(far.runRoot)).toEqual(["locks"]);
+  rmSync(place, { recursive: true });
 });
 
 test("a published port of a guest answers as long as it is wanted, and its number is free at once", async () => {
