@@ -1,9 +1,11 @@
 /** Bridge networks of an ordinary user: containers reach each other and the world, and the world their ports. */
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { lock, tryLock } from "../../src/sys/flock.ts";
+import { until } from "../support/await.ts";
 import { greet, server } from "./programs.ts";
-import { HOST, HOST6, NetworkWorld, OUTSIDE, OUTSIDE6 } from "./world.ts";
+import { HOST, HOST6, NetworkWorld, OUTSIDE, OUTSIDE6, UID } from "./world.ts";
 
 const port = (hostPort: number, protocol: "tcp" | "udp", hostIp = "") => ({
   hostIp,
@@ -79,4 +81,29 @@ test("with the last container the home namespace goes, and nothing is left", asy
   await world.ask({ do: "detach", name: "three", network: "net" });
   const again = await world.bridged("again");
   expect(await greet(again.container.words(), "tcp", OUTSIDE, 7000)).toBe(HOST);
+});
+
+test("what a killed command's helper is at is over before others get the command's locks", async () => {
+  await using world = await NetworkWorld.create("user");
+  const lockFile = (name: string) => join(world.scratch, "locks", name);
+  await world.ask({ do: "lock" });
+  await world.container("one");
+  const home = lock(lockFile("rootless-netns"));
+  chownSync(lockFile("rootless-netns"), UID, UID);
+  const { ino } = statSync(lockFile("rootless-netns"));
+  world.ask({ do: "attach", name: "one", network: "net" }).catch(() => {});
+  await until(
+    () => new RegExp(`-> FLOCK .*:${ino} `).test(readFileSync("/proc/locks", "utf8")),
+    () => "the helper does not wait for the lock of the home namespace",
+  );
+  await world.kill();
+  expect(tryLock(lockFile("command"))).toBeUndefined();
+  home.release();
+  await until(
+    () => {
+      using held = tryLock(lockFile("command"));
+      return held !== undefined;
+    },
+    () => "the helper keeps the command's lock",
+  );
 });

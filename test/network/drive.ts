@@ -9,6 +9,7 @@ import { bindPublished, closeListeners, type Listeners } from "../../src/network
 import { NetworkService } from "../../src/network/service.ts";
 import { planUserMode } from "../../src/network/user-mode.ts";
 import { parseUserMode } from "../../src/network/user-mode-options.ts";
+import { lock } from "../../src/sys/flock.ts";
 import * as netns from "../../src/sys/netns.ts";
 import type { DriverRequest } from "./world.ts";
 
@@ -24,6 +25,9 @@ const setup =
 async function serve(request: DriverRequest): Promise<unknown> {
   const path = "name" in request ? join(runRoot, "netns", request.name) : "";
   switch (request.do) {
+    case "lock":
+      lock(join(runRoot, "locks", "command"));
+      return;
     case "plan":
       return planUserMode(parseUserMode(request.word)!, readHostNetwork());
     case "create":

@@ -13,6 +13,8 @@ type Ports = AttachRequest["ports"];
 
 export type DriverRequest =
   | { do: "plan"; word: string }
+  /** Takes a lock, `locks/command` below the run root, and keeps it. */
+  | { do: "lock" }
   | { do: "create"; name: string }
   | { do: "join"; name: string; plan: UserModePlan; ports?: Ports }
   | { do: "attach"; name: string; network: string; ports?: Ports }
@@ -28,7 +30,7 @@ export const HOST6 = "2001:db8::1";
 export const OUTSIDE = "192.0.2.2";
 export const OUTSIDE6 = "2001:db8::2";
 
-const UID = 4321;
+export const UID = 4321;
 
 const NETWORK = JSON.stringify({
   cniVersion: "0.4.0",
@@ -78,6 +80,8 @@ export class NetworkWorld implements AsyncDisposable {
     const world = new NetworkWorld(kind);
     try {
       world.layCable();
+      mkdirSync(join(world.scratch, "net.d"));
+      writeFileSync(join(world.scratch, "net.d", "net.conflist"), NETWORK);
       if (kind === "user") chownSync(world.scratch, UID, UID);
       world.driver = world.spawn(tun);
       world.answers = lines(world.driver.stdout);
@@ -149,11 +153,15 @@ export class NetworkWorld implements AsyncDisposable {
 
   /** One on the network `net`, a bridge with 10.89.0.0/24 and fd00:89::/64. */
   async bridged(name: string, ports: Ports = []): Promise<{ container: Container; attachment: Attachment }> {
-    mkdirSync(join(this.scratch, "net.d"), { recursive: true });
-    writeFileSync(join(this.scratch, "net.d", "net.conflist"), NETWORK);
     const container = await this.container(name);
     const attachment = await this.ask<Attachment>({ do: "attach", name, network: "net", ports });
     return { container, attachment };
+  }
+
+  /** Kills the command as it is. */
+  async kill(): Promise<void> {
+    this.driver.kill("SIGKILL");
+    await this.driver.exited;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
