@@ -101,7 +101,8 @@ export class Engine {
       if (this.user) {
         const { HelperSetup } = await import("../network/helper-setup.ts");
         const { runRoot } = this.paths;
-        this.#setup = new HelperSetup({ runRoot, openNetd, service: this.#networkOptions() });
+        const uplink = this.conf.engine.network_cmd_options;
+        this.#setup = new HelperSetup({ runRoot, openNetd, service: this.#networkOptions(), uplink });
       } else {
         const { LocalSetup } = await import("../network/local-setup.ts");
         this.#setup = new LocalSetup(() => this.networks, openNetd);

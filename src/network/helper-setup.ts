@@ -22,6 +22,8 @@ export interface HelperSetupOptions {
   openNetd: OpenNetd;
   /** For the networks of bridges. */
   service: ServiceOptions;
+  /** Options of their way out, `engine.network_cmd_options` of containers.conf, as slirp4netns' network has them. */
+  uplink?: readonly string[] | undefined;
 }
 
 /** What the data plane knows the home namespace's tap by. */
@@ -199,7 +201,7 @@ export class HelperSetup implements NetworkSetup {
       ]);
     const networks = new NetworkService(this.options.service).list();
     const subnets = networks.flatMap(one => one.subnets?.map(({ subnet }) => subnet) ?? []);
-    return planUserMode(parseSlirp4netnsOptions([]), readHostNetwork(), subnets);
+    return planUserMode(parseSlirp4netnsOptions(this.options.uplink ?? []), readHostNetwork(), subnets);
   }
 
   close(): void {

@@ -5,7 +5,7 @@
  * This is its inside, for the helper. It is made when a container first joins a bridge, and goes with the last. Who works
  * in it holds its lock from the moment he looks whether it is there.
  */
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { takeTurnsAt } from "../firewall/transaction.ts";
 import { closeFd, O, openFd } from "../sys/fd.ts";
 import { type Lock, lock } from "../sys/flock.ts";
@@ -45,8 +45,10 @@ export class Home {
     if (create) {
       netns.createAndStay(paths.netns);
       bringLoopbackUp();
-      for (const path of ["ipv4/ip_forward", "ipv6/conf/all/forwarding"])
-        writeFileSync(`/proc/sys/net/${path}`, "1");
+      for (const name of ["ipv4/ip_forward", "ipv6/conf/all/forwarding"]) {
+        const path = `/proc/sys/net/${name}`;
+        if (existsSync(path)) writeFileSync(path, "1");
+      }
     } else netns.leaveForNew();
     return false;
   }
