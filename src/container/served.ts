@@ -1,6 +1,5 @@
 /** Which containers need the data plane, and whether it is there. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { isServing } from "../netd/service-socket.ts";
 import type { Container } from "./config.ts";
 import type { Engine } from "./engine.ts";
 
@@ -12,4 +11,4 @@ export const isServed = ({ user }: Engine, { phase, state }: Container) =>
     state.attachments.some(one => one.dns.nameservers.length > 0));
 
 /** True where the data plane is gone: a cheap look, for commands that only look. */
-export const isLost = ({ paths }: Engine) => !existsSync(join(paths.runRoot, "netd.sock"));
+export const isLost = ({ paths }: Engine) => !isServing(paths.runRoot);

@@ -2,8 +2,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../base/errors.ts";
-import { openDirectory } from "../sys/directory.ts";
-import { closeFd } from "../sys/fd.ts";
+import { closeFd, O, openFd } from "../sys/fd.ts";
 import { AF, bind, connect, listen, SOCK, socket, unixAddress } from "../sys/socket.ts";
 
 export const SOCKET_NAME = "netd.sock";
@@ -24,6 +23,13 @@ export function connectService(runRoot: string): number | undefined {
     if (hasCode(error, "ENOENT", "ECONNREFUSED")) return undefined;
     throw error;
   }
+}
+
+/** True when somebody listens: a service, or a data plane that is about to start the next one. */
+export function isServing(runRoot: string): boolean {
+  const fd = connectService(runRoot);
+  if (fd !== undefined) closeFd(fd);
+  return fd !== undefined;
 }
 
 /** Binds it, in place of one that nobody listens on, and listens; mode 0600. Gives its descriptor. */
@@ -51,7 +57,7 @@ function withAddress(runRoot: string, use: (address: Uint8Array) => void): void 
     use(unixAddress(path));
     return;
   }
-  const directory = openDirectory(runRoot);
+  const directory = openFd(runRoot, O.PATH | O.DIRECTORY);
   try {
     use(unixAddress(`/proc/self/fd/${directory}/${SOCKET_NAME}`));
   } finally {

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NetdClient } from "../../src/netd/client.ts";
+import { isServing } from "../../src/netd/service-socket.ts";
 import { closeFd, O, openFd, setCloseOnExec } from "../../src/sys/fd.ts";
 import { mount, umount } from "../../src/sys/mount.ts";
 import * as netns from "../../src/sys/netns.ts";
@@ -45,6 +46,7 @@ async function begin(command: readonly string[]): Promise<{ client: NetdClient; 
   serveTcp(guest, GUEST, 80, "guest");
   await world.publish(client, "ports a", "tap a");
   expect(await ask()).toBe("guest 10.0.2.2");
+  expect(isServing(world.runRoot)).toBe(true);
   return { client, guest };
 }
 
@@ -149,6 +151,8 @@ test("both killed: the network is gone, and its orders can be given anew", async
   for (const pid of pids) process.kill(pid, "SIGSTOP");
   for (const pid of pids) process.kill(pid, "SIGKILL");
   await world.ended();
+  // The file is still there, and tells nothing.
+  expect([existsSync(world.socket), isServing(world.runRoot)]).toEqual([true, false]);
   expect(await ask()).toBe("refused");
   expect(await client.list()).toEqual([]);
   await client.remove("tap a");
