@@ -2,6 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { VERSION } from "../base/version.ts";
+import { knownDriver } from "../image/driver.ts";
+import { fuseProgram } from "../image/fuse-overlay.ts";
 import { fileSystemOf } from "../sys/file.ts";
 import { parseIdMap } from "../sys/user-namespace.ts";
 import { decideCapabilities } from "./capabilities.ts";
@@ -113,6 +115,7 @@ function storeInfo(engine: Engine): object {
   const running = statuses.filter(status => status === "running").length;
   const paused = statuses.filter(status => status === "paused").length;
   const disk = fileSystemOf(paths.root);
+  const driver = knownDriver(paths);
   return {
     containerStore: {
       number: statuses.length,
@@ -120,8 +123,9 @@ function storeInfo(engine: Engine): object {
       running,
       stopped: statuses.length - running - paused,
     },
-    graphDriverName: "overlay",
-    graphOptions: {},
+    graphDriverName: driver === "vfs" ? "vfs" : "overlay",
+    graphOptions:
+      driver === "fuse-overlayfs" ? { "overlay.mount_program": { Executable: fuseProgram() ?? "" } } : {},
     graphRoot: paths.root,
     graphRootAllocated: disk.blocks * disk.blockSize,
     graphRootUsed: (disk.blocks - disk.free) * disk.blockSize,

@@ -45,11 +45,12 @@ function candidates(word: string | undefined): readonly Driver[] {
 export function chooseDriver(paths: Paths, word = process.env.STORAGE_DRIVER): Driver {
   const allowed = candidates(word);
   const program = allowed.includes("fuse-overlayfs") ? fuseProgram() : undefined;
-  const key = [paths.root, ...allowed, program && `${program} ${statSync(program).mtimeMs}`].join("\n");
-  const memory = join(paths.runRoot, "storage-driver");
+  const version = program ? [`${program} ${statSync(program).mtimeMs}`] : [];
+  const key = [paths.root, ...allowed, ...version].join("\n");
+  const memory = memoryOf(paths);
   const remembered = () => {
-    const [known, driver] = existsSync(memory) ? readFileSync(memory, "utf8").split("\n\n") : [];
-    return known === key ? DRIVERS.find(one => one === driver) : undefined;
+    const [known, driver] = readMemory(paths);
+    return known === key ? driver : undefined;
   };
   return (
     remembered() ??
@@ -60,6 +61,17 @@ export function chooseDriver(paths: Paths, word = process.env.STORAGE_DRIVER): D
     })
   );
 }
+
+const memoryOf = (paths: Paths) => join(paths.runRoot, "storage-driver");
+
+function readMemory(paths: Paths): [key?: string, driver?: Driver] {
+  if (!existsSync(memoryOf(paths))) return [];
+  const [key, name] = readFileSync(memoryOf(paths), "utf8").split("\n\n");
+  return [key, DRIVERS.find(one => one === name)];
+}
+
+/** The driver that was chosen last in this boot; undefined where none was. */
+export const knownDriver = (paths: Paths): Driver | undefined => readMemory(paths)[1];
 
 function tryAll(paths: Paths, allowed: readonly Driver[]): Driver {
   const reasons: string[] = [];

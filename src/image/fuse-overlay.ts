@@ -35,8 +35,8 @@ export function mountFuseOverlay(options: string, merged: string, directory: str
     throw new UserError(`${NAME}: ${oneLine(stderr.toString()) || `it ended with code ${exitCode}`}`);
 }
 
-/** Awaits the end of the daemons of a mount that is no more, and ends those that don't. */
-export function endFuseDaemons(merged: string): void {
+/** Awaits the end of the daemons of a mount that is no more, and ends those that don't. False when there were none. */
+export function endFuseDaemons(merged: string): boolean {
   const pids = daemonsOf(merged);
   for (const deadline = Date.now() + PATIENCE; pids.some(isAlive) && Date.now() < deadline; )
     Bun.sleepSync(2);
@@ -46,6 +46,7 @@ export function endFuseDaemons(merged: string): void {
     } catch (error) {
       if (!hasCode(error, "ESRCH")) throw error;
     }
+  return pids.length > 0;
 }
 
 function daemonsOf(merged: string): number[] {

@@ -64,13 +64,19 @@ function mountOverlay(rootfs: Rootfs): void {
   else mountByKernel(inInitialUserNamespace() ? options : `${options},userxattr`, rootfs, directory);
 }
 
-function mountByKernel(options: string, { lower, merged }: Rootfs, directory: string): void {
+function mountByKernel(options: string, { lower, merged, volatile }: Rootfs, directory: string): void {
   if (options.length >= PAGE)
     throw new UserError(`the image has ${lower.length} layers, more than the kernel can stack`);
   const home = process.cwd();
   process.chdir(directory);
   try {
-    mount("overlay", merged, "overlay", 0, options);
+    try {
+      mount("overlay", merged, "overlay", 0, options);
+    } catch (error) {
+      // Linux 5.10 was the first to know it.
+      if (!volatile || !hasCode(error, "EINVAL")) throw error;
+      mount("overlay", merged, "overlay", 0, options.replace(",volatile", ""));
+    }
   } finally {
     process.chdir(home);
   }
@@ -79,10 +85,15 @@ function mountByKernel(options: string, { lower, merged }: Rootfs, directory: st
 /** Takes it down; quiet when it is not there. */
 export function unmountRootfs(merged: string, driver: Driver): void {
   if (driver === "vfs") return;
+  unmount(merged);
+  // A daemon that was only about to mount has done so before its end.
+  if (driver === "fuse-overlayfs" && endFuseDaemons(merged)) unmount(merged);
+}
+
+function unmount(merged: string): void {
   try {
     umount(merged, MNT_DETACH);
   } catch (error) {
     if (!hasCode(error, "EINVAL", "ENOENT")) throw error;
   }
-  if (driver === "fuse-overlayfs") endFuseDaemons(merged);
 }

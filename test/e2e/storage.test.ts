@@ -54,6 +54,7 @@ describe.each([["overlay"], ["fuse-overlayfs"], ["vfs"]])("%s:", driver => {
         await portolan("create", "--name", "a", "--network", "none", "all:1", "sh", "-c", CHANGE);
         const name = await portolan("inspect", "-f", "{{.GraphDriver.Name}}", "a");
         expect(name).toBe(driver === "vfs" ? "vfs" : "overlay");
+        expect(await portolan("info", "-f", "{{.Store.GraphDriverName}}")).toBe(name);
         expect(await portolan("start", "-a", "a")).toBe(CHANGED);
         expect(await portolan("start", "-a", "a")).toBe(`again\n${CHANGED}`);
         expect(await run("all:1", "sh", "-c", LOOK)).toBe(SEEN);
