@@ -14,8 +14,8 @@ setup: ## install the Debian packages and npm packages that Portolan needs
 build: setup ## one executable, dist/portolan
 	@$(BUN) run scripts/build.ts
 
-run: build ## run a real web server, published on port 8080
-	@$(SUDO) node_modules/.bin/bun run scripts/run.ts
+run: build ## run a real web server, published on port 8080; a user needs no root where ids are set up for him
+	@node_modules/.bin/bun run scripts/run.ts
 
 test: build ## every test; those that need root are run by root
 	@scripts/setup.sh test

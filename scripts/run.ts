@@ -1,8 +1,12 @@
 /**
  * `make run`: a real web server in a container, published on port 8080, and its page fetched from there.
  *
- * The image comes from a registry where one answers soon, else it is built from Debian packages. Run by root.
+ * By an ordinary user it is the rootless session: a second container then finds the server by the host's address. By root,
+ * and by a user whose machine is not set up for it, who is asked for root by sudo(8), it is the rootful one. Images come from
+ * a registry where one answers soon, else they are built from Debian packages.
  */
+import { accessSync, constants, readFileSync } from "node:fs";
+import { networkInterfaces, userInfo } from "node:os";
 import { join } from "node:path";
 import { buildImage } from "./images/build.ts";
 
@@ -10,7 +14,10 @@ const PORTOLAN = join(import.meta.dir, "../dist/portolan");
 const NAME = "webserver";
 const PORT = 8080;
 const PAGE = `http://localhost:${PORT}`;
-const IMAGE = "docker.io/library/nginx:latest";
+const IMAGES = {
+  nginx: "docker.io/library/nginx:latest",
+  leap: "registry.opensuse.org/opensuse/leap:latest",
+};
 /** How long a registry may take to say anything, and the server to give its first page. */
 const ANSWER_SECONDS = 10;
 const PAGE_SECONDS = 20;
@@ -38,12 +45,37 @@ function must(...args: string[]): string {
   return stdout;
 }
 
+/** What an ordinary user lacks for containers of his own; undefined when he has all. */
+function missing(): string | undefined {
+  const { username, uid } = userInfo();
+  for (const file of ["/etc/subuid", "/etc/subgid"]) {
+    const lines = readable(file).split("\n");
+    if (!lines.some(line => line.startsWith(`${username}:`) || line.startsWith(`${uid}:`)))
+      return `${file} has no range of ids for ${username}`;
+  }
+  if (!Bun.which("newuidmap")) return "newuidmap is not installed";
+  try {
+    accessSync("/dev/net/tun", constants.R_OK | constants.W_OK);
+  } catch {
+    return "/dev/net/tun is closed to you";
+  }
+  return undefined;
+}
+
+function readable(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /**
  * Pulls the image; false when that fails, or when no registry has said anything within `ANSWER_SECONDS`: when one
  * does, `pull` tells what it copies.
  */
-async function pull(): Promise<boolean> {
-  const child = Bun.spawn([PORTOLAN, "pull", IMAGE], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+async function pull(image: string): Promise<boolean> {
+  const child = Bun.spawn([PORTOLAN, "pull", image], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   const giveUp = setTimeout(() => child.kill(), ANSWER_SECONDS * 1000);
   for await (const chunk of child.stderr)
     if (/^(Getting image|Copying)/m.test(new TextDecoder().decode(chunk))) clearTimeout(giveUp);
@@ -52,13 +84,24 @@ async function pull(): Promise<boolean> {
   return code === 0;
 }
 
-async function getImage(): Promise<void> {
-  if (portolan("image", "exists", IMAGE).code === 0) return;
-  console.log("run: asking the registry for nginx");
-  if (await pull()) return;
-  console.log("run: no registry gave it; building nginx from Debian packages");
-  const archive = await buildImage("nginx").catch((error: Error) => fail(error.message));
-  must("load", "-q", "-i", archive);
+async function getImage(name: keyof typeof IMAGES): Promise<void> {
+  const image = IMAGES[name];
+  if (portolan("image", "exists", image).code === 0) return;
+  console.log(`run: asking the registry for ${name}`);
+  if (await pull(image)) return;
+  console.log(`run: no registry gave it; building ${name} from Debian packages`);
+  must(
+    "load",
+    "-q",
+    "-i",
+    isRoot ? await buildImage(name).catch((error: Error) => fail(error.message)) : build(name),
+  );
+}
+
+/** Builds an image in the user's own namespace, where files can belong to several users. */
+function build(name: string): string {
+  const script = join(import.meta.dir, "images/build.ts");
+  return must("unshare", process.execPath, "run", script, name).split("\n").at(-1)!;
 }
 
 /** Refuses early, and in one line, a port that is not ours to take. */
@@ -85,23 +128,61 @@ async function fetchPage(): Promise<string> {
   }
 }
 
-if (process.getuid?.() !== 0) fail("rootful containers need root: run it by sudo");
-await getImage();
+/** An address by which the host is known to its neighbours, and to containers of its users. */
+function hostAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flatMap(list => list ?? []);
+  return all.find(({ family, internal }) => family === "IPv4" && !internal)?.address;
+}
+
+/** The page as a second container gets it, by the host's address and the published port, with nothing but a shell. */
+async function fetchFromContainer(address: string): Promise<string> {
+  await getImage("leap");
+  const ask = `exec 3<>/dev/tcp/${address}/${PORT}; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
+  if (portolan("container", "exists", "leap").code === 0) must("rm", "-f", "-t", "0", "leap");
+  must("run", "-dt", "--name", "leap", "leap");
+  return must("exec", "leap", "bash", "-c", ask);
+}
+
+const titleOf = (page: string) => /<title>(.*?)<\/title>/.exec(page)?.[1] ?? page.split("\n")[0];
+
+const isRoot = process.getuid?.() === 0;
+const lacking = isRoot ? undefined : missing();
+if (lacking) {
+  console.log(`run: ${lacking} (docs/rootless.md says how to change that); going on as root, by sudo`);
+  const { exitCode } = Bun.spawnSync(["sudo", process.execPath, "run", import.meta.path], {
+    stdio: ["inherit", "inherit", "inherit"],
+  });
+  process.exit(exitCode);
+}
+await getImage("nginx");
 if (portolan("container", "exists", NAME).code === 0) must("rm", "-f", NAME);
 checkPort();
 must("run", "-dt", "--name", NAME, "-p", `${PORT}:80`, "nginx");
-const page = await fetchPage();
+console.log(`\n${PAGE} says: ${titleOf(await fetchPage())}`);
 const address = must("inspect", "-f", "{{.NetworkSettings.IPAddress}}", NAME);
-const title = /<title>(.*?)<\/title>/.exec(page)?.[1] ?? page.split("\n")[0];
+const known = isRoot ? undefined : hostAddress();
+if (known) {
+  const page = await fetchFromContainer(known);
+  console.log(`http://${known}:${PORT}, called from a second container, says: ${titleOf(page)}`);
+}
 const hints = [
   [`curl ${PAGE}`, "the published port"],
-  [`curl http://${address}`, "the container's own address"],
-  [`portolan inspect -f "{{.NetworkSettings.IPAddress}}" ${NAME}`, "where that is written"],
+  ...(isRoot
+    ? [
+        [`curl http://${address}`, "the container's own address"],
+        [`portolan inspect -f "{{.NetworkSettings.IPAddress}}" ${NAME}`, "where that is written"],
+      ]
+    : [
+        [
+          `portolan inspect -f "{{.NetworkSettings.IPAddress}}" ${NAME}`,
+          "nothing: the host sees no address of it",
+        ],
+      ]),
   [`portolan exec -it ${NAME} bash`, "a shell inside; leave with Ctrl-D"],
+  ...(known ? [["portolan exec -it leap bash", "one in the second container"]] : []),
   [`portolan logs ${NAME}`, "who called"],
   ["portolan ps", "what runs"],
-  [`portolan stop ${NAME}; portolan rm ${NAME}`, "the end of it"],
+  [`portolan rm -f ${known ? "leap " : ""}${NAME}`, "the end of it"],
 ];
-console.log(`\n${PAGE} says: ${title}\n`);
-console.log("Try next, as root (portolan is dist/portolan until `make install`):");
+console.log(`\nTry next${isRoot ? ", as root" : ""} (portolan is dist/portolan until \`make install\`):`);
 for (const [command = "", purpose] of hints) console.log(`  ${command.padEnd(66)} ${purpose}`);

@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { buildImage } from "../../scripts/images/build.ts";
-import { TestHost } from "../support/host.ts";
+import { HOST_ADDRESS, TestHost } from "../support/host.ts";
 import { difference, snapshot } from "../support/leaks.ts";
-import { openRegistry } from "./world.ts";
+import { openRegistry, openUser } from "./world.ts";
 
 const RUN = [process.execPath, "run", resolve(import.meta.dir, "../../scripts/run.ts")];
 
@@ -57,4 +57,38 @@ test("a port that is taken is told in one line, and nothing is begun", async () 
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(stderr).toMatch(/^Error: port 8080 is in use by another program[^\n]*\n$/);
   expect(difference(before, await snapshot(host))).toEqual([]);
+}, 60_000);
+
+test("an ordinary user's session: a second container finds the server by the host's address; a second run replaces both", async () => {
+  await using registry = await openRegistry("nginx", "leap");
+  await using user = await openUser();
+  await user.host.useRegistry(registry, ["docker.io", "registry.opensuse.org"]);
+  for (let time = 0; time < 2; time++) {
+    const { code, stdout, stderr } = await user.run(RUN);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("http://localhost:8080 says: Welcome to nginx!");
+    expect(stdout).toContain(
+      `http://${HOST_ADDRESS}:8080, called from a second container, says: Welcome to nginx!`,
+    );
+    expect(stdout).not.toContain("as root");
+  }
+  const ps = ["ps", "-a", "--format", "{{.Names}} {{.Ports}}", "--sort", "names"];
+  expect((await user.must("portolan", ...ps)).split("\n").map(line => line.trim())).toEqual([
+    "leap",
+    "webserver 0.0.0.0:8080->80/tcp",
+  ]);
+  // None of it is root's.
+  expect(await user.host.must("portolan", "ps", "-aq")).toBe("");
+}, 60_000);
+
+test("a user who has no ids of his own is told so, and root is asked for", async () => {
+  await using user = await openUser();
+  await user.host.must("sed", "-i", "/^sailor:/d", "/etc/subuid");
+  // A sudo(8) that tells what it was asked for.
+  await user.host.write("/usr/local/bin/sudo", '#!/bin/sh\necho sudo: "$3"\nexit 3\n');
+  await user.host.must("chmod", "755", "/usr/local/bin/sudo");
+  const { code, stdout } = await user.run(RUN);
+  expect(code).toBe(3);
+  expect(stdout).toContain("run: /etc/subuid has no range of ids for sailor");
+  expect(stdout).toMatch(/^sudo: .*scripts\/run\.ts$/m);
 }, 60_000);
