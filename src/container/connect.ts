@@ -9,7 +9,6 @@ import { errorText, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { recordEvent } from "../state/events.ts";
 import { portCarrier } from "./carry-ports.ts";
-import { finishRun, hasEnded } from "./cleanup.ts";
 import {
   type Container,
   isJoined,
@@ -26,7 +25,10 @@ import type { JoinOptions } from "./parse-network.ts";
 import { followResolvConf } from "./resolv.ts";
 import { namedOf } from "./told-names.ts";
 
-/** The container under its lock, with what became of it in the meantime; it must be one that can be on networks. */
+/**
+ * The container under its lock; it must be one that can be on networks. One that has just ended still has its namespace, and
+ * is treated as one that runs: its exit command, which comes next, takes down all that it is on.
+ */
 async function withContainer(
   engine: Engine,
   nameOrId: string,
@@ -39,7 +41,6 @@ async function withContainer(
         `${JSON.stringify(networkModeName(network))} is not supported: invalid network mode`,
         { status: 400 },
       );
-    if (container.phase === "running" && hasEnded(engine, container)) await finishRun(engine, container);
     await settleNetworks(engine, container);
     await fn(container);
   });
@@ -153,7 +154,6 @@ async function tellNames(engine: Engine, container: Container): Promise<void> {
 export async function reloadNetworks(engine: Engine, nameOrId: string): Promise<void> {
   await engine.containers.locked(engine.containers.get(nameOrId).config.id, async container => {
     const { config, state } = container;
-    if (container.phase === "running" && hasEnded(engine, container)) await finishRun(engine, container);
     if (container.phase !== "running")
       throw new UserError(
         "cannot reload network unless container network has been configured: container state improper",

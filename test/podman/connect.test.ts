@@ -49,6 +49,7 @@ table(
 
 // Stopped containers, none left, interface names, reload; the published port leads to the network that is left.
 everybody(
+  "engine network create --label a=b n1; engine network inspect n1; engine network ls -f label=a; engine run -d --name one --network n1 busybox sleep 100; engine network rm n1; echo $?; engine network rm -f -t 0 n1; engine ps -aq; engine network create --label x=1 n2; engine network prune -f --filter label=x; engine network ls -q",
   `${TWO}; engine create --name one --hostname box --network n1:ip=10.20.0.5 busybox sleep 1000 | wc -c; engine network connect --ip 10.21.0.77 --alias x n2 one; engine inspect -f '{{json .NetworkSettings.Networks}}' one; engine start one; ${SHOW}; engine stop -t 0 one; engine network disconnect n2 one; engine network disconnect n2 one; engine network connect n2 one; engine network connect n2 one; engine inspect -f '{{json .NetworkSettings.Networks}}' one; engine ps -a -q --filter network=n2 | wc -l`,
   `${ONE}; engine network disconnect n1 one; ${SHOW}; engine stop -t 0 one; engine start one; ${SHOW}; engine network connect --ip 10.21.0.6 n2 one; ${SHOW}`,
   `${TWO}; engine run -d --name one --hostname box --network n1:ip=10.20.0.5,alias=x,interface_name=in0 --network n2:mac=92:d0:c6:0a:29:33,ip=10.21.0.9,interface_name=in1 busybox sleep 1000; engine inspect -f '{{json .NetworkSettings.Networks}}' one; engine exec one ip -o -4 addr | awk '{ print $2, $4 }' | sort; engine exec one grep box /etc/hosts | sort; engine exec one cat /sys/class/net/in1/address`,
