@@ -91,15 +91,22 @@ export class NetdClient implements Disposable {
    */
   private async ask(request: ServiceRequest, fds: readonly number[] = []): Promise<KeyedOrder[]> {
     try {
+      if (this.connection && !this.connection.over) return await this.connection.ask(request, fds);
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+    }
+    this.connection?.close();
+    const adds = request.op !== "remove" && request.op !== "list";
+    this.connection = await connected(this.runRoot, { ...this.options, start: this.options.start && adds });
+    if (!this.connection && !adds) return [];
+    try {
       if (this.connection) return await this.connection.ask(request, fds);
     } catch (error) {
       if (!(error instanceof Lost)) throw error;
     }
-    const adds = request.op !== "remove" && request.op !== "list";
-    this.connection = await connected(this.runRoot, { ...this.options, start: this.options.start && adds });
-    if (this.connection) return this.connection.ask(request, fds);
-    if (adds) throw new UserError("the network service is gone");
-    return [];
+    throw new UserError("the network service ended before it had answered", {
+      hint: `its log is ${join(this.runRoot, LOG_NAME)}`,
+    });
   }
 
   [Symbol.dispose](): void {

@@ -35,6 +35,11 @@ export class ServiceConnection {
     this.socket.catch(() => this.fail(new Lost()));
   }
 
+  /** True once no more answers will come. */
+  get over(): boolean {
+    return this.failure !== undefined;
+  }
+
   /** The answer to a request. Throws `Lost`, or a UserError with the service's own reason. */
   async ask(request: ServiceRequest, fds: readonly number[] = []): Promise<KeyedOrder[]> {
     await this.socket.catch(() => {});

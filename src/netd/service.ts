@@ -2,10 +2,11 @@
  * The network service of one user: takes orders from commands, keeps a data plane that carries them out, and ends when
  * there is nothing left to keep. What a client says, whole or broken, is answered or costs it its connection, no more.
  */
-import { errorText } from "../base/errors.ts";
+import { errorText, hasCode } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { Timer } from "../stack/timers.ts";
 import { EPOLL } from "../sys/epoll.ts";
+import { ERRNO } from "../sys/errno.ts";
 import { closeFd } from "../sys/fd.ts";
 import { acceptSocket, SocketAddress } from "../sys/inet.ts";
 import { peerCredentials } from "../sys/peer.ts";
@@ -25,13 +26,15 @@ import { type Plane, type PlaneEvents, Supervisor, type Surroundings } from "./s
 
 /**
  * Milliseconds that it stays without orders and clients: a script's next `run --rm` finds it, where a start would cost
- * some 40 ms, and nobody wonders what still runs.
+ * some 30 ms, and nobody wonders what still runs.
  */
 const LINGER = 2000;
 /** Milliseconds for a peer that is refused to read why. */
 const PARTING = 1000;
 /** Connections at a time. */
 const MAX_CLIENTS = 256;
+/** Without a free descriptor nobody is accepted for so many milliseconds; clients wait in the socket's queue. */
+const BACK_OFF = 100;
 
 /** What a service takes over. */
 export interface Legacy {
@@ -91,6 +94,7 @@ export class Service {
   private accept(): void {
     for (;;) {
       const fd = acceptSocket(this.listening, nobody);
+      if (fd === -ERRNO.EMFILE || fd === -ERRNO.ENFILE) this.backOff();
       if (fd < 0) return;
       const { uid } = peerCredentials(fd);
       if (uid !== process.getuid!()) this.refuse(fd, `this network service is not that of user ${uid}`);
@@ -98,6 +102,11 @@ export class Service {
         this.refuse(fd, `the network service has ${MAX_CLIENTS} clients already`);
       else this.admit(fd);
     }
+  }
+
+  private backOff(): void {
+    this.loop.change(this.listening, 0);
+    this.loop.later(BACK_OFF, () => this.loop.change(this.listening, EPOLL.IN));
   }
 
   /** Tells a peer to whom nobody listens any more. What is unread when a socket is closed costs the peer our words too. */
@@ -114,8 +123,11 @@ export class Service {
   }
 
   private drop(client: Client): void {
-    if (!this.forget(client)) return;
-    closeFd(client.fd);
+    if (this.forget(client)) closeFd(client.fd);
+  }
+
+  private dismiss(client: Client, error: string): void {
+    if (this.forget(client)) this.refuse(client.fd, error);
   }
 
   private forget(client: Client): boolean {
@@ -128,17 +140,15 @@ export class Service {
   }
 
   private hear(client: Client): void {
-    let packet: { data: Uint8Array; fds: number[] };
     try {
-      packet = receiveFds(client.fd, MAX_DESCRIPTORS, MAX_MESSAGE);
+      const { data, fds } = receiveFds(client.fd, MAX_DESCRIPTORS, MAX_MESSAGE);
+      if (data.length === 0) this.drop(client);
+      else this.take(client, data, fds);
     } catch (error) {
-      log.debug(`a client of the network service is dropped: ${errorText(error)}`);
-      this.drop(client);
-      return;
+      // It has closed with answers unread; or its descriptors can't be had.
+      if (hasCode(error, "ECONNRESET")) this.drop(client);
+      else this.dismiss(client, errorText(error));
     }
-    const { data, fds } = packet;
-    if (data.length === 0) this.drop(client);
-    else this.take(client, data, fds);
   }
 
   /** Carries out one request; what can't be read costs the connection, since nobody knows what else it meant. */
@@ -150,8 +160,7 @@ export class Service {
       checkDescriptors(request, fds);
     } catch (error) {
       for (const fd of fds) closeFd(fd);
-      this.forget(client);
-      this.refuse(client.fd, `bad request: ${errorText(error)}`);
+      this.dismiss(client, `bad request: ${errorText(error)}`);
       return;
     }
     this.inTurn(async () => {

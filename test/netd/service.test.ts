@@ -238,6 +238,28 @@ test("whatever comes in, nobody else notices", async () => {
   expect(await ask()).toBe("guest 10.0.2.2");
 });
 
+test("without a free descriptor it goes on with those it has, and clients wait", async () => {
+  await using few = new ServiceWorld(["prlimit", "--nofile=40:40", ...EXECUTABLE]);
+  using client = await few.open();
+  const { tap } = few.addGuest();
+  const others = Array.from({ length: 40 }, () => connectService(few.runRoot)!);
+  const pid = few.pidOf("netd-service");
+  await until(
+    () => readdirSync(`/proc/${pid}/fd`).length === 40,
+    () => "it has descriptors left",
+  );
+  expect(await client.list()).toEqual([]);
+  const waiting = few.open();
+  await refusal(client.addTap("tap a", TAP, tap), /more descriptors than expected/);
+  for (const fd of others) closeFd(fd);
+  using late = (await waiting)!;
+  await late.addTap("tap a", TAP, tap);
+  // Who was refused may ask again.
+  await client.addTap("tap b", TAP, tap);
+  expect(await late.list()).toHaveLength(2);
+  closeFd(tap);
+});
+
 test("a descriptor that is no tap, or no socket of that kind, is refused and closed", async () => {
   using client = await world.open();
   await world.served(client, "tap a");
