@@ -5,10 +5,11 @@
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasCode } from "../base/errors.ts";
+import { hasCode, UserError } from "../base/errors.ts";
 import type { NetdClient } from "../netd/client.ts";
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
+import { parseCidr } from "../wire/addr.ts";
 import { NetworkHelper } from "./helper-client.ts";
 import type { HomePaths } from "./home.ts";
 import { type HomeOrder, homePorts, numberIn, portOf } from "./home-ports.ts";
@@ -85,7 +86,8 @@ export class HelperSetup implements NetworkSetup {
     return this.inHome(true, async (helper, wasThere) => {
       const { ports, containerId } = request;
       const netd = (await opening)!;
-      const { guest } = await this.serveHome(netd, wasThere);
+      const { guest, addresses } = await this.serveHome(netd, wasThere);
+      await this.checkRoom(request.network, addresses);
       const inside = ports.length > 0 ? homePorts(ports, containerId, await homeOrders(netd)) : [];
       const attachment = await helper.ask({ do: "attach", request: { ...request, ports: distinct(inside) } });
       const numberOf = (settings: Listeners["settings"]) => {
@@ -179,6 +181,23 @@ export class HelperSetup implements NetworkSetup {
     const mine = this.turn.then(run, run);
     this.turn = mine;
     return mine;
+  }
+
+  /** A network that was made after the home namespace may lie where its tap does. */
+  private async checkRoom(network: string, addresses: readonly string[]): Promise<void> {
+    const [{ NetworkService }, { overlap }] = await Promise.all([
+      import("./service.ts"),
+      import("./subnets.ts"),
+    ]);
+    const { subnets = [] } = new NetworkService(this.options.service).inspect(network);
+    for (const { subnet } of subnets)
+      if (addresses.some(address => overlap(parseCidr(address)!, parseCidr(subnet)!)))
+        throw new UserError(
+          `the subnet ${subnet} of network ${network} is the way out of your bridges at present`,
+          {
+            hint: "stop all containers that are on networks: the way out then moves elsewhere",
+          },
+        );
   }
 
   /** Sees to it that the home namespace has its way out, and that somebody serves it; the way's plan. */

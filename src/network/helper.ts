@@ -77,7 +77,8 @@ class Helper {
           import("./home.ts"),
           import("./service.ts"),
         ]);
-        this.networks ??= new NetworkService(request.service);
+        // A new one each time: networks come and go.
+        this.networks = new NetworkService(request.service);
         this.home ??= new Home();
         this.isAway = true;
         return this.home.enter(request.paths, request.create);

@@ -2,10 +2,11 @@
 import { expect, test } from "bun:test";
 import { chownSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { Attachment } from "../../src/network/service.ts";
 import { lock, tryLock } from "../../src/sys/flock.ts";
 import { until } from "../support/await.ts";
 import { greet, server } from "./programs.ts";
-import { HOST, HOST6, NetworkWorld, OUTSIDE, OUTSIDE6, UID } from "./world.ts";
+import { Container, HOST, HOST6, NetworkWorld, OUTSIDE, OUTSIDE6, UID } from "./world.ts";
 
 const port = (hostPort: number, protocol: "tcp" | "udp", hostIp = "") => ({
   hostIp,
@@ -81,6 +82,21 @@ test("with the last container the home namespace goes, and nothing is left", asy
   await world.ask({ do: "detach", name: "three", network: "net" });
   const again = await world.bridged("again");
   expect(await greet(again.container.words(), "tcp", OUTSIDE, 7000)).toBe(HOST);
+});
+
+test("the way out keeps clear of networks, also of one that was made where it is", async () => {
+  await using world = await NetworkWorld.create("user");
+  await using _outside = await server(world.outside.words(), 7000);
+  await world.bridged("one");
+  await world.container("two");
+  world.addNetwork("late", "10.0.2.0/24");
+  const attach = () => world.ask<Attachment>({ do: "attach", name: "two", network: "late" });
+  await expect(attach()).rejects.toThrow("the subnet 10.0.2.0/24 of network late is the way out");
+  await world.ask({ do: "detach", name: "two", network: "late" });
+  await world.ask({ do: "detach", name: "one", network: "net" });
+  expect((await attach()).ipv4).toBe("10.0.2.2");
+  const two = new Container(world.pathOf("two"));
+  expect(await greet(two.words(), "tcp", OUTSIDE, 7000)).toBe(HOST);
 });
 
 test("what a killed command's helper is at is over before others get the command's locks", async () => {

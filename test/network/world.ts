@@ -32,26 +32,17 @@ export const OUTSIDE6 = "2001:db8::2";
 
 export const UID = 4321;
 
-const NETWORK = JSON.stringify({
-  cniVersion: "0.4.0",
-  name: "net",
-  plugins: [
-    {
-      type: "bridge",
-      bridge: "br-net",
-      isGateway: true,
-      ipMasq: true,
-      ipam: {
-        type: "host-local",
-        routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
-        ranges: [[{ subnet: "10.89.0.0/24" }], [{ subnet: "fd00:89::/64" }]],
-      },
-    },
+function conflist(name: string, subnets: readonly string[]): string {
+  const routes = subnets.map(subnet => ({ dst: subnet.includes(":") ? "::/0" : "0.0.0.0/0" }));
+  const ipam = { type: "host-local", routes, ranges: subnets.map(subnet => [{ subnet }]) };
+  const plugins = [
+    { type: "bridge", bridge: `br-${name}`, isGateway: true, ipMasq: true, ipam },
     { type: "portmap", capabilities: { portMappings: true } },
     { type: "firewall" },
     { type: "tuning" },
-  ],
-});
+  ];
+  return JSON.stringify({ cniVersion: "0.4.0", name, plugins });
+}
 
 /** `$1` mode of the tun device, then the command: as root, or as an ordinary user in a user namespace of his. */
 const AS_ROOT = `set -e
@@ -81,7 +72,7 @@ export class NetworkWorld implements AsyncDisposable {
     try {
       world.layCable();
       mkdirSync(join(world.scratch, "net.d"));
-      writeFileSync(join(world.scratch, "net.d", "net.conflist"), NETWORK);
+      world.addNetwork("net", "10.89.0.0/24", "fd00:89::/64");
       if (kind === "user") chownSync(world.scratch, UID, UID);
       world.driver = world.spawn(tun);
       world.answers = lines(world.driver.stdout);
@@ -133,10 +124,20 @@ export class NetworkWorld implements AsyncDisposable {
     return value;
   }
 
+  /** Defines a network of a bridge. */
+  addNetwork(name: string, ...subnets: string[]): void {
+    writeFileSync(join(this.scratch, "net.d", `${name}.conflist`), conflist(name, subnets));
+  }
+
+  /** A container's namespace as seen from here. */
+  pathOf(name: string): string {
+    return join("/proc", `${this.driver.pid}`, "root", this.scratch, "netns", name);
+  }
+
   /** A container's namespace. */
   async container(name: string): Promise<Container> {
     await this.ask({ do: "create", name });
-    return new Container(join("/proc", `${this.driver.pid}`, "root", this.scratch, "netns", name));
+    return new Container(this.pathOf(name));
   }
 
   /** One on a user-mode network of its own, with the network's plan. */

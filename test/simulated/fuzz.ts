@@ -8,6 +8,7 @@
  * runs ten million frames when nothing is said. One seed is one sequence: a failure names the seed and the frame.
  */
 import { Stack } from "../../src/stack/stack.ts";
+import { parseIP } from "../../src/wire/addr.ts";
 import { addBytes, checksum } from "../../src/wire/checksum.ts";
 import { configFor, text } from "../support/stack.ts";
 import { corpus } from "./fuzz-corpus.ts";
@@ -23,6 +24,17 @@ export const LIMITS = {
   flowBuffer: 256 << 10,
   totalBuffer: 8 << 20,
   reassembly: 512 << 10,
+};
+
+/** A network of the host's, with addresses that stand for others. */
+const SHARED = {
+  shared: true,
+  hostLoopback: false,
+  aliases: [
+    { address: parseIP("10.0.2.50")!, to: parseIP("192.0.2.1")! },
+    { address: parseIP("192.0.2.7")!, to: "loopback" as const },
+    { address: parseIP("fd00::50")!, to: parseIP("2001:db8::1")! },
+  ],
 };
 
 export interface FuzzResult {
@@ -50,6 +62,7 @@ export function fuzz(frames: number, seed: number): FuzzResult {
     mtu,
     limits: LIMITS,
     searchDomains: ["a.test"],
+    ...(seed % 3 === 0 ? SHARED : {}),
   });
   const stack = new Stack(config, outside);
   outside.mtu = config.mtu;
