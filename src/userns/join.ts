@@ -1,4 +1,5 @@
 /** Going inside: this process replaces itself by nsenter(1), and that by this program again. */
+import { homedir } from "node:os";
 import { UserError } from "../base/errors.ts";
 import { findProgram } from "../base/programs.ts";
 import { selfCommand } from "../base/self.ts";
@@ -30,6 +31,12 @@ export function join(pid: number, user: Identity, argv: readonly string[]): neve
       ...selfCommand(),
       ...argv,
     ],
-    { ...Object.fromEntries(env), ...insideEnvironment(user), [WORKING_DIRECTORY]: process.cwd() },
+    {
+      ...Object.fromEntries(env),
+      // Inside, who looks himself up finds root.
+      HOME: process.env.HOME || homedir(),
+      ...insideEnvironment(user),
+      [WORKING_DIRECTORY]: process.cwd(),
+    },
   );
 }

@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { removeContainer } from "../../container/remove.ts";
 import { stopContainer } from "../../container/stop.ts";
+import { MNT_DETACH, mountInfo, umount } from "../../sys/mount.ts";
 import { endPause } from "../../userns/pause.ts";
 import { type Command, print } from "../command.ts";
 import { confirmed, FORCE } from "./prune.ts";
@@ -42,7 +43,10 @@ export const systemReset: Command = {
   },
 };
 
-/** Removes what is in a directory; it may be a mount point itself. */
+/** Removes what is in a directory, which may be a mount point itself, and the mounts below it. */
 function empty(directory: string): void {
+  const below = mountInfo().map(one => one.target);
+  for (const target of below.filter(one => one.startsWith(`${directory}/`)).reverse())
+    umount(target, MNT_DETACH);
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
 }
