@@ -5,7 +5,7 @@
 
 import { dropLink } from "../../netlink/drop-link.ts";
 import { addLink, type Link, linkByIndex, linkByName } from "../../netlink/link.ts";
-import { routeTo } from "../../netlink/route.ts";
+import { routes } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { closeFd, O, openFd } from "../../sys/fd.ts";
 import * as netns from "../../sys/netns.ts";
@@ -25,11 +25,14 @@ const MODES = ["bridge", "private", "vepa", "passthru"] as const;
 const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
 const confOf = (context: PluginContext) => context.conf as unknown as MacvlanConf;
 
-/** An address that no host has; the route to it is the default route. */
-const SOMEWHERE = "192.0.2.1";
+/** The interface of the default route, of IPv4 if there is one. */
+const usualParent = (nl: NetlinkSocket) =>
+  routes(nl)
+    .filter(one => one.dst === "0.0.0.0/0" || one.dst === "::/0")
+    .sort((a, b) => a.family - b.family || a.metric - b.metric)[0]?.index;
 
 function parentOf(nl: NetlinkSocket, { master, mtu = 0 }: MacvlanConf): Link {
-  const index = master ? undefined : routeTo(nl, SOMEWHERE)?.index;
+  const index = master ? undefined : usualParent(nl);
   const link = master ? linkByName(nl, master) : index ? linkByIndex(nl, index) : undefined;
   if (!link)
     throw invalid(
