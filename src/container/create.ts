@@ -66,6 +66,7 @@ export async function createContainer(
     );
   const decided = decide(engine, options);
   const image = await resolveImage(engine, options, context);
+  if (engine.user) await engine.images.renew(image);
   if (options.replace && !options.name)
     throw new UserError("cannot replace container without --name being set");
   const old = options.replace ? engine.containers.find(options.name!) : undefined;

@@ -45,6 +45,8 @@ export interface LayerRecord {
   /** `sha256:…` of the blob as it came. */
   blobDigest: string;
   blobSize: number;
+  /** Unpacked while files of other owners had to become the user's own (storage-conf.ts). */
+  squashed?: boolean;
 }
 
 export interface IngestOptions {
@@ -95,8 +97,14 @@ export class LayerStore {
       blob: string;
     } | null;
     if (!row || !existsSync(this.directory(diffId))) return undefined;
-    const [blobDigest = "", blobSize = "0"] = row.blob.split(" ");
-    return { diffId, size: row.size, blobDigest, blobSize: Number(blobSize) };
+    const [blobDigest = "", blobSize = "0", squashed] = row.blob.split(" ");
+    return {
+      diffId,
+      size: row.size,
+      blobDigest,
+      blobSize: Number(blobSize),
+      squashed: squashed !== undefined,
+    };
   }
 
   /** Unpacks a blob (gzip, zstd or plain tar, told by its first bytes). What fails leaves nothing. */
@@ -128,7 +136,8 @@ export class LayerStore {
     held: Lock,
     options: IngestOptions,
   ): Promise<{ record: LayerRecord; looseEnds: string }> {
-    const child = new Untar(target, held, { marks: marksFor(dirname(target)), squash: squashesOwners() });
+    const squashed = squashesOwners();
+    const child = new Untar(target, held, { marks: marksFor(dirname(target)), squash: squashed });
     const compressed = new Bun.CryptoHasher("sha256");
     const raw = new Bun.CryptoHasher("sha256");
     let [blobSize, size] = [0, 0];
@@ -160,6 +169,7 @@ export class LayerStore {
       size,
       blobDigest: `sha256:${compressed.digest("hex")}`,
       blobSize,
+      squashed,
     };
     if (options.blobDigest && record.blobDigest !== options.blobDigest)
       throw new UserError(
@@ -174,7 +184,9 @@ export class LayerStore {
 
   /** Puts a finished layer into its place. Another process may have been faster: then its layer stands, and its blob. */
   #settle(record: LayerRecord, target: string, blob: string, looseEnds: string | undefined): LayerRecord {
-    const known = this.find(record.diffId);
+    const found = this.find(record.diffId);
+    // One that was squashed gives way to one that was not.
+    const known = found?.squashed && !record.squashed ? undefined : found;
     if (known && existsSync(this.blobPath(known.blobDigest))) return known;
     try {
       mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
@@ -189,7 +201,12 @@ export class LayerStore {
         .query(
           "INSERT INTO layer (diff_id, size, blob, created) VALUES (?, ?, ?, ?) ON CONFLICT(diff_id) DO UPDATE SET blob = excluded.blob",
         )
-        .run(record.diffId, record.size, `${record.blobDigest} ${record.blobSize}`, Date.now());
+        .run(
+          record.diffId,
+          record.size,
+          `${record.blobDigest} ${record.blobSize}${(known ?? record).squashed ? " squashed" : ""}`,
+          Date.now(),
+        );
     } catch (error) {
       if (!known) this.#erase(record);
       throw error;

@@ -56,6 +56,12 @@ export class PatchStore {
     }
   }
 
+  /** Makes an image's patches anew, its layers having changed. */
+  renew(diffIds: readonly string[]): void {
+    for (const patch of this.directories(diffIds)) this.layers.discard(patch);
+    this.make(diffIds);
+  }
+
   /** Removes the patches that none of `images` (the diff ids of each) has. The lock of the images is held. */
   drop(images: () => Iterable<readonly string[]>): void {
     const there = this.#list();

@@ -1,6 +1,15 @@
 /** Images in the store: records, names, and the layers that they hold in common. */
 import type { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import { recordEvent } from "../state/events.ts";
@@ -10,6 +19,7 @@ import { FULL, LayerStore, noSpace } from "./layers.ts";
 import { parseConfig } from "./parse-config.ts";
 import { PatchStore } from "./patches.ts";
 import { formatReference, parseReference, repositoryName, splitReference } from "./reference.ts";
+import { squashesOwners } from "./storage-conf.ts";
 import type { ImageRecord } from "./types.ts";
 
 interface Row {
@@ -40,6 +50,17 @@ export class ImageStore {
     this.#paths = paths;
     this.layers = new LayerStore(db, paths);
     this.#patches = new PatchStore(paths, this.layers);
+  }
+
+  /** Unpacks layers anew that were squashed while the user had but one id, if there are more now. */
+  async renew(image: ImageRecord): Promise<void> {
+    const diffIds = image.config.rootfs.diff_ids;
+    const stale = diffIds.flatMap(diffId => this.layers.find(diffId) ?? []).filter(one => one.squashed);
+    if (stale.length === 0 || squashesOwners()) return;
+    using _session = this.beginImport();
+    for (const { diffId, blobDigest } of stale)
+      await this.layers.ingest(createReadStream(this.layers.blobPath(blobDigest)), { blobDigest, diffId });
+    withLock(this.#paths.lock("images"), () => this.#patches.renew(diffIds));
   }
 
   /** Where archives are taken apart. */

@@ -209,6 +209,22 @@ test("with a store on an overlay and /dev/fuse closed, files are copied; --log-l
   await portolan("rmi", "all:1");
 }, 60_000);
 
+/** /home often is mounted so. */
+test("a home whose programs, devices and set-user-id bits don't count keeps containers where theirs do", async () => {
+  using image = allImage();
+  await using host = await TestHost.create();
+  const user = await TestUser.add(host);
+  await host.must("mount", "-o", "remount,nosuid,nodev,noexec", user.home);
+  await user.must("portolan", "load", "-q", "-i", image.path);
+  const words = ["run", "--rm", "--network", "none", "-u", "1000", "all:1", "sh", "-c", RAISED];
+  expect(await user.must("portolan", ...words)).toBe("1000\n0\n7");
+  const { code, stderr } = await user.run(["portolan", "--storage-driver", "vfs", ...words]);
+  expect(code).toBe(125);
+  expect(stderr).toMatch(
+    /^Error: containers can't be kept below \S+: vfs: programs can't be executed there \(noexec\)/,
+  );
+}, 60_000);
+
 test("a user without subordinate ids has images whose files are all the user's own, with a warning", async () => {
   using image = allImage();
   await using host = await TestHost.create();
@@ -225,4 +241,10 @@ test("a user without subordinate ids has images whose files are all the user's o
     125,
     "Error: keep-id needs subordinate ids, and you have none: Check /etc/subuid and /etc/subgid\n",
   ]);
+  // Later there are some.
+  await host.must("sh", "-c", `echo ${user.name}:200000:65536 | tee -a /etc/subuid >>/etc/subgid`);
+  await user.must("portolan", "system", "migrate");
+  expect(await user.must("portolan", "run", "--rm", "--network", "none", "all:1", "sh", "-c", LOOK)).toBe(
+    SEEN,
+  );
 }, 60_000);

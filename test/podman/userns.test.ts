@@ -28,7 +28,7 @@ pairs(
     "engine run --rm --uidmap 0:200000:1000 --uidmap 500:3000:10 busybox true; engine run --rm --uidmap 0:1:5 --userns host busybox true; engine run --rm --subuidname nosuch busybox true",
     refused("engine run --rm --uidmap 0:200000:1000 -u 5000 busybox true", /doesn't map UID 5000/),
     `echo containers:3000000:100000 >/etc/subuid; cp /etc/subuid /etc/subgid; engine run --rm --userns auto busybox sh -c "${WHO}"; engine run --rm --userns auto:size=200 busybox cat /proc/self/uid_map; engine run --rm --subuidname containers busybox cat /proc/self/uid_map /proc/self/gid_map`,
-    "echo containers:3000000:2048 >/etc/subuid; cp /etc/subuid /etc/subgid; for name in a b c; do engine create --name $name --userns auto busybox >f; engine inspect -f '{{json .HostConfig.IDMappings}}' $name; done",
+    "echo containers:3000000:2048 >/etc/subuid; cp /etc/subuid /etc/subgid; for name in one two three; do engine create --name $name --userns auto busybox >f; engine inspect -f '{{json .HostConfig.IDMappings}}' $name; done",
     "PODMAN_USERNS=bogus engine run --rm busybox true; PODMAN_USERNS=bogus engine run --rm --userns '' busybox true",
   ],
 );
@@ -50,6 +50,18 @@ pairs(
     "engine create --name a --userns keep-id busybox >f; engine inspect -f '{{json .HostConfig.IDMappings}} {{.HostConfig.UsernsMode}} {{.Config.User}} {{.Config.WorkingDir}}' a; engine create --name b --userns auto busybox",
     "engine run -d --network none --name a --userns keep-id busybox sleep 100 >f; engine exec a id -u; engine exec -u 0 a id; engine run --rm --network none --userns container:a busybox id",
     "engine run --rm --userns keep-id:foo=1 busybox true; engine run --rm --userns keep-id:uid=x busybox true; engine run --rm --userns auto:size=x busybox true",
+    // What else a container is given, with the ids that it has.
+    ...["keep-id", "nomap"].flatMap(mode => {
+      const run = `engine run --rm --network none --userns ${mode}`;
+      return [
+        `${run} -t busybox sh -c 'tty; stat -c "%u %a" /dev/pts/0'; ${run} --read-only busybox sh -c 'touch /x; touch /tmp/y && id -u'`,
+        `${run} --tmpfs /t:U busybox stat -c '%u %g %a' /t; ${run} --tmpfs /t busybox stat -c '%u %g %a' /t; ${run} --device /dev/net/tun busybox stat -c '%u %g %a %F' /dev/net/tun`,
+        `${run} -v vol:/v busybox sh -c 'stat -c "%u %g %a" /v; touch /v/x && echo ok'; ${run} -v vol2:/etc busybox sh -c 'stat -c "%u %g %a" /etc/passwd; touch /etc/x && echo ok'`,
+        `${run} --cap-add all busybox grep CapEff /proc/self/status; ${run} -u root busybox sh -c 'grep CapEff /proc/self/status; chown 5 /tmp && stat -c %u /tmp'; ${run} --privileged busybox sh -c 'grep CapEff /proc/self/status; mount -t tmpfs x /mnt && echo mounted'`,
+        `${run} --pid host busybox ls -d /proc/1; ${run} --uts host busybox id -u; ${run} --sysctl net.ipv4.ip_forward=1 busybox cat /proc/sys/net/ipv4/ip_forward`,
+        `${run} --tz UTC --hostname box busybox sh -c 'date +%Z; hostname; stat -c "%u %g" /etc/localtime /etc/hostname'; ${run} --group-add 7 busybox id -G; ${run} --shm-size 1m busybox df /dev/shm`,
+      ];
+    }),
     "PODMAN_USERNS=keep-id engine run --rm --network none busybox id",
   ],
 );
