@@ -8,6 +8,7 @@ import { selfCommand } from "../base/self.ts";
 import { CAP, isCapable } from "../sys/capabilities.ts";
 import { closeOthersOnExec } from "../sys/close-range.ts";
 import { openDirectory } from "../sys/directory.ts";
+import { EventFd } from "../sys/eventfd.ts";
 import { setCloseOnExec } from "../sys/fd.ts";
 import { Inotify } from "../sys/inotify.ts";
 import { exec, setProcessName } from "../sys/process.ts";
@@ -32,9 +33,7 @@ export async function netdServiceMain(argv: readonly string[]): Promise<number> 
 
 /** In a checkout, which could not start again in a root of its own, nothing is given up. */
 function begin(runRoot: string): Exclude<ServiceStage, { name: "started" }> {
-  const inotify = new Inotify();
-  inotify.watchDirectory(runRoot);
-  const watch = inotify.fd;
+  const watch = watchDirectory(runRoot);
   if (selfCommand().length > 1) return { name: "checkout", watch, directory: openDirectory(runRoot) };
   const directory = confine(runRoot);
   // The thread that starts it is confined, and so is the data plane; it starts while this program does once more.
@@ -42,6 +41,18 @@ function begin(runRoot: string): Exclude<ServiceStage, { name: "started" }> {
   for (const fd of [LISTENING, watch, directory, plane.control]) setCloseOnExec(fd, false);
   const stage: ServiceStage = { name: "confined", watch, directory, plane };
   return exec(SELF, [NAME, "__netd-service", runRoot], serviceEnvironment(stage));
+}
+
+/** A descriptor that becomes readable when something changes in the directory; one that never does where that can't be had. */
+function watchDirectory(runRoot: string): number {
+  try {
+    const inotify = new Inotify();
+    inotify.watchDirectory(runRoot);
+    return inotify.fd;
+  } catch (error) {
+    log.warn(`should ${runRoot} be removed, the network service will not see it: ${errorText(error)}`);
+    return new EventFd().fd;
+  }
 }
 
 /** Gives the directory's descriptor. */

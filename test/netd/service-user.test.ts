@@ -87,3 +87,13 @@ test.each([
     expect(stderr).toContain(uid === 0 ? "this network service is not that of user" : "permission denied");
   }
 });
+
+test("where no more directories can be watched it runs all the same", async () => {
+  world = new ServiceWorld(EXECUTABLE);
+  await using poor = await UserNamespace.create();
+  chownSync(world.runRoot, poor.first, poor.first);
+  const watchless = ["sh", "-c", 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"', "sh"];
+  expect(await command(poor.words(watchless))).toEqual({ stdout: "", stderr: "" });
+  expect(world.processes()).toHaveLength(2);
+  expect(world.log).toContain("the network service will not see it: inotify_init1: too many open files");
+});

@@ -53,6 +53,7 @@ test("the run directory may have any name", async () => {
   client[Symbol.dispose]();
   process.kill(far.pidOf("netd-service"), "SIGTERM");
   await far.ended();
+  expect(existsSync(join(far.runRoot, "netd.log")) ? far.log : "").toBe("");
   expect(readdirSync(far.runRoot)).toEqual(["locks"]);
   rmSync(place, { recursive: true });
 });
