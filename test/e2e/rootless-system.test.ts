@@ -85,6 +85,7 @@ test("system reset removes all that is the user's; the next command begins anew"
   expect(await user.must("ls", "-A", ".local/share/portolan")).toBe("");
   expect(await user.must("sh", "-c", "ls -A $XDG_RUNTIME_DIR/portolan")).toBe("");
   expect(await user.must("portolan", "ps", "-aq")).toBe("");
+  expect(await user.must("portolan", "network", "ls", "-q")).toBe("podman");
   await loadImages(user, "busybox");
   expect((await run("busybox", "true")).code).toBe(0);
 });

@@ -75,6 +75,10 @@ export const networkCreate: Command = {
     const driver = driverOf(flags, options);
     const subnets = subnetsOf(invocation);
     const engine = await invocation.engine();
+    if (engine.user && driver === "macvlan")
+      throw new UserError(
+        "macvlan networks need root: an ordinary user's are in a namespace without the host's interfaces",
+      );
     const [name] = args;
     if (name !== undefined && flags.bool("ignore") && engine.networks.list().some(one => one.name === name)) {
       print(name);

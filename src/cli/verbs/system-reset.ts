@@ -1,5 +1,6 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { removeNetwork } from "../../container/networks.ts";
 import { removeContainer } from "../../container/remove.ts";
 import { stopContainer } from "../../container/stop.ts";
 import { MNT_DETACH, mountInfo, umount } from "../../sys/mount.ts";
@@ -25,10 +26,11 @@ export const systemMigrate: Command = {
 const WARNING = `WARNING! This will remove:
         - all containers
         - all images
+        - all networks
         - all volumes`;
 
 export const systemReset: Command = {
-  summary: "Remove all containers, images and volumes, and all else that is kept for them",
+  summary: "Remove all containers, images, networks and volumes, and all else that is kept for them",
   usage: "[options]",
   flags: [FORCE],
   async run(invocation) {
@@ -36,6 +38,8 @@ export const systemReset: Command = {
     if (!(await confirmed(invocation, WARNING))) return;
     for (const { config } of engine.containers.list())
       await removeContainer(engine, config.id, { force: true, volumes: true, time: 0 });
+    for (const { name } of engine.networks.list())
+      if (name !== engine.networks.defaultNetwork) await removeNetwork(engine, name);
     engine.db.close();
     const { root, runRoot } = engine.paths;
     if (engine.user) endPause(runRoot);
