@@ -2,7 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { openHost } from "./world.ts";
+import type { TestHost } from "../support/host.ts";
+import { openHost, openUser } from "./world.ts";
 
 interface Step {
   command: string;
@@ -21,12 +22,21 @@ function steps(path: string): Step[] {
   return found;
 }
 
-test("docs/networks.md", async () => {
-  await using host = await openHost("busybox");
-  for (const { command, output } of steps("docs/networks.md")) {
-    const { stdout, stderr } = await host.run(["sh", "-c", command]);
+async function follow(caller: Pick<TestHost, "run">, path: string): Promise<void> {
+  for (const { command, output } of steps(path)) {
+    const { stdout, stderr } = await caller.run(["sh", "-c", command]);
     const printed = (stdout + stderr).split("\n").map(line => line.trimEnd());
     const shown = printed.filter(Boolean).map((line, index) => (output[index] === "…" ? "…" : line));
     expect([command, ...shown]).toEqual([command, ...output]);
   }
+}
+
+test("docs/networks.md", async () => {
+  await using host = await openHost("busybox");
+  await follow(host, "docs/networks.md");
+}, 60_000);
+
+test("docs/rootless.md, as an ordinary user", async () => {
+  await using user = await openUser("nginx", "leap");
+  await follow(user, "docs/rootless.md");
 }, 60_000);
