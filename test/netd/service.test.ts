@@ -1,6 +1,6 @@
 /** The network service of a user: there when it is wanted, gone when it is not, and nobody else's. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorText } from "../../src/base/errors.ts";
@@ -44,8 +44,7 @@ test("nobody starts it by hand", () => {
 });
 
 test("the run directory may have any name", async () => {
-  const place = join(tmpdir(), `portolan-${"long".repeat(30)}`);
-  mkdirSync(place);
+  const place = mkdtempSync(join(tmpdir(), `portolan-${"long".repeat(30)}-`));
   await using far = new ServiceWorld(EXECUTABLE, place);
   const client = await far.open();
   await far.served(client, "tap a");
