@@ -406,10 +406,13 @@ type Joint = Pick<NetworkJoin, "network" | "ifName">;
 export const isJoined = (joins: readonly Joint[], one: Joint): boolean =>
   joins.some(join => join.network === one.network && join.ifName === one.ifName);
 
+/** True while it has its namespace, with the networks in it. */
+export const isUp = ({ phase }: Container): boolean => phase === "running" || phase === "initialized";
+
 /** True for a running container that a killed command left half way on to a network, or half way off (`connect.ts`). */
 export function isUnsettled(container: Container): boolean {
   const joins = joinsOf(container);
-  return container.phase === "running" && container.state.networksBegun.some(one => !isJoined(joins, one));
+  return isUp(container) && container.state.networksBegun.some(one => !isJoined(joins, one));
 }
 
 /** Ids of the containers whose namespaces it shares. */

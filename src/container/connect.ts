@@ -13,6 +13,7 @@ import {
   type Container,
   isJoined,
   isUnsettled,
+  isUp,
   joinsOf,
   type NetworkJoin,
   networkModeName,
@@ -69,7 +70,7 @@ export async function connectNetwork(
     const aliases = [...options.aliases, config.id.slice(0, 12)];
     const all = nameInterfaces([...joins, { ...options, network, ifName: options.ifName ?? "", aliases }]);
     const join = all.at(-1)!;
-    if (container.phase === "running") await attachRunning(engine, container, join);
+    if (isUp(container)) await attachRunning(engine, container, join);
     state.networks = all;
     engine.containers.save(container);
     await tellNames(engine, container);
@@ -144,7 +145,7 @@ export async function settleNetworks(engine: Engine, container: Container): Prom
 
 /** What names are known by hangs on all networks that a container is on (whether it may ask the world, for one). */
 async function tellNames(engine: Engine, container: Container): Promise<void> {
-  if (container.phase !== "running") return;
+  if (!isUp(container)) return;
   for (const one of container.state.attachments)
     if (one.dns.nameservers.length > 0 && engine.networks.exists(one.network))
       await engine.names.join(namedOf(container), one);
@@ -154,7 +155,7 @@ async function tellNames(engine: Engine, container: Container): Promise<void> {
 export async function reloadNetworks(engine: Engine, nameOrId: string): Promise<void> {
   await engine.containers.locked(engine.containers.get(nameOrId).config.id, async container => {
     const { config, state } = container;
-    if (container.phase !== "running")
+    if (!isUp(container))
       throw new UserError(
         "cannot reload network unless container network has been configured: container state improper",
         { status: 409 },

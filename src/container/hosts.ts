@@ -73,16 +73,17 @@ export function followHosts(engine: Engine, container: Container, gone: readonly
   const own = `${config.hostname} ${config.name}`;
   const addressesOf = (all: readonly NetworkAttachment[]) =>
     all.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]).filter(Boolean);
-  const here = addressesOf(state.attachments);
+  const [here, notHere] = [addressesOf(state.attachments), addressesOf(gone)];
   const lines = readFileSync(path, "utf8").split("\n").filter(Boolean);
   const kept = lines.flatMap(line => {
     const [address = "", names = ""] = line.split("\t");
-    if (names === own && !here.includes(address)) return [];
+    // Those of a connection that a killed command began are known by the names alone.
+    if (notHere.includes(address) || (names === own && !here.includes(address))) return [];
     const left = names === "host.containers.internal" && gone.some(one => hostOn(one) === address);
     return [left ? `${gatewayOf(engine, container)}\t${names}` : line];
   });
-  const added = here.map(address => `${address}\t${own}`).filter(line => !kept.includes(line));
-  writeFileSync(path, [...kept, ...added, ""].join("\n"));
+  const missing = here.filter(address => !kept.some(line => line.startsWith(`${address}\t`)));
+  writeFileSync(path, [...kept, ...missing.map(address => `${address}\t${own}`), ""].join("\n"));
 }
 
 /** Fills the file that is bound into the container; it must keep its inode. */

@@ -15,7 +15,7 @@ const everybody = (...cases: Parameters<typeof pairs>[1]) =>
 const TWO = "engine network create --subnet 10.20.0.0/24 n1; engine network create --subnet 10.21.0.0/24 n2";
 const ONE = `${TWO}; engine run -d --name one --hostname box --network n1:ip=10.20.0.5 busybox sleep 1000`;
 /** What a person sees of a running container's networks; an interface has a line with name, address and MAC. */
-const SHOW = `engine inspect -f '{{json .NetworkSettings.Networks}} {{.HostConfig.NetworkMode}}' one; engine exec one ip -o -4 addr | awk '!/ lo / { print $2, $4 }'; engine exec one cat /etc/hosts | grep -v host.containers | sort; engine ps -a --format '{{.Networks}}' | tr , '\\n' | sort`;
+const SHOW = `engine inspect -f '{{json .NetworkSettings.Networks}} {{.HostConfig.NetworkMode}}' one; engine exec one ip -o -4 addr | awk '!/ lo / { print $2, $4 }' | sort; engine exec one cat /etc/hosts | grep -v host.containers | sort; engine ps -a --format '{{.Networks}}' | tr , '\\n' | sort`;
 table(
   `${ONE}; engine network connect --ip 10.21.0.6 n2 one; echo $?; ${SHOW}; engine network disconnect n1 one; echo $?; ${SHOW}; engine exec one ip route | sed 's/ *metric.*//; s/ *$//'; engine network disconnect n1 one`,
   `${ONE}; engine network connect --ip 10.21.0.77 --alias x,y --alias z --mac-address 92:d0:c6:0a:29:33 n2 one; ${SHOW}; engine exec one cat /sys/class/net/eth1/address; engine network connect n2 one; engine network disconnect n1 one; engine network connect --ip 10.20.0.9 n1 one; ${SHOW}`,

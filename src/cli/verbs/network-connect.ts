@@ -1,4 +1,5 @@
 import { UserError } from "../../base/errors.ts";
+import { isUp } from "../../container/config.ts";
 import { connectNetwork, disconnectNetwork, reloadNetworks } from "../../container/connect.ts";
 import { normalMac } from "../../container/parse-network.ts";
 import { parseIP } from "../../wire/addr.ts";
@@ -59,7 +60,7 @@ export const networkReload: Command = {
     const engine = await invocation.engine();
     const names = selectNames(invocation, engine, {
       missing: "you must provide at least one name or id",
-      all: one => one.phase === "running" && one.state.netnsPath !== "",
+      all: one => isUp(one) && one.state.netnsPath !== "",
     });
     return forEach(names, async name => {
       await reloadNetworks(engine, name);
