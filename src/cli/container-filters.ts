@@ -48,6 +48,8 @@ const FILTERS: Readonly<Record<string, Test>> = {
       const name = engine.networks.resolve(value);
       return joinsOf(container).some(one => one.network === name);
     }),
+  pod: ({ config }, values, engine) =>
+    values.some(value => config.pod !== undefined && engine.pods.find(value)?.config.id === config.pod),
   health: ({ state }, values) => values.includes(state.health?.status ?? "none"),
   "restart-policy": ({ config }, values) => values.includes(config.restart.name),
   until: ({ config }, values) =>

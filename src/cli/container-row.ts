@@ -70,7 +70,12 @@ export function portsText(ports: readonly PortMapping[]): string {
     .join(", ");
 }
 
-const portsOf = ({ config, state }: Container) => (state.ports.length > 0 ? state.ports : config.ports);
+/** Its published ports; for one that shares another's network, that one's. */
+function portsOf(engine: Engine, container: Container): readonly PortMapping[] {
+  const { config, state } = engine.containers.networkOwner(container);
+  return state.ports.length > 0 ? state.ports : config.ports;
+}
+
 const networksOf = (container: Container) => joinsOf(container).map(one => one.network);
 
 function namespaceOf(pid: number, name: string): string {
@@ -98,7 +103,7 @@ function namespaces({ state, phase }: Container): Record<(typeof NAMESPACES)[num
 export function containerRow(
   engine: Engine,
   container: Container,
-  show: { full: boolean; size: boolean },
+  show: { full: boolean; size: boolean; pod?: boolean },
 ): PsRow {
   const { config, state, phase } = container;
   const command = config.command.join(" ");
@@ -119,17 +124,17 @@ export function containerRow(
     Exited: phase === "exited",
     ExitedAt: state.finishedAt > 0 ? Math.floor(state.finishedAt / 1000) : NEVER,
     ExitCode: state.exitCode,
-    Ports: portsText(portsOf(container)),
+    Ports: portsText(portsOf(engine, container)),
     Names: config.name,
     Labels: config.labels,
     Label: (name: string) => config.labels[name] ?? "",
     Mounts: config.mounts.map(one => one.destination),
     Networks: networksOf(container).join(","),
     Pid: hasProcess(phase) ? state.pid : 0,
-    Pod: "",
-    PodName: "",
+    Pod: show.full ? (config.pod ?? "") : (config.pod?.slice(0, 12) ?? ""),
+    PodName: show.pod && config.pod ? (engine.pods.byId(config.pod)?.config.name ?? "") : "",
     AutoRemove: config.remove,
-    IsInfra: false,
+    IsInfra: config.infra !== undefined,
     Restarts: state.restartCount,
     StartedAt: Math.floor(state.startedAt / 1000),
     Size: "",
@@ -144,13 +149,17 @@ export function containerRow(
 }
 
 /** One object of `ps --format json`, with Podman's keys in Podman's order. */
-export function psJson(engine: Engine, container: Container, size: boolean): object {
+export function psJson(
+  engine: Engine,
+  container: Container,
+  { size, pod }: { size: boolean; pod: boolean },
+): object {
   const { config, state, phase } = container;
-  const ports = joinPorts(portsOf(container));
+  const ports = joinPorts(portsOf(engine, container));
   const sizes = size ? containerSize(engine, container) : undefined;
   return {
     AutoRemove: config.remove,
-    Command: config.command,
+    Command: config.infra ? null : config.command,
     CreatedAt: ago(config.created),
     Exited: phase === "exited",
     ExitedAt: state.finishedAt > 0 ? Math.floor(state.finishedAt / 1000) : NEVER,
@@ -158,15 +167,15 @@ export function psJson(engine: Engine, container: Container, size: boolean): obj
     Id: config.id,
     Image: config.imageName,
     ImageID: config.imageId,
-    IsInfra: false,
+    IsInfra: config.infra !== undefined,
     Labels: Object.keys(config.labels).length > 0 ? config.labels : null,
     Mounts: config.mounts.map(one => one.destination),
     Names: [config.name],
     Namespaces: {},
     Networks: networksOf(container),
     Pid: hasProcess(phase) ? state.pid : 0,
-    Pod: "",
-    PodName: "",
+    Pod: config.pod ?? "",
+    PodName: pod && config.pod ? (engine.pods.byId(config.pod)?.config.name ?? "") : "",
     Ports:
       ports.length > 0
         ? ports.map(one => ({

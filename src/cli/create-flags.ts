@@ -1,9 +1,11 @@
 /** The flags that `run` and `create` share, and how they become `CreateOptions`. */
 import { UserError } from "../base/errors.ts";
 import type { CreateOptions } from "../container/config.ts";
+import { createContainer } from "../container/create.ts";
 import { parseUlimits } from "../container/ulimits.ts";
 import type { Flag, FlagKind, Values } from "./flags.ts";
 import { parseSize } from "./format/human.ts";
+import { readPodId } from "./pod-select.ts";
 
 const flag = (long: string, kind: FlagKind, help: string, more: Partial<Flag> = {}): Flag => ({
   long,
@@ -74,6 +76,8 @@ export const CREATE_FLAGS: readonly Flag[] = [
   flag("pid", "string", "PID namespace to use"),
   flag("pids-limit", "int", "Tune container pids limit (-1 for unlimited)"),
   flag("platform", "string", "Platform of the image (os/arch[/variant])"),
+  flag("pod", "string", "Run the container in a pod that is there, or a new one (new:NAME)"),
+  flag("pod-id-file", "string", "Read the pod ID from the file"),
   flag("privileged", "bool", "Give extended privileges to container"),
   flag("publish", "slice", "Publish a container's port, or a range of ports, to the host", { short: "p" }),
   flag("publish-all", "bool", "Publish all exposed ports to random ports on the host", { short: "P" }),
@@ -130,6 +134,14 @@ function pullPolicy(values: Values): CreateOptions["pull"] {
   const policy = (["always", "missing", "never", "newer"] as const).find(one => one === text);
   if (text !== undefined && !policy) throw new UserError(`unsupported pull policy ${JSON.stringify(text)}`);
   return policy;
+}
+
+/** The pod that a container is to be in: its name or id, or `new:NAME`. */
+export function podOf(values: Values): string | undefined {
+  const pod = values.string("pod");
+  const file = values.string("pod-id-file");
+  if (pod && file) throw new UserError("cannot specify both --pod and --pod-id-file");
+  return file ? readPodId(file) : pod || undefined;
 }
 
 /** What the flags and arguments of `run` or `create` ask for. `args` is `[IMAGE, COMMAND...]`. */
@@ -223,4 +235,9 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     oomScoreAdj: values.number("oom-score-adj"),
     ulimits: values.has("ulimit") ? parseUlimits(values.list("ulimit")) : undefined,
   };
+}
+
+/** What makes the container: with `--pod new:NAME`, its pod first. */
+export async function maker({ pod }: CreateOptions): Promise<typeof createContainer> {
+  return pod?.startsWith("new:") ? (await import("../pod/new.ts")).createInPod : createContainer;
 }

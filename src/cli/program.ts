@@ -61,7 +61,7 @@ function nounHelp(path: string, summary: string, entries: readonly Entry[], flag
 
 /** What Podman has besides, at the top and under its nouns: who asks for one of these has not mistyped. */
 const PODMANS =
-  /^(auto-update|build|checkpoint|clone|commit|connect|cp|create|df|diff|disconnect|export|farm|generate|history|import|init|kube|login|logout|machine|manifest|mount|pause|play|pod|push|reload|rename|renumber|restore|rm|scp|search|secret|service|sign|stats|trust|unmount|unpause|untag|update)$/;
+  /^(auto-update|build|checkpoint|clone|commit|connect|cp|create|df|diff|disconnect|export|farm|generate|history|import|init|kube|login|logout|machine|manifest|mount|pause|play|push|reload|rename|renumber|restore|rm|scp|search|secret|service|sign|stats|trust|unmount|unpause|untag|update)$/;
 
 function unknownCommand(path: string, word: string, entries: readonly Entry[]): never {
   if (PODMANS.test(word))
@@ -183,11 +183,23 @@ async function openEngine(
   if (user?.inside === false) {
     const stays = typeof outside === "function" ? outside(flags) : outside;
     const engine = stays ? Engine.open(global) : undefined;
-    if (engine && !(await engine.needsRepair())) return engine;
+    if (engine && !(await engine.needsRepair()) && !needsPodRepair(engine)) return engine;
     const { goInside } = await import("./go-inside.ts");
     return goInside(Engine.paths(global).runRoot, user, argv);
   }
   const engine = Engine.open(global);
   await engine.repair();
+  if (needsPodRepair(engine)) {
+    const { repairPods } = await import("../pod/remove.ts");
+    await repairPods(engine);
+  }
   return engine;
+}
+
+/** True where a pod was left half made or half removed, and nobody is at it. */
+function needsPodRepair({ pods }: Engine): boolean {
+  return pods.unsettled().some(id => {
+    using held = pods.tryLock(id);
+    return held !== undefined;
+  });
 }

@@ -58,6 +58,27 @@ export function cgroupsPath(engine: Engine, config: ContainerConfig): string | u
   }
 }
 
+/** Where the groups of a pod's containers are: its parent and its own, as `cgroupsPath` has them; "" where there are none. */
+export function podGroup(
+  engine: Engine,
+  id: string,
+  asked: string,
+): { cgroupParent: string; cgroup: string } {
+  switch (cgroupManager(engine)) {
+    case "none":
+      return { cgroupParent: "", cgroup: "" };
+    case "systemd": {
+      const cgroupParent = asked || (engine.user ? "user.slice" : "machine.slice");
+      return { cgroupParent, cgroup: `${cgroupParent.replace(/\.slice$/, "")}-libpod_pod_${id}.slice` };
+    }
+    case "cgroupfs": {
+      const usual = engine.user ? join(delegatedGroup()!, "libpod_parent") : "/libpod_parent";
+      const cgroupParent = asked || usual;
+      return { cgroupParent, cgroup: `${cgroupParent}/${id}` };
+    }
+  }
+}
+
 /** The controllers that limits can be set by; all of them for root. */
 function controllers(engine: Engine): ReadonlySet<string> {
   const at = (group: string) =>

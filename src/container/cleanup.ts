@@ -10,6 +10,7 @@ import { log } from "../base/log.ts";
 import { unmountRootfs } from "../image/mount.ts";
 import { recordEvent } from "../state/events.ts";
 import { MNT_DETACH, umount } from "../sys/mount.ts";
+import { bootId } from "../sys/process.ts";
 import type { Container } from "./config.ts";
 import { leaveNetwork } from "./container-network.ts";
 import type { Engine } from "./engine.ts";
@@ -18,10 +19,12 @@ import {
   deleteFromRuntime,
   endConmon,
   endHelpers,
+  endHolder,
   isConmonOf,
   isRunning,
   removeControlGroups,
 } from "./leftovers.ts";
+import { isPinned, takeDownPins } from "./pins.ts";
 
 /** One entry in the events, about this container. */
 export function recordContainerEvent(
@@ -60,9 +63,11 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   ]);
   const run = engine.paths.containerRun(config.id);
   errors.try(() => unmount(join(run, "shm")));
-  errors.try(() =>
-    unmountRootfs(join(engine.paths.container(config.id), "merged"), config.storageDriver ?? "overlay"),
-  );
+  if (isPinned(container)) errors.try(() => takeDownPins(engine, config.id));
+  else
+    errors.try(() =>
+      unmountRootfs(join(engine.paths.container(config.id), "merged"), config.storageDriver ?? "overlay"),
+    );
   if (thorough && config.ids)
     await errors.tryAsync(async () => {
       const { unmountLayers } = await import("../image/mapped.ts");
@@ -115,6 +120,7 @@ const hasProcess = ({ phase }: Container) =>
 
 /** True when a container that is recorded as running has in truth ended. */
 export function hasEnded(engine: Engine, container: Container): boolean {
+  if (isPinned(container)) return container.state.bootId !== bootId();
   return exitRecord(engine, container.config.id) !== undefined || !isRunning(container);
 }
 
@@ -130,12 +136,17 @@ export async function awaitExit(engine: Engine, container: Container): Promise<v
 
 /**
  * Writes how a run ended and takes down what it put up: `running → stopping → exited`. The caller holds the lock and
- * knows that the container has ended.
+ * knows that the container has ended. `code`: the exit code of one that is no process.
  */
-export async function finishRun(engine: Engine, container: Container, thorough = false): Promise<void> {
+export async function finishRun(
+  engine: Engine,
+  container: Container,
+  { thorough = false, code }: { thorough?: boolean; code?: number } = {},
+): Promise<void> {
   const { state } = container;
-  if (hasProcess(container)) await awaitExit(engine, container);
-  const end = exitRecord(engine, container.config.id);
+  const pinned = isPinned(container);
+  if (!pinned && hasProcess(container)) await awaitExit(engine, container);
+  const end = pinned ? { code: code ?? 0, at: Date.now() } : exitRecord(engine, container.config.id);
   if (container.phase !== "stopping" || state.finishedAt < state.startedAt) {
     // 255 as of a lost process: conmon was killed and nobody knows.
     state.exitCode = end?.code ?? 255;
@@ -146,6 +157,7 @@ export async function finishRun(engine: Engine, container: Container, thorough =
   }
   // Its exit command would only find that all is done, and until then it holds the published ports.
   endConmon(container);
+  if (pinned) endHolder(container);
   await teardown(engine, container, thorough);
   // With `--rm` the row goes on saying `stopping` until it says `removing`, so that a kill in between leaves nothing.
   if (container.config.remove) container.phase = "exited";
@@ -168,6 +180,12 @@ export function wantsRestart(container: Container): boolean {
  * up before, or is gone. Restarts it where its policy says so, removes it where `--rm` did.
  */
 export async function cleanupContainer(engine: Engine, id: string): Promise<void> {
+  const pod = engine.containers.byId(id)?.config.pod;
+  await cleanupOne(engine, id);
+  await followExitPolicy(engine, pod);
+}
+
+async function cleanupOne(engine: Engine, id: string): Promise<void> {
   if (!engine.containers.byId(id)) return;
   const held = engine.containers.lock(id);
   try {
@@ -185,6 +203,25 @@ export async function cleanupContainer(engine: Engine, id: string): Promise<void
   } finally {
     held.release();
   }
+}
+
+/** Stops the infra container of a pod whose other containers have all ended, where the pod is to end with them. */
+export async function followExitPolicy(engine: Engine, pod: string | undefined): Promise<void> {
+  const { exitPolicy, infraId } = (pod !== undefined && engine.pods.byId(pod)?.config) || {};
+  if (exitPolicy !== "stop" || infraId === undefined) return;
+  const isOver = ({ config, phase }: Container) => {
+    if (config.id === infraId || phase === "exited") return true;
+    // One that was only created counts unless somebody is about to start it.
+    using held = phase === "created" ? engine.containers.tryLock(config.id) : undefined;
+    return held !== undefined;
+  };
+  if (!engine.containers.ofPod(pod!).every(isOver)) return;
+  // Whoever holds it is starting it again, or ending it as well.
+  using held = engine.containers.tryLock(infraId);
+  const infra = held && engine.containers.byId(infraId);
+  if (!infra) return;
+  const { stopLocked } = await import("./stop.ts");
+  await stopLocked(engine, infra);
 }
 
 async function restart(engine: Engine, container: Container): Promise<void> {

@@ -49,6 +49,8 @@ const FIELDS = {
     conmon_path: "list",
     detach_keys: "text",
     image_volume_mode: "text",
+    infra_command: "text",
+    infra_image: "text",
     network_cmd_options: "list",
     pull_policy: "text",
     runtime: "text",

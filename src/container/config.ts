@@ -104,6 +104,8 @@ export interface ResourceLimits {
 export interface CreateOptions extends ResourceLimits {
   image: string;
   command: string[];
+  /** The pod that it is to be in, by name or id. */
+  pod?: string;
   name?: string;
   replace?: boolean;
   pull?: "always" | "missing" | "never" | "newer";
@@ -198,10 +200,22 @@ export interface KeptId {
   fullName?: string;
 }
 
+/** What holds a pod's namespaces: files alone, or a process that runs in them. */
+export interface InfraRole {
+  kind: "pins" | "process";
+  share: readonly string[];
+  /** The program that sleeps in it, on the host, where it has no image. */
+  pause?: string;
+}
+
 /** The decided container: written once at create. */
 export interface ContainerConfig {
   id: string;
   name: string;
+  /** Id of the pod that it is in. */
+  pod?: string;
+  /** Of a pod's infra container. */
+  infra?: InfraRole;
   /** Milliseconds since 1970. */
   created: number;
   /** The command line that made it, for `inspect`. */

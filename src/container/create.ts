@@ -1,8 +1,7 @@
 /** Deciding what a container is: options, image and defaults come together; whatever is wrong is said before anything is made. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { errorText, UserError } from "../base/errors.ts";
-import { log } from "../base/log.ts";
+import { UserError } from "../base/errors.ts";
 import type { ImageRecord, ImageRuntimeConfig } from "../image/types.ts";
 import { withLock } from "../sys/flock.ts";
 import { signalNumber } from "../sys/process.ts";
@@ -13,6 +12,7 @@ import {
   type Container,
   type ContainerConfig,
   type CreateOptions,
+  type InfraRole,
   type NetworkMode,
   newState,
   type PortMapping,
@@ -22,20 +22,21 @@ import {
 } from "./config.ts";
 import { environment, labels, mergeEnvironment, pairs } from "./create-environment.ts";
 import { commandWords, health } from "./create-health.ts";
+import { resolveImage } from "./create-image.ts";
 import { initProgram, restartPolicy } from "./create-lifecycle.ts";
 import { type LogSettings, limits, logSettings } from "./create-limits.ts";
 import { askedMounts, completeMounts } from "./create-mounts.ts";
 import { type NamespaceModes, namespaceModes, sharedContainer, sysctls } from "./create-namespaces.ts";
 import { checkAddresses, networkMode, portsOf } from "./create-network.ts";
+import { type Membership, membership, PAUSE_IMAGE, podModes, podNetwork, withPod } from "./create-pod.ts";
 import { apparmorProfile, checkSecurityOption, securityValue } from "./create-security.ts";
 import { type AutoIds, type UserNamespace, userNamespace } from "./create-userns.ts";
 import { parseDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
 import { checkName, randomId, randomName } from "./names.ts";
 import { parseExpose, parsePublished } from "./parse-ports.ts";
+import type { PodConfig } from "./pod-store.ts";
 import { zoneFile } from "./timezone.ts";
-
-const PULL_POLICIES = ["always", "missing", "never", "newer"] as const;
 
 export interface CreateContext {
   /** Gets an image that is not in the store; absent where pulling can't be done. */
@@ -51,6 +52,8 @@ export interface CreateContext {
    * nobody asked for. If it throws, a container with `--rm` is removed.
    */
   start?: (container: Container) => Promise<void>;
+  /** It is to be the infra container of this pod, whose row is there; without an image where none is given. */
+  infra?: { pod: PodConfig; role: InfraRole; id: string; hasImage: boolean };
 }
 
 /** Makes a container, ready to be started. */
@@ -64,9 +67,11 @@ export async function createContainer(
     throw new UserError(
       `container id file exists. Ensure another container is not using it or delete ${options.cidFile}`,
     );
-  const decided = decide(engine, options);
-  const image = await resolveImage(engine, options, context);
-  if (engine.user) await engine.images.renew(image);
+  const pod = membership(engine, options);
+  const decided = decide(engine, pod ? withPod(options, pod) : options, pod);
+  const { infra } = context;
+  const image = infra && !infra.hasImage ? PAUSE_IMAGE : await resolveImage(engine, options, context);
+  if (engine.user && image !== PAUSE_IMAGE) await engine.images.renew(image);
   if (options.replace && !options.name)
     throw new UserError("cannot replace container without --name being set");
   const old = options.replace ? engine.containers.find(options.name!) : undefined;
@@ -75,7 +80,7 @@ export async function createContainer(
     await removeContainer(engine, old.config.id, { force: true });
     context.replaced?.(old);
   }
-  const config = complete(engine, options, decided, image, context);
+  const config = complete(engine, pod ? withPod(options, pod) : options, decided, image, context, pod);
   return make(engine, config, options, decided.userns, context.start);
 }
 
@@ -114,6 +119,7 @@ async function make(
     record(engine, container, userns.autoIds);
     try {
       mkdirSync(engine.paths.container(config.id), { recursive: true, mode: 0o700 });
+      if (config.infra?.pause) mkdirSync(emptyLayer(engine, config.id));
       for (const mount of config.mounts)
         if (mount.kind === "volume" && !engine.volumes.find(mount.source))
           engine.volumes.create(mount.source, { anonymous: state.anonymousVolumes.includes(mount.source) });
@@ -145,31 +151,6 @@ const isNamed = (options: CreateOptions, name: string) =>
   (options.volumes ?? []).some(text => text.startsWith(`${name}:`)) ||
   (options.mounts ?? []).some(text => text.includes(`=${name}`));
 
-/** The image, pulled where the policy says so. */
-async function resolveImage(
-  engine: Engine,
-  options: CreateOptions,
-  context: CreateContext,
-): Promise<ImageRecord> {
-  const wanted = options.pull ?? engine.conf.engine.pull_policy ?? "missing";
-  const policy = PULL_POLICIES.find(one => one === wanted);
-  if (!policy) throw new UserError(`unsupported pull policy ${JSON.stringify(wanted)}`);
-  const known = engine.images.find(options.image);
-  const byId = known?.id.startsWith(options.image.replace(/^sha256:/, ""));
-  if (known && (policy === "never" || (policy === "missing" && (byId || !options.platform)))) return known;
-  if (byId)
-    throw new UserError(`pull policy is ${policy} but image has been referred to by ID (${options.image})`);
-  if (policy === "never" || !context.pull)
-    throw new UserError(`${options.image}: image not known`, { status: 404 });
-  try {
-    return await context.pull(options.image, { ...options, pull: policy });
-  } catch (error) {
-    if (policy !== "newer" || !known) throw error;
-    log.debug(`no newer ${options.image}: ${errorText(error)}`);
-    return known;
-  }
-}
-
 /** What the options alone decide. */
 interface Decided {
   network: NetworkMode;
@@ -191,9 +172,11 @@ interface Decided {
   log: LogSettings;
 }
 
-function decide(engine: Engine, options: CreateOptions): Decided {
+function decide(engine: Engine, options: CreateOptions, pod: Membership | undefined): Decided {
   const conf = engine.conf.containers;
-  const network = networkMode(engine, options.network ?? (conf.netns ? [conf.netns] : []), options);
+  const network =
+    (pod && podNetwork(pod, options)) ??
+    networkMode(engine, options.network ?? (conf.netns ? [conf.netns] : []), options);
   const restart = restartPolicy(options.restart);
   if (options.remove && restart.name !== "no")
     throw new UserError(
@@ -213,7 +196,7 @@ function decide(engine: Engine, options: CreateOptions): Decided {
     options.memorySwap < options.memory
   )
     throw new UserError("minimum memoryswap limit should be larger than memory limit, see usage");
-  const modes = namespaceModes(engine, options, network);
+  const modes = namespaceModes(engine, pod ? podModes(pod, options) : options, network);
   return {
     network,
     restart,
@@ -229,7 +212,13 @@ function decide(engine: Engine, options: CreateOptions): Decided {
       [...(conf.annotations ?? []), ...(options.annotations ?? [])],
       () => "annotations must be formatted KEY=VALUE",
     ),
-    sysctl: sysctls(engine, options, network, modes),
+    // The infra container's network is as good as a container's own.
+    sysctl: sysctls(
+      engine,
+      options,
+      pod?.infra && network.kind === "container" ? pod.infra.config.network : network,
+      modes,
+    ),
     capabilities: decideCapabilities(options, conf.default_capabilities),
     devices: [...(conf.devices ?? []), ...(options.devices ?? [])].flatMap(parseDevice),
     initPath: (options.init ?? conf.init) ? initProgram(conf.init_path) : undefined,
@@ -245,10 +234,12 @@ function complete(
   decided: Decided,
   image: ImageRecord,
   context: CreateContext,
+  pod: Membership | undefined,
 ): ContainerConfig {
   const conf = engine.conf.containers;
   const base: ImageRuntimeConfig = image.config.config ?? {};
-  const id = randomId();
+  const { infra } = context;
+  const id = infra?.id ?? randomId();
   const name = options.name || randomName(one => engine.containers.nameTaken(one));
   const entrypoint =
     options.entrypoint === undefined ? (base.Entrypoint ?? []) : commandWords(options.entrypoint);
@@ -282,12 +273,14 @@ function complete(
   return {
     id,
     name,
+    pod: infra?.pod.id ?? pod?.pod.config.id,
+    infra: infra?.role,
     created: Date.now(),
     createCommand: [...(context.commandLine ?? [])],
     imageName: image.names[0] ?? options.image,
     imageId: image.id,
     imageConfig: base,
-    layers: engine.images.layerDirectories(image),
+    layers: image === PAUSE_IMAGE ? [emptyLayer(engine, id)] : engine.images.layerDirectories(image),
     storageDriver: engine.storageDriver,
     args,
     entrypoint: [...entrypoint],
@@ -336,12 +329,15 @@ function complete(
     usernsMode,
     ids,
     keepId,
-    cgroupParent: options.cgroupParent ?? "",
+    cgroupParent: options.cgroupParent ?? infra?.pod.cgroup ?? pod?.pod.config.cgroup ?? "",
     ...decided.log,
     logPath: decided.log.logPath ?? join(engine.paths.container(id), "ctr.log"),
     health: health(options, base),
   };
 }
+
+/** What the root of an infra container without an image lies on. */
+const emptyLayer = ({ paths }: Engine, id: string) => join(paths.container(id), "empty");
 
 /** The name that a shared UTS namespace has. */
 function inheritedName(engine: Engine, utsMode: string): string | undefined {

@@ -13,6 +13,7 @@ import { userConfig } from "../state/directories.ts";
 import { Paths } from "../state/paths.ts";
 import { type Identity, userIdentity } from "../userns/identity.ts";
 import { type ContainersConf, readContainersConf } from "./conf.ts";
+import { PodStore } from "./pod-store.ts";
 import { ContainerStore } from "./store.ts";
 import { namesOf } from "./told-names.ts";
 import { VolumeStore } from "./volume.ts";
@@ -39,6 +40,7 @@ export class Engine {
   readonly db: Database;
   readonly images: ImageStore;
   readonly containers: ContainerStore;
+  readonly pods: PodStore;
   readonly volumes: VolumeStore;
   #conf: ContainersConf | undefined;
   #networks: NetworkService | undefined;
@@ -53,6 +55,7 @@ export class Engine {
     this.db = openDatabase(this.paths.database);
     this.images = new ImageStore(this.db, this.paths);
     this.containers = new ContainerStore(this.db, this.paths);
+    this.pods = new PodStore(this.db, this.paths);
     this.volumes = new VolumeStore(this.db, this.paths);
   }
 

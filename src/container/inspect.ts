@@ -23,8 +23,8 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
   const status = statusOf(container);
   const running = container.phase === "running" || container.phase === "initialized";
   // Who shares another's network has that one's addresses.
-  const owner =
-    (config.network.kind === "container" && engine.containers.byId(config.network.id)) || container;
+  const owner = engine.containers.networkOwner(container);
+  const net = engine.paths.containerRun(owner.config.id);
   return {
     Id: config.id,
     Created: time(config.created),
@@ -64,10 +64,10 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
     ImageDigest: engine.images.find(config.imageId)?.digest ?? "",
     ImageName: config.imageName,
     Rootfs: "",
-    Pod: "",
-    ResolvConfPath: running ? join(run, "resolv.conf") : "",
+    Pod: config.pod ?? "",
+    ResolvConfPath: running ? join(net, "resolv.conf") : "",
     HostnamePath: running ? join(run, "hostname") : "",
-    HostsPath: running ? join(run, "hosts") : "",
+    HostsPath: running ? join(net, "hosts") : "",
     StaticDir: directory,
     OCIConfigPath: state.startedAt > 0 ? join(directory, "config.json") : undefined,
     OCIRuntime: runtimeName(engine, state.runtime),
@@ -98,7 +98,7 @@ export function inspectContainer(engine: Engine, container: Container): Record<s
     Dependencies: dependencies(config),
     NetworkSettings: networkSettings(owner, engine.networks.defaultNetwork),
     Namespace: "",
-    IsInfra: false,
+    IsInfra: config.infra !== undefined,
     IsService: false,
     Config: configPart(engine, container),
     HostConfig: hostPart(engine, container),

@@ -13,6 +13,9 @@ import { runtimeArguments } from "./runtime.ts";
 /** How long killed processes may take to leave their control groups. */
 const GROUP_SECONDS = 5;
 
+/** What a process that holds a pod's ports calls itself, before the id of the infra container. */
+export const HOLDER = "portolan-pod-ports:";
+
 const PROGRAMS = new Set(["conmon", "runc", "crun"]);
 
 const argumentsOf = (pid: number | string): string[] => {
@@ -35,14 +38,19 @@ export function isRunning({ state }: Container): boolean {
   return state.pid > 0 && startTime(state.pid) === (state.pidStart ?? -1);
 }
 
+/** Ends the process that holds a pod's ports, if that is what the container's is. */
+export function endHolder({ config, state }: Container): void {
+  if (argumentsOf(state.pid)[0] === HOLDER + config.id) kill(state.pid);
+}
+
 /** Pids of conmon and runtime processes whose arguments name the container. A scan of all processes: for repair only. */
 function helpersOf(id: string): number[] {
   const found: number[] = [];
   for (const entry of readdirSync("/proc")) {
     if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue;
     const words = argumentsOf(entry);
-    if (PROGRAMS.has(basename(words[0] ?? "")) && words.includes(id) && isAlive(Number(entry)))
-      found.push(Number(entry));
+    const isHelper = PROGRAMS.has(basename(words[0] ?? "")) && words.includes(id);
+    if ((isHelper || words[0] === HOLDER + id) && isAlive(Number(entry))) found.push(Number(entry));
   }
   return found;
 }

@@ -4,6 +4,7 @@ import { cgroupManager, isUnified } from "./cgroups.ts";
 import { hasEnded, recordContainerEvent } from "./cleanup.ts";
 import { type Container, statusOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
+import { isPinned } from "./pins.ts";
 import { callRuntime } from "./runtime.ts";
 
 /** Freezes a running container. */
@@ -29,7 +30,7 @@ export async function pauseContainer(engine: Engine, id: string): Promise<void> 
     container.state.paused = true;
     engine.containers.save(container);
     try {
-      await callRuntime(engine, container, "pause");
+      if (!isPinned(container)) await callRuntime(engine, container, "pause");
     } catch (error) {
       container.state.paused = undefined;
       engine.containers.save(container);
@@ -55,6 +56,7 @@ export async function unpauseContainer(engine: Engine, id: string): Promise<void
 
 /** Thaws it, whatever its state says; quiet where it is not frozen. */
 export async function resume(engine: Engine, container: Container): Promise<void> {
+  if (isPinned(container)) return;
   try {
     await callRuntime(engine, container, "resume");
   } catch (error) {

@@ -13,6 +13,8 @@ export interface RemoveOptions {
   volumes?: boolean;
   /** Seconds before a forced stop kills; the container's own where nothing is said. */
   time?: number;
+  /** It is an infra container, and its pod goes with it. */
+  withPod?: boolean;
 }
 
 /** Removes a container. Throws in Podman's words where that can't be done. */
@@ -22,6 +24,12 @@ export async function removeContainer(
   options: RemoveOptions = {},
 ): Promise<void> {
   await engine.containers.locked(id, async container => {
+    const { pod, infra } = container.config;
+    if (infra && !options.withPod && engine.pods.byId(pod!))
+      throw new UserError(
+        `container ${id} is the infra container of pod ${pod} and cannot be removed without removing the pod`,
+        { status: 409 },
+      );
     if (container.phase === "running" && hasEnded(engine, container)) await finishRun(engine, container);
     if (container.phase === "initialized") await stopLocked(engine, container, { time: 0 });
     if (container.phase === "running") {

@@ -11,6 +11,7 @@ import { finishRun, hasEnded, recordContainerEvent, teardown, wantsRestart } fro
 import { type Container, isUnsettled, type Phase } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
+import { isPinned } from "./pins.ts";
 import { removeLocked } from "./remove.ts";
 import { isLost, isServed } from "./served.ts";
 
@@ -74,7 +75,7 @@ async function repairOne(engine: Engine, container: Container): Promise<void> {
       return endRun(engine, container);
     case "stopping":
       // The command that was stopping it died before the container did.
-      if (container.state.bootId === bootId() && isRunning(container))
+      if (container.state.bootId === bootId() && isRunning(container) && !isPinned(container))
         return engine.containers.save(container, "running");
       return endRun(engine, container);
   }
@@ -87,7 +88,7 @@ async function undoStart(engine: Engine, container: Container): Promise<void> {
 }
 
 async function endRun(engine: Engine, container: Container): Promise<void> {
-  if (container.state.bootId === bootId()) await finishRun(engine, container, true);
+  if (container.state.bootId === bootId()) await finishRun(engine, container, { thorough: true });
   else {
     // The boot took processes, mounts and namespaces; addresses are kept in files and must be given back.
     await teardown(engine, container);

@@ -13,6 +13,9 @@ import type { UserIds } from "./user.ts";
 /** Where the program of `--init` lies in the container. */
 export const INIT = "/run/podman-init";
 
+/** Where the program lies that sleeps in an infra container without an image. */
+export const PAUSE = "/catatonit";
+
 /** The files of the run directory that a container sees. */
 export const OWN_FILES = [
   "hosts",
@@ -65,6 +68,7 @@ export function specMounts(engine: Engine, container: Container, rootfs: string,
         });
   for (const mount of config.mounts) list.push(userMount(engine, mount, user));
   if (config.initPath) bind(INIT, config.initPath, "ro");
+  if (config.infra?.pause) bind(PAUSE, config.infra.pause, "ro");
   // What is mounted inside something that is mounted comes after it.
   return list.sort((a, b) => depth(a.destination) - depth(b.destination));
 }

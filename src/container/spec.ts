@@ -8,6 +8,7 @@ import type { Container, ContainerConfig } from "./config.ts";
 import { showMapping } from "./create-userns.ts";
 import { deviceMount, hostDevices, specDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
+import { isPinned, pinOf } from "./pins.ts";
 import { seccompFor } from "./seccomp.ts";
 import { INIT, specMounts } from "./spec-mounts.ts";
 import { specUlimits } from "./ulimits.ts";
@@ -168,7 +169,7 @@ function namespaces(engine: Engine, { config, state }: Container): object[] {
     if (mode === "host") return;
     const [word, rest] = [mode.slice(0, mode.indexOf(":")), mode.slice(mode.indexOf(":") + 1)];
     if (word === "container")
-      list.push({ type, path: namespaceOf(runningContainer(engine, type, rest), type) });
+      list.push({ type, path: namespaceOf(engine, runningContainer(engine, type, rest), type) });
     else if (word === "ns") list.push({ type, path: rest });
     else list.push({ type });
   };
@@ -180,14 +181,22 @@ function namespaces(engine: Engine, { config, state }: Container): object[] {
   const { network } = config;
   if (network.kind === "ns") list.push({ type: "network", path: network.path });
   else if (network.kind === "container")
-    list.push({ type: "network", path: namespaceOf(runningContainer(engine, "network", network.id), "net") });
+    list.push({
+      type: "network",
+      path: namespaceOf(engine, runningContainer(engine, "network", network.id), "net"),
+    });
   else if (network.kind !== "host")
     // One that is to belong to the user namespace is made in there.
     list.push({ type: "network", path: config.ids ? undefined : state.netnsPath });
   return list;
 }
 
-const namespaceOf = ({ state }: Container, name: string) => `/proc/${state.pid}/ns/${name}`;
+/** Where a running container's namespace is found. */
+function namespaceOf(engine: Engine, container: Container, name: string): string {
+  const { config, state } = container;
+  if (!isPinned(container)) return `/proc/${state.pid}/ns/${name}`;
+  return name === "ipc" || name === "uts" ? pinOf(engine, config.id, name) : state.netnsPath;
+}
 
 function runningContainer(engine: Engine, type: string, id: string): Container {
   const other = engine.containers.get(id);

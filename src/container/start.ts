@@ -6,7 +6,6 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import { mountRootfs } from "../image/mount.ts";
-import { MS, mount } from "../sys/mount.ts";
 import { bootId, startTime } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
 import type { Container, ContainerConfig, Phase } from "./config.ts";
@@ -22,6 +21,7 @@ import {
 import type { Engine } from "./engine.ts";
 import { hasCheck, startHealthTimer } from "./health.ts";
 import { giveFiles, openWay, ownerOf } from "./owner.ts";
+import { isPinned, mountShm, putUpPins } from "./pins.ts";
 import { chooseRuntime, startInRuntime } from "./runtime.ts";
 import { buildSpec } from "./spec.ts";
 import { OWN_FILES } from "./spec-mounts.ts";
@@ -48,13 +48,7 @@ export async function startContainer(
         `unable to start container ${JSON.stringify(id)}: ${mustBeStopped(container).message}`,
         { status: 409 },
       );
-    if (container.phase === "running") {
-      if (!hasEnded(engine, container)) return container;
-      await finishRun(engine, container);
-    }
-    container.state.stoppedByUser = false;
-    container.state.restartCount = 0;
-    await startLocked(engine, container, options);
+    await startIdle(engine, container, options);
     return container;
   });
 }
@@ -78,20 +72,35 @@ export async function initContainer(engine: Engine, id: string): Promise<void> {
   });
 }
 
-/** The same under a lock that the caller holds, for a container in phase `created`, `initialized` or `exited`. */
+/** The same under a lock that the caller holds. */
+async function startIdle(engine: Engine, container: Container, options: StartOptions = {}): Promise<void> {
+  if (container.phase === "running") {
+    if (!hasEnded(engine, container)) return;
+    await finishRun(engine, container);
+  }
+  container.state.stoppedByUser = false;
+  container.state.restartCount = 0;
+  await startLocked(engine, container, options);
+}
+
+/** For a container in phase `created`, `initialized` or `exited`, whose lock the caller holds. */
 export async function startLocked(
   engine: Engine,
   container: Container,
   options: StartOptions = {},
 ): Promise<void> {
   const { config, state } = container;
+  // There is nobody to start in one that is pins alone.
+  const begin = async () => {
+    if (!isPinned(container)) await startInRuntime(engine, container);
+  };
   if (container.phase === "initialized") {
     engine.containers.save(container, "starting");
     await orUndo(engine, container, "created", async () => {
       await options.created?.(container);
-      await startInRuntime(engine, container);
+      await begin();
     });
-  } else await makeLocked(engine, container, options, () => startInRuntime(engine, container));
+  } else await makeLocked(engine, container, options, begin);
   state.startedAt = Date.now();
   state.finishedAt = 0;
   state.exitCode = 0;
@@ -100,6 +109,25 @@ export async function startLocked(
   engine.containers.save(container, "running");
   recordContainerEvent(engine, container, "start");
   startHealthTimer(engine, container);
+}
+
+/** Starts the infra container of the pod that another one is in, if that does not run. */
+async function startInfra(engine: Engine, { pod, infra }: ContainerConfig): Promise<void> {
+  const id = pod !== undefined && !infra ? engine.pods.byId(pod)?.config.infraId : undefined;
+  const current = id === undefined ? undefined : engine.containers.byId(id);
+  if (id === undefined || (current?.phase === "running" && !hasEnded(engine, current))) return;
+  // Not waited for by the kernel's queue: this very process may be starting it, for another container of the pod.
+  let held = engine.containers.tryLock(id);
+  while (!held) {
+    await Bun.sleep(2);
+    held = engine.containers.tryLock(id);
+  }
+  try {
+    const infraContainer = engine.containers.byId(id);
+    if (infraContainer) await startIdle(engine, infraContainer);
+  } finally {
+    held.release();
+  }
 }
 
 /** Does `action` to a container in phase `starting`; if it throws, the container is brought back to the phase `before`. */
@@ -127,15 +155,18 @@ async function makeLocked(
 ): Promise<void> {
   const { state } = container;
   if (container.phase !== "created" && container.phase !== "exited") throw mustBeStopped(container);
+  await startInfra(engine, container.config);
   const before = container.phase;
+  const pinned = isPinned(container);
   using taken = await takePorts(engine, container);
-  state.runtime = chooseRuntime(engine);
+  state.runtime = pinned ? "" : chooseRuntime(engine);
   state.bootId = bootId();
   state.error = "";
   await planNetwork(engine, container, taken.ports);
   engine.containers.save(container, "starting");
   await orUndo(engine, container, before, async () => {
-    await putUp(engine, container, taken, options.attended);
+    if (pinned) await putUpPins(engine, container, taken);
+    else await putUp(engine, container, taken, options.attended);
     await options.created?.(container);
     recordContainerEvent(engine, container, "init");
     await then?.();
@@ -180,13 +211,7 @@ async function putUp(
         user: () => userOf(config, rootfs),
       });
     }
-  if (!/^(none|host|container:.*)$/.test(config.ipcMode)) {
-    const shm = join(run, "shm");
-    mkdirSync(shm, { recursive: true });
-    const { uid, gid } = ownerOf(config);
-    const options = `mode=1777,size=${config.limits.shmSize},uid=${uid},gid=${gid}`;
-    mount("shm", shm, "tmpfs", MS.NOEXEC | MS.NOSUID | MS.NODEV, options);
-  }
+  if (!/^(none|host|container:.*)$/.test(config.ipcMode)) mountShm(engine, config, ownerOf(config));
   // Bound into the container when it is made, filled when its addresses are known.
   for (const name of ["hosts", "resolv.conf"]) writeFileSync(join(run, name), "");
   giveVolumes(engine, config, rootfs);

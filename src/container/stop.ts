@@ -1,11 +1,12 @@
 /** Ending a container's run: `stop`, `kill`, `restart`. */
 import { hasCode, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
-import { signalName } from "../sys/process.ts";
-import { finishRun, hasEnded, recordContainerEvent } from "./cleanup.ts";
+import { SIGNALS, signalName } from "../sys/process.ts";
+import { finishRun, followExitPolicy, hasEnded, recordContainerEvent } from "./cleanup.ts";
 import { type Container, statusOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
+import { isPinned } from "./pins.ts";
 
 const SIGKILL = 9;
 
@@ -35,18 +36,21 @@ export interface StopOptions {
 
 /** Stops a container and cleans up after it; one that does not run is left as it is. `--rm` removes it too. */
 export async function stopContainer(engine: Engine, id: string, options: StopOptions = {}): Promise<void> {
+  let pod: string | undefined;
   await engine.containers.locked(id, async container => {
     if (container.state.paused)
       throw new UserError(
         `container ${id} is running or paused, refusing to clean up: container state improper`,
         { status: 409 },
       );
+    pod = container.config.pod;
     await stopLocked(engine, container, options);
     if (container.phase === "exited" && container.config.remove) {
       const { removeLocked } = await import("./remove.ts");
       await removeLocked(engine, container, { volumes: true });
     }
   });
+  await followExitPolicy(engine, pod);
 }
 
 /** The same under a lock that the caller holds; ends in phase `exited`. */
@@ -59,8 +63,13 @@ export async function stopLocked(
   const { config, state } = container;
   state.stoppedByUser = true;
   engine.containers.save(container);
+  const seconds = options.time ?? config.stopTimeout;
+  if (isPinned(container)) {
+    await finishRun(engine, container, { code: seconds > 0 ? 0 : 128 + SIGKILL });
+    recordContainerEvent(engine, container, "stop");
+    return;
+  }
   if (!hasEnded(engine, container)) {
-    const seconds = options.time ?? config.stopTimeout;
     if (seconds > 0 && !state.paused) {
       signal(container, config.stopSignal);
       const deadline = performance.now() + seconds * 1000;
@@ -88,7 +97,10 @@ export async function killContainer(engine: Engine, id: string, number: number =
       );
     container.state.stoppedByUser = true;
     engine.containers.save(container);
-    signal(container, number);
+    if (!isPinned(container)) signal(container, number);
+    // What a pause process does with signals.
+    else if ([SIGNALS.KILL, SIGNALS.TERM, SIGNALS.INT].includes(number))
+      await finishRun(engine, container, { code: number === SIGKILL ? 128 + SIGKILL : 0 });
     if (number === SIGKILL) await thaw(engine, container);
     recordContainerEvent(engine, container, "kill", { attributes: { signal: String(number) } });
   });

@@ -33,6 +33,23 @@ export class ContainerStore {
     ).map(parse);
   }
 
+  /** Whose network a container has: another's that it shares, or its own. */
+  networkOwner(container: Container): Container {
+    const { network } = container.config;
+    return (network.kind === "container" && this.byId(network.id)) || container;
+  }
+
+  /** Those of a pod, oldest first. */
+  ofPod(pod: string): Container[] {
+    return (
+      this.#db
+        .query(
+          "SELECT phase, config, state FROM container WHERE config ->> 'pod' = ? ORDER BY created, rowid",
+        )
+        .all(pod) as Row[]
+    ).map(parse);
+  }
+
   byId(id: string): Container | undefined {
     const row = this.#db
       .query("SELECT phase, config, state FROM container WHERE id = ?")
@@ -66,11 +83,15 @@ export class ContainerStore {
     return container;
   }
 
-  /** Writes a new row; the name must be free. */
+  /** Writes a new row; the name must be free, and its pod be there to stay. */
   insert(container: Container): void {
     const { config } = container;
     this.#db
       .transaction(() => {
+        if (this.#db.query("SELECT 1 FROM pod WHERE name = ?").get(config.name) !== null)
+          throw new UserError(`name ${JSON.stringify(config.name)} is in use: pod already exists`, {
+            status: 409,
+          });
         const holder = this.#db.query("SELECT id FROM container WHERE name = ?").get(config.name) as {
           id: string;
         } | null;
@@ -79,6 +100,8 @@ export class ContainerStore {
             `creating container storage: the container name ${JSON.stringify(config.name)} is already in use by ${holder.id}. You have to remove that container to be able to reuse that name: that name is already in use`,
             { status: 409 },
           );
+        if (config.pod !== undefined && !this.#podTakes(config))
+          throw new UserError(`no pod with name or ID ${config.pod} found: no such pod`, { status: 404 });
         this.#db
           .query(
             "INSERT INTO container (id, name, phase, image_id, created, config, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -94,6 +117,12 @@ export class ContainerStore {
           );
       })
       .immediate();
+  }
+
+  /** False for a pod that is gone or going. */
+  #podTakes({ pod, infra }: ContainerConfig): boolean {
+    const row = this.#db.query("SELECT phase FROM pod WHERE id = ?").get(pod!) as { phase: string } | null;
+    return row?.phase === "ready" || (row?.phase === "creating" && infra !== undefined);
   }
 
   /** Writes phase and state. */
@@ -129,7 +158,11 @@ export class ContainerStore {
   }
 
   nameTaken(name: string): boolean {
-    return this.#db.query("SELECT 1 FROM container WHERE name = ?").get(name) !== null;
+    return (
+      this.#db
+        .query("SELECT 1 FROM container WHERE name = ? UNION ALL SELECT 1 FROM pod WHERE name = ?")
+        .get(name, name) !== null
+    );
   }
 
   /** Ids of containers that may need repair: in a passing phase, or running. */

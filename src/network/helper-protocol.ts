@@ -6,10 +6,12 @@
 import { BugError, SysError, UserError } from "../base/errors.ts";
 import type { HomePaths } from "./home.ts";
 import type { Attachment, AttachRequest, RefreshRequest, ServiceOptions } from "./service.ts";
+import type { Pins } from "./setup.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
 export type HelperRequest =
   | { do: "createNetns"; path: string }
+  | { do: "createPins"; pins: Pins }
   | { do: "openTap"; path: string; plan: UserModePlan }
   /** The next ones, up to `leaveHome`, are done in the home namespace. */
   | { do: "enterHome"; paths: HomePaths; create: boolean; service: ServiceOptions }
@@ -28,6 +30,7 @@ export type HelperRequest =
 /** What each request is answered with. */
 export interface HelperAnswers {
   createNetns: null;
+  createPins: null;
   /** How many descriptors came by the second pair. */
   openTap: 1;
   bindResolver: number;

@@ -15,7 +15,7 @@ import type { HomePaths } from "./home.ts";
 import { type HomeOrder, homePorts, numberIn, portOf } from "./home-ports.ts";
 import type { Listeners } from "./published.ts";
 import type { Attachment, AttachRequest, RefreshRequest, ServiceOptions } from "./service.ts";
-import type { NetworkSetup, OpenNetd } from "./setup.ts";
+import type { NetworkSetup, OpenNetd, Pins } from "./setup.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
 export interface HelperSetupOptions {
@@ -67,6 +67,10 @@ export class HelperSetup implements NetworkSetup {
 
   async createNetns(path: string): Promise<void> {
     await this.helped(helper => helper.ask({ do: "createNetns", path }));
+  }
+
+  async createPins(pins: Pins): Promise<void> {
+    await this.helped(helper => helper.ask({ do: "createPins", pins }));
   }
 
   async joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void> {

@@ -68,6 +68,11 @@ class Helper {
     switch (request.do) {
       case "createNetns":
         return this.createNetns(request.path);
+      case "createPins": {
+        const { createPins } = await import("./pins.ts");
+        // Nobody but this process minds where it is.
+        return createPins(request.pins, true);
+      }
       case "openTap": {
         const { openPlannedTap } = await import("./tap.ts");
         return handOver([this.within(request.path, () => openPlannedTap(request.plan))]);

@@ -2,8 +2,9 @@
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { bringLoopbackUp } from "./loopback.ts";
+import { createPins } from "./pins.ts";
 import type { Attachment, AttachRequest, NetworkService, RefreshRequest } from "./service.ts";
-import type { NetworkSetup, OpenNetd } from "./setup.ts";
+import type { NetworkSetup, OpenNetd, Pins } from "./setup.ts";
 import type { UserModePlan } from "./user-mode.ts";
 
 export class LocalSetup implements NetworkSetup {
@@ -15,6 +16,10 @@ export class LocalSetup implements NetworkSetup {
   async createNetns(path: string): Promise<void> {
     netns.create(path);
     netns.run(path, bringLoopbackUp);
+  }
+
+  async createPins(pins: Pins): Promise<void> {
+    createPins(pins, false);
   }
 
   async joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void> {

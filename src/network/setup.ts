@@ -10,9 +10,17 @@ import type { UserModePlan } from "./user-mode.ts";
 /** The data plane; undefined where it is not there and is not to be started. */
 export type OpenNetd = (options: { start: boolean }) => Promise<NetdClient | undefined>;
 
+/** Paths of files, in directories that are there. */
+export interface Pins {
+  ipc?: string;
+  uts?: { path: string; hostname: string };
+}
+
 export interface NetworkSetup {
   /** Makes a namespace, pins it at `path` and brings its `lo` up. */
   createNetns(path: string): Promise<void>;
+  /** Makes the namespaces that a pod shares besides its network, each pinned at its path. */
+  createPins(pins: Pins): Promise<void>;
   /**
    * Gives the namespace at `path` the plan's tap, configured, and the data plane the tap under `key`. What is there already is
    * taken over, so it also mends a network whose data plane was lost.

@@ -4,13 +4,11 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorText, UserError } from "../base/errors.ts";
 
-const VERSION = 1;
-
 /**
  * Rows keep what is looked up in columns, and the whole object as JSON beside it.
  * `container.phase`: creating created starting running stopping exited removing.
  */
-const SCHEMA = `
+const FIRST = `
 CREATE TABLE container (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -42,8 +40,22 @@ CREATE TABLE volume (
   record TEXT NOT NULL
 ) STRICT;
 CREATE TABLE event (seq INTEGER PRIMARY KEY AUTOINCREMENT, time_ns INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
-PRAGMA user_version = ${VERSION};
 `;
+
+/** `pod.phase`: creating ready removing. A container tells in its configuration which pod it is in. */
+const PODS = `
+CREATE TABLE pod (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  phase TEXT NOT NULL,
+  created INTEGER NOT NULL,
+  record TEXT NOT NULL
+) STRICT;
+CREATE INDEX container_pod ON container (config ->> 'pod') WHERE config ->> 'pod' IS NOT NULL;
+`;
+
+/** What each version of the schema adds to the one before; a database of an earlier one is brought up when it is opened. */
+const VERSIONS = [FIRST, PODS];
 
 /** Opens the database, making it and its directory where they are missing. Waits up to 30 s for another writer. */
 export function openDatabase(path: string): Database {
@@ -54,16 +66,19 @@ export function openDatabase(path: string): Database {
     database.run("PRAGMA journal_mode = WAL");
     database.run("PRAGMA synchronous = NORMAL");
     database.run("PRAGMA foreign_keys = ON");
-    if (userVersion(database) === 0) {
+    if (userVersion(database) < VERSIONS.length) {
       database
         .transaction(() => {
-          if (userVersion(database) === 0) database.run(SCHEMA);
+          for (const step of VERSIONS.slice(userVersion(database))) database.run(step);
+          database.run(`PRAGMA user_version = ${VERSIONS.length}`);
         })
         .immediate();
     }
     const version = userVersion(database);
-    if (version > VERSION)
-      throw new Error(`it was written by a newer Portolan (schema ${version}, this one knows ${VERSION})`);
+    if (version > VERSIONS.length)
+      throw new Error(
+        `it was written by a newer Portolan (schema ${version}, this one knows ${VERSIONS.length})`,
+      );
     return database;
   } catch (error) {
     throw new UserError(`can't open the state database ${path}: ${errorText(error)}`, { cause: error });

@@ -4,7 +4,7 @@ import type { Database } from "bun:sqlite";
 export interface EngineEvent {
   /** Nanoseconds since 1970; a decimal string, since it does not fit a JavaScript number. */
   timeNano: string;
-  type: "container" | "image" | "volume" | "network" | "system";
+  type: "container" | "pod" | "image" | "volume" | "network" | "system";
   /** Podman's words: create init start attach died cleanup remove stop kill exec exec_died pull tag untag … */
   status: string;
   id: string;

@@ -25,6 +25,7 @@ const DECLARATIONS = {
   flock: { args: [I, I], returns: I },
   setns: { args: [I, I], returns: I },
   unshare: { args: [I], returns: I },
+  sethostname: { args: [P, N], returns: I },
   mount: { args: [P, P, P, N, P], returns: I },
   umount2: { args: [P, I], returns: I },
   chroot: { args: [P], returns: I },

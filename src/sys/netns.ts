@@ -4,13 +4,13 @@
  * A namespace lives as long as something holds it. Here a file does: the namespace of the thread that made it is
  * bind-mounted over an empty file (as ip-netns(8) does), so it needs no process.
  */
-import { closeSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { hasCode } from "../base/errors.ts";
 import { check } from "./errno.ts";
 import { closeFd, O, openFd } from "./fd.ts";
 import { libc } from "./libc.ts";
-import { isMountPoint, MNT_DETACH, MS, mount, umount } from "./mount.ts";
+import { isMountPoint, MS, mount } from "./mount.ts";
+import { pinAt, unpin } from "./namespace-pin.ts";
 
 const CLONE_NEWNET = 0x40000000;
 const THREAD_NS = "/proc/thread-self/ns/net";
@@ -92,13 +92,7 @@ export function createAndStay(path: string): void {
 /** Pins a namespace that is there already, such as `/proc/PID/ns/net`. */
 export function pin(path: string, namespace: string): void {
   preparePinDirectory(dirname(path));
-  closeSync(openSync(path, "wx", 0o444));
-  try {
-    mount(namespace, path, "none", MS.BIND);
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
-  }
+  pinAt(path, namespace);
 }
 
 /** Takes the calling thread into a new namespace that only it holds. */
@@ -107,17 +101,7 @@ export function leaveForNew(): void {
 }
 
 /** Unpins the namespace at `path` and removes the file; quiet when it is gone already. */
-export function remove(path: string): void {
-  for (;;) {
-    try {
-      umount(path, MNT_DETACH);
-    } catch (error) {
-      if (hasCode(error, "EINVAL", "ENOENT")) break;
-      throw error;
-    }
-  }
-  rmSync(path, { force: true });
-}
+export const remove = unpin;
 
 const NS_GET_NSTYPE = 0xb703;
 

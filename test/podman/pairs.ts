@@ -47,6 +47,7 @@ const NORMAL: readonly (readonly [RegExp, string])[] = [
   [/(Less than a second|About a minute|\d+ (seconds?|minutes)) ago/g, "<ago>"],
   [/\b10\.88\.(?!0\.1\b|5\.5\b|0\.0\b|255\.)\d+\.\d+\b/g, "<address>"],
   [/\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b(?<!92:d0:c6:0a:29:33)/g, "<mac>"],
+  [/localhost\/(podman|portolan)-pause:[\w.-]+/g, "<pause>"],
   [/\/tmp\/tmp\.\w+/g, "<scratch>"],
   [/(\/var\/lib|\/home\/\w+\/\.local\/share)\/(containers\/storage|portolan)\/volumes\//g, "<volumes>/"],
   [/(?<=[`"' ])(podman|portolan)(?=[^\n]{0,40}[`"'])/g, "<engine>"],

@@ -84,11 +84,12 @@ const BACKEND = /\[network\][\s\S]*/;
  * Before each script: `engine` is the engine under test, `quiet` says nothing, `ready NAME` waits until that container's
  * log says `ready`. At its end no container and no volume is left (a container that others depend on takes two rounds).
  */
-const prelude = (engine: EngineName) => `engine() { ${engine} "$@"; }
+const prelude = (engine: EngineName, hasPods: boolean) => `engine() { ${engine} "$@"; }
 quiet() { "$@" >/dev/null 2>&1; }
 ready() { until engine logs "$1" 2>/dev/null | grep -q ready; do sleep 0.02; done; }
 finish() {
   cd / && rm -rf "$scratch"
+  ${hasPods ? "quiet engine pod rm -f -t 0 -a" : ""}
   for round in 1 2; do [ -z "$(engine ps -aq)" ] || quiet engine rm -f -t 0 -v -a; done
   quiet engine volume prune -f
 }
@@ -146,7 +147,7 @@ export class Pair implements AsyncDisposable {
 
   /** Runs a script with `engine` as that engine; one that hangs is ended after 40 seconds. */
   run(engine: EngineName, script: string): Promise<Outcome> {
-    const words = ["timeout", "40", "sh", "-c", prelude(engine) + script];
+    const words = ["timeout", "40", "sh", "-c", prelude(engine, /\bpod\b/.test(script)) + script];
     return (this.user ?? this.host).run(words);
   }
 

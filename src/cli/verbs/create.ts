@@ -1,7 +1,6 @@
 import { writeErr } from "../../base/stdio.ts";
-import { createContainer } from "../../container/create.ts";
 import { type Command, print, requireArgs } from "../command.ts";
-import { CREATE_FLAGS, createOptions } from "../create-flags.ts";
+import { CREATE_FLAGS, createOptions, maker, podOf } from "../create-flags.ts";
 import { pullFor } from "../pull-image.ts";
 
 export const create: Command = {
@@ -11,9 +10,11 @@ export const create: Command = {
   flags: CREATE_FLAGS,
   async run(invocation) {
     requireArgs(invocation, 1);
-    const options = createOptions(invocation.flags, invocation.args);
+    const { flags, args } = invocation;
+    const options = { ...createOptions(flags, args), pod: podOf(flags) };
     const engine = await invocation.engine();
-    const { config } = await createContainer(engine, options, {
+    const make = await maker(options);
+    const { config } = await make(engine, options, {
       pull: pullFor(engine),
       commandLine: invocation.commandLine,
       warn: text => writeErr(`${text}\n`),

@@ -18,3 +18,4 @@ export const containerExists = exists("a container", (engine, name) => engine.co
 export const imageExists = exists("an image", (engine, name) => engine.images.find(name));
 export const networkExists = exists("a network", (engine, name) => engine.networks.exists(name));
 export const volumeExists = exists("a volume", (engine, name) => engine.volumes.find(name));
+export const podExists = exists("a pod", (engine, name) => engine.pods.find(name));

@@ -35,12 +35,17 @@ const FINDERS: Readonly<Record<string, Finder>> = {
     return volume && volumeJson(engine, volume);
   },
   network: (engine, name) => (engine.networks.exists(name) ? engine.networks.inspect(name) : undefined),
+  pod: async (engine, name) => {
+    const pod = engine.pods.find(name);
+    return pod && (await import("../../pod/inspect.ts")).inspectPod(engine, pod);
+  },
 };
 
 const MISSING: Readonly<Record<string, (name: string) => string>> = {
   container: name => `no such container ${name}`,
   image: name => `${name}: image not known`,
   volume: name => `no such volume ${name}`,
+  pod: name => `no such pod ${name}`,
   network: name => `network ${name}: unable to find network with name or ID ${name}: network not found`,
 };
 
@@ -84,7 +89,7 @@ const inspectOf = (type: string, summary: string, usage: string, more: readonly 
     let asked = flags.string("type") ?? type;
     if (asked !== "all" && !(asked in FINDERS))
       throw new UserError(
-        `invalid type ${JSON.stringify(asked)}: must be "image", "container", "network", "volume", or "all"`,
+        `invalid type ${JSON.stringify(asked)}: must be "image", "container", "network", "pod", "volume", or "all"`,
       );
     const engine = await invocation.engine();
     let names = invocation.args;
@@ -109,8 +114,8 @@ const inspectOf = (type: string, summary: string, usage: string, more: readonly 
 
 export const inspect = inspectOf(
   "all",
-  "Display the configuration of a container, image, network or volume",
-  "[options] {CONTAINER|IMAGE|NETWORK|VOLUME} [...]",
+  "Display the configuration of a container, image, network, pod or volume",
+  "[options] {CONTAINER|IMAGE|NETWORK|POD|VOLUME} [...]",
   [
     SIZE,
     LATEST,
@@ -118,7 +123,7 @@ export const inspect = inspectOf(
       long: "type",
       short: "t",
       kind: "string",
-      help: "Type of the object: all, container, image, network, volume",
+      help: "Type of the object: all, container, image, network, pod, volume",
     },
   ],
 );

@@ -23,7 +23,7 @@ export const port: Command = {
     const engine = await invocation.engine();
     if (invocation.flags.bool("all")) {
       for (const container of engine.containers.list().filter(one => one.phase === "running"))
-        for (const [inner, outer] of bindings(container))
+        for (const [inner, outer] of bindings(engine.containers.networkOwner(container)))
           print(`${container.config.id.slice(0, 12)}\t${inner} -> ${outer}`);
       return;
     }
@@ -32,7 +32,7 @@ export const port: Command = {
       engine,
       "you must supply a running container name or id",
     );
-    const all = bindings(container);
+    const all = bindings(engine.containers.networkOwner(container));
     const [wanted] = rest;
     if (wanted === undefined) {
       for (const [inner, outer] of all) print(`${inner} -> ${outer}`);

@@ -34,7 +34,9 @@ export async function confirmed(invocation: Invocation, warning: string): Promis
 
 /** Removes containers that don't run; gives their ids. */
 export async function pruneContainers(engine: Engine, filters: readonly string[]): Promise<string[]> {
-  const idle = engine.containers.list().filter(one => one.phase === "exited" || one.phase === "created");
+  const idle = engine.containers
+    .list()
+    .filter(one => !one.config.infra && (one.phase === "exited" || one.phase === "created"));
   const ids = filterContainers(engine, idle, filters, ["label", "label!", "until"]).map(one => one.config.id);
   for (const id of ids) await removeContainer(engine, id, { volumes: true });
   return ids;

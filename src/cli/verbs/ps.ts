@@ -52,6 +52,7 @@ export const ps: Command = {
     { long: "no-trunc", kind: "bool", help: "Display the extended information" },
     { long: "noheading", kind: "bool", help: "Do not print headers" },
     { long: "ns", kind: "bool", help: "Display namespace information" },
+    { long: "pod", short: "p", kind: "bool", help: "Print the ID and name of the pod the containers are in" },
     { long: "quiet", short: "q", kind: "bool", help: "Print the numeric IDs of the containers only" },
     { long: "size", short: "s", kind: "bool", help: "Display the total file sizes" },
     { long: "sort", kind: "string", help: `Sort output by: ${Object.keys(SORTS).join(", ")}` },
@@ -69,24 +70,31 @@ export const ps: Command = {
       return;
     }
     const size = flags.bool("size");
+    const pod = flags.bool("pod") || (flags.string("format") ?? "").includes("PodName");
     const columns = flags.bool("ns")
       ? ["ID", "Names", "Pid", ...NAMESPACES]
-      : ["ID", "Image", "Command", "CreatedHuman", "Status", "Ports", "Names", ...(size ? ["Size"] : [])];
+      : [
+          ...["ID", "Image", "Command", "CreatedHuman", "Status", "Ports", "Names"],
+          ...(flags.bool("pod") ? ["Pod", "PodName"] : []),
+          ...(size ? ["Size"] : []),
+        ];
     printListing<PsRow>({
       name: "list",
-      rows: containers.map(one => containerRow(engine, one, { full, size })),
+      rows: containers.map(one => containerRow(engine, one, { full, size, pod })),
       headings: {
         ID: "CONTAINER ID",
         CreatedHuman: "CREATED",
         CreatedAt: "CREATED",
         RunningFor: "CREATED",
         ImageID: "IMAGE ID",
+        Pod: "POD ID",
+        PodName: "PODNAME",
         PIDNS: "PIDNS",
       },
       columns,
       format: flags.string("format"),
       noHeading: flags.bool("noheading"),
-      json: () => containers.map(one => psJson(engine, one, size)),
+      json: () => containers.map(one => psJson(engine, one, { size, pod })),
       indent: 2,
     });
   },

@@ -3,13 +3,12 @@ import { log } from "../../base/log.ts";
 import { writeErr } from "../../base/stdio.ts";
 import type { Attachment } from "../../container/attach.ts";
 import type { Container } from "../../container/config.ts";
-import { createContainer } from "../../container/create.ts";
 import type { Engine } from "../../container/engine.ts";
 import { chooseRuntime } from "../../container/runtime.ts";
 import { type StartOptions, startLocked } from "../../container/start.ts";
 import { DETACH_KEYS, followToEnd, SIG_PROXY } from "../attached.ts";
 import { type Command, print, requireArgs } from "../command.ts";
-import { CREATE_FLAGS, createOptions } from "../create-flags.ts";
+import { CREATE_FLAGS, createOptions, maker, podOf } from "../create-flags.ts";
 import type { Values } from "../flags.ts";
 import { pullFor } from "../pull-image.ts";
 
@@ -54,14 +53,15 @@ export const run: Command = {
     requireArgs(invocation, 1);
     const detach = flags.bool("detach");
     const wanted = streams(flags);
-    const options = createOptions(flags, args);
+    const options = { ...createOptions(flags, args), pod: podOf(flags) };
     const engine = await invocation.engine();
+    const make = await maker(options);
     if (options.tty && wanted.stdin && !detach && !process.stdin.isTTY)
       log.warn("The input device is not a TTY. The --tty and --interactive flags might not work properly");
     // Without a runtime nothing is made at all.
     chooseRuntime(engine);
     let attachment: Attachment | undefined;
-    const container = await createContainer(engine, options, {
+    const container = await make(engine, options, {
       pull: pullFor(engine),
       commandLine: invocation.commandLine,
       warn: text => writeErr(`${text}\n`),
