@@ -4,9 +4,10 @@
  */
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
+import { withLock } from "../sys/flock.ts";
 import { type IdMapping, type IdMaps, idMap } from "../sys/user-namespace.ts";
 import { readSubids } from "../userns/subids.ts";
-import type { ContainerConfig } from "./config.ts";
+import type { Container, ContainerConfig } from "./config.ts";
 import type { AutoIds } from "./create-userns.ts";
 import type { Engine } from "./engine.ts";
 import { parseGroup, parsePasswd, resolveInRoot } from "./user.ts";
@@ -21,8 +22,19 @@ interface Run {
   count: number;
 }
 
-/** Finds ids for a container that is about to be recorded. The caller keeps others from doing the same meanwhile. */
-export function findIds(engine: Engine, config: ContainerConfig, auto: AutoIds): IdMaps {
+/** Writes a new container's row, with ids that no other container has where such are asked for. */
+export function insertWithIds(engine: Engine, container: Container, auto: AutoIds | undefined): void {
+  if (!auto) {
+    engine.containers.insert(container);
+    return;
+  }
+  withLock(engine.paths.lock("auto-ids"), () => {
+    container.config.ids = findIds(engine, container.config, auto);
+    engine.containers.insert(container);
+  });
+}
+
+function findIds(engine: Engine, config: ContainerConfig, auto: AutoIds): IdMaps {
   const size = auto.size ?? neededIds(config);
   const find = (kind: "uid" | "gid", forced: readonly IdMapping[]) => {
     const used = engine.containers

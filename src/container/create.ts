@@ -3,9 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
 import type { ImageRecord, ImageRuntimeConfig } from "../image/types.ts";
-import { withLock } from "../sys/flock.ts";
 import { signalNumber } from "../sys/process.ts";
-import { findIds } from "./auto-ids.ts";
+import { insertWithIds } from "./auto-ids.ts";
 import { decideCapabilities, normalized } from "./capabilities.ts";
 import { recordContainerEvent } from "./cleanup.ts";
 import {
@@ -30,7 +29,7 @@ import { type NamespaceModes, namespaceModes, sharedContainer, sysctls } from ".
 import { checkAddresses, networkMode, portsOf } from "./create-network.ts";
 import { type Membership, membership, PAUSE_IMAGE, podModes, podNetwork, withPod } from "./create-pod.ts";
 import { apparmorProfile, checkSecurityOption, securityValue } from "./create-security.ts";
-import { type AutoIds, type UserNamespace, userNamespace } from "./create-userns.ts";
+import { type UserNamespace, userNamespace } from "./create-userns.ts";
 import { parseDevice } from "./devices.ts";
 import type { Engine } from "./engine.ts";
 import { checkName, randomId, randomName } from "./names.ts";
@@ -84,18 +83,6 @@ export async function createContainer(
   return make(engine, config, options, decided.userns, context.start);
 }
 
-/** Writes the row, with ids that no other container has where such are asked for. */
-function record(engine: Engine, container: Container, auto: AutoIds | undefined): void {
-  if (!auto) {
-    engine.containers.insert(container);
-    return;
-  }
-  withLock(engine.paths.lock("auto-ids"), () => {
-    container.config.ids = findIds(engine, container.config, auto);
-    engine.containers.insert(container);
-  });
-}
-
 /** Writes the row, then makes what it tells of. */
 async function make(
   engine: Engine,
@@ -116,7 +103,7 @@ async function make(
   const container: Container = { config, phase: "creating", state };
   const held = engine.containers.lock(config.id);
   try {
-    record(engine, container, userns.autoIds);
+    insertWithIds(engine, container, userns.autoIds);
     try {
       mkdirSync(engine.paths.container(config.id), { recursive: true, mode: 0o700 });
       if (config.infra?.pause) mkdirSync(emptyLayer(engine, config.id));

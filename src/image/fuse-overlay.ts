@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { hasCode, oneLine, UserError } from "../base/errors.ts";
+import { findProgram } from "../base/programs.ts";
 import { isAlive } from "../sys/process.ts";
 import { readStorageConf } from "./storage-conf.ts";
 
@@ -16,9 +17,7 @@ const PATIENCE = 1000;
 export function fuseProgram(): string | undefined {
   const { mountProgram } = readStorageConf();
   if (mountProgram) return existsSync(mountProgram) ? mountProgram : undefined;
-  return (
-    Bun.which(NAME, { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" }) ?? undefined
-  );
+  return findProgram(NAME);
 }
 
 /** Mounts `options` (as overlayfs has them; `lower` is relative to `directory`) on `merged`. Returns once it is there. */
