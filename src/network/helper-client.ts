@@ -12,6 +12,7 @@ import {
   type HelperAnswer,
   type HelperAnswers,
   type HelperRequest,
+  MAX_LOCKS,
 } from "./helper-protocol.ts";
 
 interface Waiting {
@@ -70,7 +71,7 @@ export class NetworkHelper implements Disposable {
       this.waiting.set(seq, { resolve: resolve as (value: unknown) => void, reject });
       try {
         // Should this process be killed, nobody clears up after it before the helper is through.
-        sendFds(this.requests, heldLocks(), encode({ ...request, seq }));
+        sendFds(this.requests, heldLocks().slice(-MAX_LOCKS), encode({ ...request, seq }));
       } catch (error) {
         this.waiting.delete(seq);
         reject(error);

@@ -52,6 +52,9 @@ export type HelperAnswer = { seq: number } & ({ value: unknown } | { error: Erro
 export const HELPER_FD = { REQUESTS: 3, DESCRIPTORS: 4 } as const;
 /** Bytes of a message, far above what the longest takes. */
 export const MAX_MESSAGE = 1 << 17;
+/** Locks that go with a request, those that were taken last; the kernel carries 253 descriptors (SCM_MAX_FD). */
+export const MAX_LOCKS = 250;
+
 /** An error on its way to another process. */
 interface ErrorRecord {
   name: string;

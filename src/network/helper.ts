@@ -17,6 +17,7 @@ import {
   HELPER_FD,
   type HelperAnswer,
   type HelperRequest,
+  MAX_LOCKS,
   MAX_MESSAGE,
   type Numbered,
   recordOf,
@@ -24,9 +25,6 @@ import {
 import type { Home } from "./home.ts";
 import { bringLoopbackUp } from "./loopback.ts";
 import type { NetworkService } from "./service.ts";
-
-/** Descriptors to a request; the kernel carries 253 (SCM_MAX_FD). */
-const MAX_LOCKS = 250;
 
 /** Serves until the command closes its end; gives the exit code. */
 export async function networkHelperMain(): Promise<number> {
