@@ -73,9 +73,6 @@ export async function planNetwork(
  * namespace can only be made in there, by the runtime: it is taken over later.
  */
 export async function makeNamespace(engine: Engine, { config, state }: Container): Promise<void> {
-  // The data plane comes up meanwhile; whoever needs it hears of its failure.
-  if (state.userMode || (engine.user && state.networksBegun.length > 0))
-    engine.netd({ start: true }).catch(() => {});
   if (state.netnsPath === "" || config.ids) return;
   const setup = await engine.networkSetup();
   await setup.createNetns(state.netnsPath);
