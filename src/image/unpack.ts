@@ -19,7 +19,6 @@ import {
   closeSync,
   constants,
   fchmodSync,
-  fchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -153,6 +152,19 @@ class Unpacker {
     }
   }
 
+  /** Makes an entry's owner the owner of what lies at `path`. */
+  #give(path: string, entry: TarEntry): void {
+    this.#checkOwner(path, entry);
+    try {
+      lchown(path, entry.uid, entry.gid);
+    } catch (error) {
+      if (!hasCode(error, "EPERM")) throw error;
+      throw new TarError(
+        `the store's file system refuses to give ${path} to ${entry.uid}:${entry.gid}: name a directory on another one by --root`,
+      );
+    }
+  }
+
   /** Words as Podman's users know them: the number of ids that a user has is theirs to change. */
   #checkOwner(path: string, entry: TarEntry): void {
     const [hasUid, hasGid] = [hasId(this.#uids, entry.uid), hasId(this.#gids, entry.gid)];
@@ -233,8 +245,7 @@ class Unpacker {
       if (wasHidden) this.#makeOpaque(path);
     }
     this.#parents.delete(path);
-    this.#checkOwner(path, entry);
-    lchown(path, entry.uid, entry.gid);
+    this.#give(path, entry);
     this.#xattrs(path, entry);
     this.#directories.delete(path);
     this.#directories.set(path, entry);
@@ -261,8 +272,7 @@ class Unpacker {
       case "directory":
         return;
     }
-    this.#checkOwner(path, entry);
-    lchown(path, entry.uid, entry.gid);
+    this.#give(path, entry);
     if (entry.type !== "symlink") chmodSync(path, entry.mode);
     this.#xattrs(path, entry);
     setMtime(path, entry.mtime.seconds, entry.mtime.nanoseconds);
@@ -294,7 +304,6 @@ class Unpacker {
   }
 
   #file(reader: TarReader, path: string, entry: TarEntry): void {
-    this.#checkOwner(path, entry);
     const fd = openSync(
       path,
       constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
@@ -303,7 +312,7 @@ class Unpacker {
     try {
       for (let piece = reader.chunk(); piece; piece = reader.chunk())
         for (let done = 0; done < piece.length; ) done += writeSync(fd, piece, done);
-      if (entry.uid !== 0 || entry.gid !== 0) fchownSync(fd, entry.uid, entry.gid);
+      if (entry.uid !== 0 || entry.gid !== 0) this.#give(path, entry);
       fchmodSync(fd, entry.mode);
     } finally {
       closeSync(fd);

@@ -135,6 +135,36 @@ describe.each([["overlay"], ["fuse-overlayfs"], ["vfs"]])("%s:", driver => {
     60_000,
   );
 
+  test(
+    "kill -9 of run at any moment, the copying of layers too, leaves nothing behind",
+    () =>
+      withImage(async () => {
+        const begin = performance.now();
+        await run("all:1", "true");
+        const whole = performance.now() - begin;
+        const words = [
+          "run",
+          "--rm",
+          "--name",
+          "victim",
+          "--network",
+          "none",
+          "--userns=nomap",
+          "all:1",
+          "true",
+        ];
+        for (let round = 0; round < 12; round++) {
+          const seconds = `${(Math.random() * 1.5 * whole) / 1000}`;
+          const kill = ["timeout", "--foreground", "-s", "KILL", seconds];
+          await user.run([...kill, "portolan", `--storage-driver=${driver}`, ...words]);
+          await portolan("rm", "-f", "-i", "-t", "0", "victim");
+        }
+        expect(await run("--userns=nomap", "all:1", "sh", "-c", LOOK)).toBe(SEEN);
+        await portolan("system", "prune", "-f");
+      }),
+    60_000,
+  );
+
   if (driver === "fuse-overlayfs")
     test(
       "each running container has one daemon; one that was killed leaves a container that can be removed",

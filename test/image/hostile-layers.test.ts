@@ -238,6 +238,7 @@ test("overlay's own attributes from a layer are dropped, capabilities and user a
         pax: {
           "SCHILY.xattr.trusted.overlay.opaque": "y",
           "SCHILY.xattr.user.overlay.opaque": "y",
+          "SCHILY.xattr.user.fuseoverlayfs.opaque": "y",
           "SCHILY.xattr.trusted.overlay.redirect": "/etc",
         },
       }),

@@ -118,6 +118,19 @@ test("an owner that the namespace has not is refused in one line that says what 
   expect(seen.leftovers).toEqual([]);
 });
 
+test("a file system that gives no file away is told of in one line; nothing stays", async () => {
+  if (!root) return skip();
+  await using namespace = await UserNamespace.create();
+  // As such a file system says it: the right to change owners is taken away.
+  const without = ["setpriv", "--bounding-set=-chown", "--inh-caps=-chown"];
+  const child = [process.execPath, resolve(import.meta.dir, "user-child.ts"), "squashed"];
+  const { code, stderr } = await namespace.run([...without, ...child]);
+  expect(code).not.toBe(0);
+  expect(stderr).toContain(
+    "unpacking a layer: the store's file system refuses to give /a to 33:42: name a directory on another one by --root",
+  );
+});
+
 test("with but one id, all files become its own, and one warning says so", async () => {
   if (!root) return skip();
   await using namespace = await UserNamespace.create({ size: 1 });
