@@ -2,7 +2,6 @@
 import { UserError } from "../base/errors.ts";
 import { type Container, joinsOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
-import { removeContainer } from "./remove.ts";
 
 /** Those that are on the network, or join it when they start. */
 export function containersOfNetwork(engine: Engine, name: string): Container[] {
@@ -10,10 +9,8 @@ export function containersOfNetwork(engine: Engine, name: string): Container[] {
 }
 
 export interface NetworkRemoveOptions {
-  /** Its containers go with it. */
-  force?: boolean;
-  /** Seconds until those that run are killed. */
-  time?: number;
+  /** Removes a container that is on it, or the pod whose infra container that is; absent: one in use is left. */
+  removeUser?: (container: Container) => Promise<void>;
 }
 
 /** Removes a network. Throws UserError in Podman's words: exit code 1 for one that is not there, 2 for one in use. */
@@ -30,9 +27,7 @@ export async function removeNetwork(
   const name = engine.networks.resolve(nameOrId);
   if (name === engine.networks.defaultNetwork)
     throw new UserError(`default network ${name} cannot be removed`, { status: 400 });
-  if (options.force)
-    for (const { config } of containersOfNetwork(engine, name))
-      await removeContainer(engine, config.id, { force: true, time: options.time });
+  if (options.removeUser) for (const one of containersOfNetwork(engine, name)) await options.removeUser(one);
   const { network_interface: bridge } = engine.networks.inspect(name);
   if (!(await engine.networks.remove(name, one => containersOfNetwork(engine, one).length > 0)))
     throw new UserError(

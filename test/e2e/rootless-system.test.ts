@@ -81,6 +81,8 @@ test("a user without subordinate ids runs what needs only his own, and is warned
 test("system reset removes all that is the user's; the next command begins anew", async () => {
   await user.must("portolan", "network", "create", "sea");
   await user.must("portolan", "run", "-d", "--network", "sea", "-v", "hold:/x", "busybox", "sleep", "1000");
+  await user.must("portolan", "pod", "create", "--name", "school", "--network", "sea");
+  await user.must("portolan", "run", "-d", "--pod", "school", "busybox", "sleep", "1000");
   await user.must("portolan", "system", "reset", "-f");
   expect(await user.must("ls", "-A", ".local/share/portolan")).toBe("");
   expect(await user.must("sh", "-c", "ls -A $XDG_RUNTIME_DIR/portolan")).toBe("");

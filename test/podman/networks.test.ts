@@ -91,6 +91,7 @@ table(
   "engine network create n1; engine create --name one --network n1 busybox sleep 100; engine network rm n1; echo $?; engine network prune -f; engine network ls -q; engine network rm -f n1; engine ps -aq",
   "engine network create n1 >/dev/null; engine network create --label a=b n2 >/dev/null; engine network prune -f --filter label=a; engine network prune -f --filter until=1h; engine network prune -f --filter bogus=1; echo y | engine network prune; echo n | engine network prune; engine network ls -q; engine network prune x",
   "engine network create --label a=b n2 >/dev/null; engine network prune -f --filter label!=a; engine network prune -f --filter name=x; engine network prune -f --filter label!=b",
+  "engine network create --subnet 10.20.0.0/24 n1; engine pod create --name p --network n1 | wc -c; engine run -d --pod p busybox sleep 100 | wc -c; engine network rm n1; echo $?; engine network rm -f -t 0 n1; echo $?; engine pod ls -q; engine ps -aq",
   refused("engine network bogus", /unrecognized command/),
 );
 

@@ -1,6 +1,8 @@
 import { UserError } from "../../base/errors.ts";
+import type { Container } from "../../container/config.ts";
 import type { Engine } from "../../container/engine.ts";
 import { containersOfNetwork, removeNetwork } from "../../container/networks.ts";
+import { removeContainer } from "../../container/remove.ts";
 import { type Command, forEach, print, requireArgs } from "../command.ts";
 import { filterNetworks } from "../network-filters.ts";
 import { confirmed, FORCE, PRUNE_FILTER } from "./prune.ts";
@@ -26,11 +28,20 @@ export const networkRemove: Command = {
     const engine = await invocation.engine();
     return forEach(args, async name => {
       if (flags.bool("force") && !engine.networks.exists(name)) return;
-      await removeNetwork(engine, name, { force: flags.bool("force"), time });
+      await removeNetwork(engine, name, flags.bool("force") ? { removeUser: remover(engine, time) } : {});
       print(name);
     });
   },
 };
+
+/** How containers go with their network: stopped after `time` seconds, in their pods if they are in any. */
+function remover(engine: Engine, time: number | undefined) {
+  return async ({ config }: Container) => {
+    if (!config.infra) return removeContainer(engine, config.id, { force: true, time });
+    const { removePod } = await import("../../pod/remove.ts");
+    return removePod(engine, config.pod!, { force: true, time });
+  };
+}
 
 /** Removes networks that no container is on; gives their names. */
 export async function pruneNetworks(engine: Engine, filters: readonly string[]): Promise<string[]> {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { removeNetwork } from "../../container/networks.ts";
 import { removeContainer } from "../../container/remove.ts";
 import { stopContainer } from "../../container/stop.ts";
+import { removePod } from "../../pod/remove.ts";
 import { MNT_DETACH, mountInfo, umount } from "../../sys/mount.ts";
 import { endPause } from "../../userns/pause.ts";
 import { type Command, print } from "../command.ts";
@@ -25,17 +26,19 @@ export const systemMigrate: Command = {
 
 const WARNING = `WARNING! This will remove:
         - all containers
+        - all pods
         - all images
         - all networks
         - all volumes`;
 
 export const systemReset: Command = {
-  summary: "Remove all containers, images, networks and volumes, and all else that is kept for them",
+  summary: "Remove all containers, pods, images, networks and volumes, and all else that is kept for them",
   usage: "[options]",
   flags: [FORCE],
   async run(invocation) {
     const engine = await invocation.engine();
     if (!(await confirmed(invocation, WARNING))) return;
+    for (const { config } of engine.pods.list()) await removePod(engine, config.id, { force: true, time: 0 });
     for (const { config } of engine.containers.list())
       await removeContainer(engine, config.id, { force: true, volumes: true, time: 0 });
     for (const { name } of engine.networks.list())
