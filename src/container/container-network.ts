@@ -162,6 +162,7 @@ export async function joinUserMode(
   const setup = await engine.networkSetup();
   await setup.joinUserMode(path, plan, id);
   if (listeners.length === 0) return;
+  if (listeners.some(one => one.settings.proto === "tcp")) await setup.letCallersIn(path, plan, id);
   const netd = await engine.netd({ start: true });
   const { ipv4, ipv6 } = plan.guest;
   for (const [index, { family, settings, fds }] of listeners.entries()) {

@@ -64,6 +64,11 @@ export class NetdClient implements Disposable {
     await this.ask({ op: "ports", key, tap: tapKey, settings }, listeners);
   }
 
+  /** Lets callers of TCP ports reach the guest at `tapKey` by sockets of its own namespace; these stay the caller's to close. */
+  async addTransparent(key: string, tapKey: string, sockets: readonly number[]): Promise<void> {
+    await this.ask({ op: "transparent", key, tap: tapKey }, sockets);
+  }
+
   /** Answers the network's containers at its gateway; `sockets` as for the order, the caller's to close. */
   async addResolver(key: string, settings: ResolverSettings, sockets: readonly number[]): Promise<void> {
     await this.ask({ op: "resolver", key, settings }, sockets);

@@ -64,6 +64,8 @@ export interface NameSettings {
 export type KeyedOrder =
   | { op: "tap"; key: string; settings: TapSettings }
   | { op: "ports"; key: string; tap: string; settings: PortSettings }
+  /** Sockets of the guest's own namespace (`transparent.ts`) come with it. */
+  | { op: "transparent"; key: string; tap: string }
   | { op: "resolver"; key: string; settings: ResolverSettings }
   | { op: "name"; key: string; settings: NameSettings };
 

@@ -10,6 +10,8 @@ export interface Guest {
   hasFamily(family: 4 | 6): boolean;
   /** Takes in a socket that was accepted; 0 or a negative errno, and then the socket is closed. */
   adopt(fd: number): number;
+  /** Connects an accepted socket without the stack; false where there is no such way, and the socket is as it was. */
+  relay(fd: number, from: Endpoint, to: Endpoint): boolean;
   tcpAccepted(now: number, fd: number, from: Endpoint, to: Endpoint): void;
   datagramArrived(
     now: number,

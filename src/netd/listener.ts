@@ -46,7 +46,9 @@ export class TcpListener implements Ready {
   }
 
   private pass(now: number, fd: number): void {
-    if (this.guest.adopt(fd) >= 0) this.guest.tcpAccepted(now, fd, endpointOf(peer), this.to);
+    const from = endpointOf(peer);
+    if (this.guest.relay(fd, from, this.to)) return;
+    if (this.guest.adopt(fd) >= 0) this.guest.tcpAccepted(now, fd, from, this.to);
   }
 
   private backOff(now: number, errno: number): void {

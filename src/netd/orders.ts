@@ -64,6 +64,9 @@ export class Orders {
       case "ports":
         this.addPorts(order.key, order.tap, order.settings, fds);
         break;
+      case "transparent":
+        this.addTransparent(order.tap, fds);
+        break;
       case "resolver":
         this.addResolver(order.key, order.settings, fds);
         break;
@@ -118,6 +121,15 @@ export class Orders {
     this.ports.set(key, { tap, id });
   }
 
+  private addTransparent(tapKey: string, fds: readonly number[]): void {
+    const tap = this.taps.get(tapKey);
+    if (!tap) {
+      for (const fd of fds) closeFd(fd);
+      throw new BugError(`there is no tap ${tapKey}`);
+    }
+    tap.relays.give(fds);
+  }
+
   private addResolver(key: string, settings: ResolverSettings, sockets: readonly number[]): void {
     const { network, domain, internal, subnets } = settings;
     const addresses = settings.addresses.map(ip);
@@ -154,7 +166,7 @@ export class Orders {
   private forget(key: string): void {
     this.given.delete(key);
     for (const { order } of this.inForce())
-      if (order.op === "ports" && order.tap === key) this.given.delete(order.key);
+      if ("tap" in order && order.tap === key) this.given.delete(order.key);
   }
 
   private remove(key: string): void {

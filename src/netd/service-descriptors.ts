@@ -6,9 +6,15 @@ import type { ServiceRequest } from "./service-message.ts";
 
 /** Options of socket(7) that tell what a socket is. */
 const SO = { TYPE: 3, ACCEPTCONN: 30, PROTOCOL: 38, DOMAIN: 39 } as const;
+/** Transparent sockets with one order. */
+const MOST_TRANSPARENT = 128;
 
 /** Throws what is wrong. A tap is looked at by the data plane itself. */
 export function checkDescriptors(request: ServiceRequest, fds: readonly number[]): void {
+  if (request.op === "transparent") {
+    checkTransparent(fds);
+    return;
+  }
   const wanted = howMany(request);
   if (fds.length !== wanted) throw new Error(`${fds.length} descriptors came with it in place of ${wanted}`);
   if (request.op === "ports") {
@@ -19,6 +25,21 @@ export function checkDescriptors(request: ServiceRequest, fds: readonly number[]
       checkSocket(fds[2 * index]!, "udp", address);
       checkSocket(fds[2 * index + 1]!, "tcp", address);
     });
+  }
+}
+
+function checkTransparent(fds: readonly number[]): void {
+  if (fds.length < 1 || fds.length > MOST_TRANSPARENT)
+    throw new Error(`${fds.length} descriptors came with it in place of 1 to ${MOST_TRANSPARENT}`);
+  for (const fd of fds) {
+    const family = getInt(fd, LEVEL.SOCKET, SO.DOMAIN);
+    const isTcp = getInt(fd, LEVEL.SOCKET, SO.PROTOCOL) === IPPROTO.TCP;
+    if (
+      !isTcp ||
+      (family !== AF.INET && family !== AF.INET6) ||
+      getInt(fd, LEVEL.SOCKET, SO.ACCEPTCONN) !== 0
+    )
+      throw new Error("a descriptor is no TCP socket");
   }
 }
 

@@ -67,6 +67,11 @@ function parse(message: Record<string, unknown>): { seq: number; request: Servic
         request: { op: "ports", key: text(message.key, "key"), tap: text(message.tap, "tap"), settings },
       };
     }
+    case "transparent":
+      return {
+        seq,
+        request: { op: "transparent", key: text(message.key, "key"), tap: text(message.tap, "tap") },
+      };
     case "resolver":
       return {
         seq,

@@ -182,6 +182,7 @@ export class Service {
     switch (request.op) {
       case "tap":
       case "ports":
+      case "transparent":
       case "resolver":
       case "name":
         await this.remove(request.key);
@@ -209,7 +210,7 @@ export class Service {
   private async remove(key: string): Promise<void> {
     const orders = this.supervisor
       .orders()
-      .filter(order => order.key === key || (order.op === "ports" && order.tap === key));
+      .filter(order => order.key === key || ("tap" in order && order.tap === key));
     await Promise.all(orders.reverse().map(order => this.supervisor.remove(order.key)));
   }
 

@@ -14,6 +14,7 @@ import type { Loop, Turn } from "./loop.ts";
 import { Outbound, type OutboundOptions } from "./outbound.ts";
 import { type Publication, type PublishedPort, PublishedPorts } from "./published.ts";
 import { readiness } from "./readiness.ts";
+import { Relays } from "./relays.ts";
 import type { ResolvConf } from "./resolv-conf.ts";
 
 export interface TapOptions {
@@ -37,6 +38,8 @@ export class Tap implements Turn {
   private readonly config: StackConfig;
   private stack: Stack;
   private readonly published: PublishedPorts;
+  /** Callers who reach the guest by its own namespace. */
+  readonly relays: Relays;
   private readonly dns: DnsForwarder;
   private closed = false;
   private brokenAt = Number.NEGATIVE_INFINITY;
@@ -66,6 +69,7 @@ export class Tap implements Turn {
       sink: { ready: (now, fd, events) => this.socketReady(now, fd, events) },
     });
     this.stack = new Stack(this.config, this.sockets);
+    this.relays = new Relays(loop);
     this.published = new PublishedPorts(this.guest());
     this.dns = new DnsForwarder({ loop, resolvConf, outbound });
     this.sockets.dns = (token, message) =>
@@ -85,6 +89,7 @@ export class Tap implements Turn {
       loop,
       hasFamily: family => family === 4 || config.ipv6 !== undefined,
       adopt: fd => sockets.adopt(fd),
+      relay: (fd, from, to) => this.relays.take(fd, this.stack.clientAddress(from, to), to),
       tcpAccepted: (now, fd, from, to) => {
         loop.touch(this);
         try {
@@ -206,6 +211,7 @@ export class Tap implements Turn {
   close(): void {
     if (this.closed) return;
     this.published.close();
+    this.relays.close();
     this.dns.close();
     this.closed = true;
     try {

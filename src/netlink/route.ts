@@ -9,7 +9,7 @@ const RTA = { DST: 1, IIF: 3, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRI
 const RTAX_MTU = 2;
 const RT_TABLE_MAIN = 254;
 const RTPROT_BOOT = 3;
-const RTN_UNICAST = 1;
+const RTN = { unicast: 1, local: 2 } as const;
 const RTNH_F_ONLINK = 4;
 const SCOPE = { global: 0, link: 253, host: 254 } as const;
 const AF = { 4: 2, 6: 10 } as const;
@@ -119,6 +119,8 @@ export interface NewRoute {
   scope?: keyof typeof SCOPE;
   mtu?: number;
   onlink?: boolean;
+  /** `local`: packets to there are this namespace's own. */
+  type?: keyof typeof RTN;
 }
 
 function requireIp(text: string): IpAddress {
@@ -148,7 +150,7 @@ function encode(spec: NewRoute): Uint8Array {
       table,
       protocol: RTPROT_BOOT,
       scope,
-      type: RTN_UNICAST,
+      type: RTN[spec.type ?? "unicast"],
       flags: spec.onlink ? RTNH_F_ONLINK : 0,
     }),
     attributes,

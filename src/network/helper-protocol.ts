@@ -13,6 +13,7 @@ export type HelperRequest =
   | { do: "createNetns"; path: string }
   | { do: "createPins"; pins: Pins }
   | { do: "openTap"; path: string; plan: UserModePlan }
+  | { do: "openTransparent"; path: string; families: readonly (4 | 6)[] }
   /** The next ones, up to `leaveHome`, are done in the home namespace. */
   | { do: "enterHome"; paths: HomePaths; create: boolean; service: ServiceOptions }
   | { do: "attach"; request: AttachRequest }
@@ -33,6 +34,7 @@ export interface HelperAnswers {
   createPins: null;
   /** How many descriptors came by the second pair. */
   openTap: 1;
+  openTransparent: number;
   bindResolver: number;
   /** The home namespace was there already. */
   enterHome: boolean;

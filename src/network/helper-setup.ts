@@ -78,6 +78,15 @@ export class HelperSetup implements NetworkSetup {
     await serve(netd!, key, plan, tap);
   }
 
+  async letCallersIn(path: string, plan: UserModePlan, key: string): Promise<void> {
+    const [netd, { familiesOf, giveTransparent }] = await Promise.all([
+      this.options.openNetd({ start: true }),
+      import("./transparent.ts"),
+    ]);
+    const request = { do: "openTransparent", path, families: familiesOf(plan) } as const;
+    await giveTransparent(netd!, key, await this.helped(helper => helper.askForDescriptors(request)));
+  }
+
   private async openTap(path: string, plan: UserModePlan): Promise<number> {
     const [tap] = await this.helped(helper => helper.askForDescriptors({ do: "openTap", path, plan }));
     return tap!;

@@ -75,6 +75,10 @@ class Helper {
         const { openPlannedTap } = await import("./tap.ts");
         return handOver([this.within(request.path, () => openPlannedTap(request.plan))]);
       }
+      case "openTransparent": {
+        const { openTransparent } = await import("./transparent.ts");
+        return handOver(this.within(request.path, () => openTransparent(request.families)));
+      }
       case "enterHome": {
         const [{ Home }, { NetworkService }] = await Promise.all([
           import("./home.ts"),

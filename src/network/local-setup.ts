@@ -35,6 +35,15 @@ export class LocalSetup implements NetworkSetup {
     }
   }
 
+  async letCallersIn(path: string, plan: UserModePlan, key: string): Promise<void> {
+    const [netd, { familiesOf, giveTransparent, openTransparent }] = await Promise.all([
+      this.openNetd({ start: true }),
+      import("./transparent.ts"),
+    ]);
+    const sockets = netns.run(path, () => openTransparent(familiesOf(plan)));
+    await giveTransparent(netd!, key, sockets);
+  }
+
   attach(request: AttachRequest): Promise<Attachment> {
     return this.networks().attach(request);
   }

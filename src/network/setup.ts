@@ -26,6 +26,8 @@ export interface NetworkSetup {
    * taken over, so it also mends a network whose data plane was lost.
    */
   joinUserMode(path: string, plan: UserModePlan, key: string): Promise<void>;
+  /** Sockets by which callers reach the container at `path` directly (`transparent.ts`), given to the data plane for its tap `key`. */
+  letCallersIn(path: string, plan: UserModePlan, key: string): Promise<void>;
   /** `listeners`: the host's end of published ports where the kernel does not publish them; the caller closes them. */
   attach(request: AttachRequest, listeners: readonly Listeners[]): Promise<Attachment>;
   refresh(request: RefreshRequest): Promise<void>;

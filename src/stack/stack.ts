@@ -98,9 +98,14 @@ export class Stack {
     this.#tcp.socketReady(now, handle, events);
   }
 
+  /** Who a caller of a published port is to the guest (`Policy.clientAddress`). */
+  clientAddress(from: Endpoint, to: Endpoint): Uint8Array {
+    return this.#policy.clientAddress(from, to);
+  }
+
   /** `handle` was accepted from `from` on a published port: the stack connects it to the guest endpoint `to`. */
   tcpAccepted(now: number, handle: Handle, from: Endpoint, to: Endpoint): void {
-    const address = this.#policy.clientAddress(from, to);
+    const address = this.clientAddress(from, to);
     this.#tcp.accepted(now, handle, { family: to.family, address, port: from.port }, to);
   }
 

@@ -21,12 +21,15 @@ export const SO = {
   LINGER: 13,
   REUSEPORT: 15,
   BINDTODEVICE: 25,
+  MARK: 36,
+  DOMAIN: 39,
 } as const;
 export const IP_OPTION = {
   PKTINFO: 8,
   RECVERR: 11,
   MTU: 14,
   FREEBIND: 15,
+  TRANSPARENT: 19,
   BIND_ADDRESS_NO_PORT: 24,
 } as const;
 export const IPV6_OPTION = {
@@ -35,6 +38,7 @@ export const IPV6_OPTION = {
   V6ONLY: 26,
   RECVPKTINFO: 49,
   PKTINFO: 50,
+  TRANSPARENT: 75,
   FREEBIND: 78,
 } as const;
 export const TCP_OPTION = { NODELAY: 1 } as const;
@@ -109,6 +113,16 @@ export function connectSocket(fd: number, to: SocketAddress): number {
     const errno = errnoNow();
     if (errno !== ERRNO.EINTR) return -errno;
   }
+}
+
+const unspecified = bytes(16);
+
+/**
+ * connect(2) to AF_UNSPEC: the connection, if there is one, is over at once (by a reset where data was still on its way),
+ * and the socket is as good as new. 0 or a negative errno.
+ */
+export function disconnectSocket(fd: number): number {
+  return packetLibc.connect(fd, addressOf(unspecified), unspecified.length) < 0 ? -errnoNow() : 0;
 }
 
 /** accept4(2): the new socket, whose peer is written to `peer`; or a negative errno. */
