@@ -4,7 +4,7 @@
  * Who finds nobody listening binds the socket himself, under a lock, and starts the service with it: whoever comes after
  * is connected already, and waits for nothing but the first answer.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { oneLine, UserError } from "../base/errors.ts";
 import { selfCommand } from "../base/self.ts";
@@ -151,7 +151,7 @@ function startService(runRoot: string, command: readonly string[]): number | und
     const listening = bindService(runRoot);
     const log = openFd(join(runRoot, LOG_NAME), O.WRONLY | O.CREAT | O.TRUNC | O.APPEND);
     try {
-      Bun.spawn([...command, "__netd-service", runRoot], {
+      Bun.spawn([...command, "__netd-service", realpathSync(runRoot)], {
         argv0: "netd-service",
         stdio: ["ignore", log, log, listening],
         env: {},

@@ -38,10 +38,12 @@ export function followPlane(loop: Loop, pid: number, control: number, events: Pl
     waitFor(pid);
     events.ended(`process ${pid} is gone`);
   });
+  // It must not see the end of the control socket: it would start another service.
   const close = () => {
-    release();
     process.kill(pid, "SIGKILL");
     waitFor(pid);
+    while (receive(control).length > 0);
+    release();
   };
   return { pid, control, close };
 }

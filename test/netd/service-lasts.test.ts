@@ -87,6 +87,23 @@ test.each(PROGRAMS)("%s: whichever is killed, as often as you like", async (_, c
   expect(await next.list()).toEqual([]);
 });
 
+test("told to end, both end for good, also where the one is not the other's child", async () => {
+  for (let round = 0; round < 8; round++) {
+    const { client } = await begin(EXECUTABLE);
+    if (round % 2 === 1) await kill("netd-service");
+    expect(await client.list()).toHaveLength(2);
+    client[Symbol.dispose]();
+    const before = world.log;
+    process.kill(world.pidOf("netd-service"), "SIGTERM");
+    await world.ended();
+    const after = existsSync(join(world.runRoot, "netd.log")) ? world.log : "";
+    expect(after).toBe(before);
+    stopSockets();
+    await world[Symbol.asyncDispose]();
+  }
+  world = new ServiceWorld(EXECUTABLE);
+});
+
 test("under load: callers wait, and some are reset when it is the data plane, but none is refused", async () => {
   const { client } = await begin(EXECUTABLE);
   using _client = client;

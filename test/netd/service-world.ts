@@ -5,7 +5,7 @@
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { NetdClient } from "../../src/netd/client.ts";
 import type { PortSettings, TapSettings } from "../../src/netd/control.ts";
 import { bindPorts } from "../../src/netd/port-sockets.ts";
@@ -124,7 +124,7 @@ export class ServiceWorld implements AsyncDisposable {
   processes(): Found[] {
     const { stdout } = Bun.spawnSync(["ps", "-e", "-o", "pid=,comm=,args="]);
     const lines = stdout.toString().split("\n");
-    const services = lines.filter(line => line.includes(` __netd`) && line.includes(this.runRoot));
+    const services = lines.filter(line => line.includes(` __netd`) && line.includes(basename(this.runRoot)));
     const found = services.map(line => {
       const [pid, name] = line.trim().split(/ +/);
       return { pid: Number(pid), name: name! };

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { errorText } from "../../src/base/errors.ts";
 import { NetdClient } from "../../src/netd/client.ts";
 import { connectService } from "../../src/netd/service-socket.ts";
@@ -45,7 +45,7 @@ test("nobody starts it by hand", () => {
 
 test("the run directory may have any name", async () => {
   const place = mkdtempSync(join(tmpdir(), `portolan-${"long".repeat(30)}-`));
-  await using far = new ServiceWorld(EXECUTABLE, place);
+  await using far = new ServiceWorld(EXECUTABLE, relative(process.cwd(), place));
   const client = await far.open();
   await far.served(client, "tap a");
   expect(await client.list()).toHaveLength(1);
