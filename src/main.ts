@@ -1,7 +1,8 @@
 /**
  * Where every name of the executable begins. Nothing heavy is imported here: each way in loads only what it needs.
  *
- * The verbs that begin with `__` are Portolan calling itself: the unpacker in its chroot, the timer of a health check.
+ * The verbs that begin with `__` are Portolan calling itself: the unpacker in its chroot, who reads and writes
+ * a container's files in another, the timer of a health check.
  */
 import { report } from "./cli/report.ts";
 import { restoreWorkingDirectory } from "./userns/working-directory.ts";
@@ -14,6 +15,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import("./image/unpack.ts")).untarMain(argv.slice(1));
     case "__health":
       return (await import("./container/health.ts")).healthMain(argv.slice(1));
+    case "__files":
+      return (await import("./container/files-child.ts")).filesMain(argv.slice(1));
     case "__netd":
       return (await import("./netd/child.ts")).dataPlaneMain(argv.slice(1));
     case "__netd-service":

@@ -3,6 +3,7 @@ import { as, type Entry } from "./command.ts";
 import {
   attach,
   container,
+  cp,
   create,
   exec,
   init,
@@ -71,6 +72,7 @@ const info: Entry = {
 
 export const COMMANDS: readonly Entry[] = [
   attach,
+  cp,
   create,
   events,
   exec,

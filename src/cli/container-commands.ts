@@ -6,6 +6,11 @@ export const attach = verb(
   "Attach to a running container",
   async () => (await import("./verbs/attach.ts")).attach,
 );
+export const cp = verb(
+  "cp",
+  "Copy files or folders between a container and the local filesystem",
+  async () => (await import("./verbs/cp.ts")).cp,
+);
 export const create = verb(
   "create",
   "Create but do not start a container",
@@ -95,6 +100,7 @@ export const container: Entry = {
       summary: "Clean up after a container has ended",
       load: async () => (await import("./verbs/cleanup.ts")).cleanup,
     },
+    cp,
     create,
     exec,
     {

@@ -5,7 +5,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
-import { mountRootfs } from "../image/mount.ts";
 import { bootId, startTime } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
 import type { Container, ContainerConfig, Phase } from "./config.ts";
@@ -22,10 +21,10 @@ import type { Engine } from "./engine.ts";
 import { hasCheck, startHealthTimer } from "./health.ts";
 import { giveFiles, openWay, ownerOf } from "./owner.ts";
 import { isPinned, mountShm, putUpPins } from "./pins.ts";
+import { fillVolumes, putUpRootfs, userOf } from "./rootfs.ts";
 import { chooseRuntime, startInRuntime } from "./runtime.ts";
 import { buildSpec } from "./spec.ts";
 import { OWN_FILES } from "./spec-mounts.ts";
-import { lookupUser } from "./user.ts";
 import { chownTree } from "./volume.ts";
 import { linkMtab } from "./workdir.ts";
 
@@ -187,30 +186,11 @@ async function putUp(
   const namespace = makeNamespace(engine, container);
   // Its failure is told once the mounts are there.
   namespace.catch(() => {});
-  const rootfs = join(directory, "merged");
-  const parts = {
-    driver: config.storageDriver ?? "overlay",
-    lower: config.layers,
-    upper: join(directory, "upper"),
-    work: join(directory, "work"),
-    merged: rootfs,
-    volatile: config.remove,
-  };
-  if (config.ids) {
-    openWay(directory, config);
-    const { mountMapped } = await import("../image/mapped.ts");
-    mountMapped(parts, config.ids, engine.images.layers);
-  } else mountRootfs(parts);
+  openWay(directory, config);
+  const rootfs = await putUpRootfs(engine, config);
   state.mounted = true;
   linkMtab(rootfs, config);
-  for (const one of config.mounts)
-    if (one.kind === "volume") {
-      engine.volumes.ensure(one.source);
-      engine.volumes.copyUp(one.source, rootfs, one.destination, {
-        copy: !one.options.includes("nocopy"),
-        user: () => userOf(config, rootfs),
-      });
-    }
+  fillVolumes(engine, config, rootfs);
   if (!/^(none|host|container:.*)$/.test(config.ipcMode)) mountShm(engine, config, ownerOf(config));
   // Bound into the container when it is made, filled when its addresses are known.
   for (const name of ["hosts", "resolv.conf"]) writeFileSync(join(run, name), "");
@@ -232,12 +212,6 @@ async function putUp(
   const [made, joined] = await Promise.allSettled([create(), joinNetworks(engine, container, taken)]);
   if (joined.status === "rejected") throw joined.reason;
   if (made.status === "rejected") throw made.reason;
-}
-
-/** The container's user, as this engine numbers him. */
-function userOf(config: ContainerConfig, rootfs: string): { uid: number; gid: number } {
-  const { uid, gid } = lookupUser(rootfs, config.user);
-  return ownerOf(config, uid, gid);
 }
 
 /** Volume option `U`: what is mounted becomes the property of the container's user, all of it. */

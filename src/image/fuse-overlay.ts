@@ -48,7 +48,8 @@ export function endFuseDaemons(merged: string): boolean {
   return pids.length > 0;
 }
 
-function daemonsOf(merged: string): number[] {
+/** Pids of the daemons of a mount. */
+export function daemonsOf(merged: string): number[] {
   return readdirSync("/proc").flatMap(entry => {
     if (!/^\d+$/.test(entry)) return [];
     try {

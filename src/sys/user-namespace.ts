@@ -45,6 +45,12 @@ export function outsideId(map: readonly IdMapping[], inside: number): number | u
   return range && range.outside + inside - range.inside;
 }
 
+/** What an id of outside is inside the namespace; undefined for one that it has not. */
+export function insideId(map: readonly IdMapping[], outside: number): number | undefined {
+  const range = map.find(one => outside >= one.outside && outside < one.outside + one.count);
+  return range && range.inside + (outside - range.outside);
+}
+
 export const hasId = (map: readonly IdMapping[], inside: number) => outsideId(map, inside) !== undefined;
 
 /** Does the map have the id that is `outside` outside? */
