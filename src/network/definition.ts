@@ -37,7 +37,7 @@ export function networkId(name: string): string {
 }
 
 /** `10.88.0.0/16` → `10.88.0.1`: the gateway where nothing else is said. */
-export function firstAddress(subnet: string): string | undefined {
+function firstAddress(subnet: string): string | undefined {
   const cidr = parseCidr(subnet);
   return cidr && formatIP(bigIntToIp(ipToBigInt(networkOf(cidr)) + 1n, cidr.ip.family));
 }

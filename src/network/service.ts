@@ -7,10 +7,8 @@ import { CniRuntime } from "../cni/runtime.ts";
 import type { NetConfList, PortMap, Result } from "../cni/types.ts";
 import { layTable } from "../firewall/transaction.ts";
 import { withLock } from "../sys/flock.ts";
-import * as netns from "../sys/netns.ts";
 import { contains, parseCidr, parseIP } from "../wire/addr.ts";
 import { describe, formatConfList, type NetworkInfo, networkId } from "./definition.ts";
-import { bringLoopbackUp } from "./loopback.ts";
 import type { NetworkRequest } from "./plan.ts";
 
 export type { NetworkInfo } from "./definition.ts";
@@ -179,11 +177,6 @@ export class NetworkService {
     });
     if (removed) await this.#runtime.forget(removed);
     return removed !== undefined;
-  }
-
-  /** Brings the namespace's own `lo` up. */
-  prepare(namespace: string): void {
-    netns.run(namespace, bringLoopbackUp);
   }
 
   async attach(request: AttachRequest): Promise<Attachment> {

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
-import { difference, type Snapshot, snapshot } from "../support/leaks.ts";
-import { openHost, openUser } from "./world.ts";
+import { withoutTrace } from "./without-trace.ts";
+import { openHost } from "./world.ts";
 
 let host: TestHost;
 beforeAll(async () => {
@@ -31,37 +31,7 @@ const SLEEP = ["sleep", "1000"];
 const inside = (name: string, ...command: string[]) => portolan("exec", name, ...command);
 const json = async (...command: string[]) => JSON.parse(await host.must(...command));
 
-/** Runs `body`, removes all that it made, and expects the host as it was. */
-async function leavesNothing(body: () => Promise<void>): Promise<void> {
-  let before: Snapshot = {};
-  // The data plane, which tells names, goes a moment after its last container.
-  await until(
-    async () => {
-      before = await snapshot(host);
-      return !before.processes!.some(one => one.startsWith("netd"));
-    },
-    () => "the data plane does not end",
-  );
-
-  try {
-    await body();
-  } finally {
-    await portolan("rm", "-f", "-t", "0", "-a");
-    await portolan("network", "prune", "-f");
-  }
-  await expectClean(before);
-}
-
-async function expectClean(before: Snapshot): Promise<void> {
-  let left: string[] = [];
-  await until(
-    async () => {
-      left = difference(before, await snapshot(host));
-      return left.length === 0;
-    },
-    () => `left behind:\n${left.join("\n")}`,
-  );
-}
+const leavesNothing = (body: () => Promise<void>) => withoutTrace(host, body);
 
 /** True when `name` can open a connection to port 80 of `address` within a second. */
 async function reaches(name: string, address: string): Promise<boolean> {
@@ -251,127 +221,3 @@ test("a network whose file somebody removed can be left, and the container's por
     await host.must("ip", "link", "del", "cni-podman1");
     await host.must("rm", "-r", "/var/lib/cni/networks/lost");
   }));
-
-const ROUNDS = 15;
-
-test(
-  "kill -9 of connect and disconnect: the next command ends what they began",
-  () =>
-    leavesNothing(async () => {
-      await create("first", "--subnet", "10.56.0.0/24");
-      await create("second", "--subnet", "10.57.0.0/24", "-o", "isolate=true");
-      const look = "ls /sys/class/net; cat /etc/hosts; ip route; nslookup -type=a one.dns.podman 10.56.0.1";
-      await portolan(
-        ...["run", "-d", "--name", "one", "--network", "first", "-p", "8080:80", "busybox", ...SERVE],
-      );
-      const change = (verb: string, network: string) => ["portolan", "network", verb, network, "one"];
-      const [connect, disconnect] = [change("connect", "second"), change("disconnect", "second")];
-
-      const began = performance.now();
-      await host.must(...connect);
-      const whole = performance.now() - began;
-      await inside("one", "true");
-      await host.must(...disconnect);
-      const off = await snapshot(host);
-
-      let kills = 0;
-      for (let round = 0; round < ROUNDS; round++)
-        for (const command of [connect, disconnect]) {
-          const seconds = `${(Math.random() * whole) / 1000}`;
-          const { code } = await host.run(["timeout", "--foreground", "-s", "KILL", seconds, ...command]);
-          if (code === 137) kills++;
-          const isOn = (await portolan("ps", "--format", "{{.Networks}}")).includes("second");
-          const found = await inside("one", "sh", "-c", look);
-          expect(found).toContain("default via 10.56.0.1");
-          expect(found).toMatch(/Name:\s+one\.dns\.podman\nAddress: 10\.56\.0\./);
-          expect([found.includes("eth1"), found.includes("\n10.57.0.")]).toEqual([isOn, isOn]);
-          if (!isOn) await expectClean(off);
-        }
-      expect(kills).toBeGreaterThan(0);
-    }),
-  90_000,
-);
-
-test("the network that carries the published port is left half way: the port leads to the other", () =>
-  leavesNothing(async () => {
-    await create("first", "--subnet", "10.56.0.0/24");
-    await create("second", "--subnet", "10.57.0.0/24");
-    await portolan(
-      ...["run", "-d", "--name", "one", "--network", "first", "--network", "second"],
-      ...["-p", "8080:80", "busybox", ...SERVE],
-    );
-    const get = () => host.run(["curl", "-s", "-m", "1", "--http0.9", "http://127.0.0.1:8080"]);
-    await until(
-      async () => (await get()).stdout === "hello\n",
-      () => "the port is not published",
-    );
-    for (let round = 0; round < 5; round++) {
-      const seconds = `${Math.random() * 0.06}`;
-      await host.run([
-        "timeout",
-        "--foreground",
-        "-s",
-        "KILL",
-        seconds,
-        "portolan",
-        "network",
-        "disconnect",
-        "first",
-        "one",
-      ]);
-      await portolan("ps");
-      await until(
-        async () => (await get()).stdout === "hello\n",
-        () => "the port is not published any more",
-      );
-      if (!(await portolan("ps", "--format", "{{.Networks}}")).includes("first"))
-        await portolan("network", "connect", "first", "one");
-    }
-  }));
-
-test("kill -9 of an ordinary user's connect and disconnect, likewise", async () => {
-  await using user = await openUser("busybox");
-  const before = await snapshot(user.host);
-  const must = (...words: string[]) => user.must("portolan", ...words);
-  for (const [name, subnet] of [
-    ["first", "10.56.0.0/24"],
-    ["second", "10.57.0.0/24"],
-  ] as const)
-    await must("network", "create", "--subnet", subnet, name);
-  await must(...["run", "-d", "--name", "one", "--network", "first", "-p", "8080:80", "busybox", ...SERVE]);
-  const change = (verb: string) => ["portolan", "network", verb, "second", "one"];
-  const began = performance.now();
-  await user.must(...change("connect"));
-  const whole = performance.now() - began;
-  const look = "ls /sys/class/net; cat /etc/hosts; nslookup -type=a one.dns.podman 10.56.0.1";
-  let kills = 0;
-  for (let round = 0; round < 6; round++)
-    for (const verb of ["disconnect", "connect"]) {
-      const seconds = `${(Math.random() * whole) / 1000}`;
-      const killed = ["timeout", "--foreground", "-s", "KILL", seconds, ...change(verb)];
-      if ((await user.run(killed)).code === 137) kills++;
-      const isOn = (await must("ps", "--format", "{{.Networks}}")).includes("second");
-      const found = await must("exec", "one", "sh", "-c", look);
-      expect(found).toMatch(/Name:\s+one\.dns\.podman\nAddress: 10\.56\.0\./);
-      expect([found.includes("eth1"), found.includes("\n10.57.0.")]).toEqual([isOn, isOn]);
-      await until(
-        async () =>
-          (await user.run(["curl", "-s", "-m", "1", "--http0.9", "127.0.0.1:8080"])).stdout === "hello\n",
-        () => "the port is not published any more",
-      );
-    }
-  expect(kills).toBeGreaterThan(0);
-  await must("rm", "-f", "-t", "0", "one");
-  await must("network", "prune", "-f");
-  let left: string[] = [];
-  await until(
-    async () => {
-      const after = await snapshot(user.host);
-      left = ["namespaces", "links", "firewall", "mounts", "processes", "sockets"].flatMap(kind =>
-        difference({ [kind]: before[kind]! }, { [kind]: after[kind]! }),
-      );
-      return left.every(line => /pause|catatonit|netns/.test(line));
-    },
-    () => `left behind:\n${left.join("\n")}`,
-  );
-}, 90_000);

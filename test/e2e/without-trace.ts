@@ -1,0 +1,37 @@
+/** Containers and networks that come and go, and leave a host as it was. */
+import { until } from "../support/await.ts";
+import type { TestHost } from "../support/host.ts";
+import { difference, type Snapshot, snapshot } from "../support/leaks.ts";
+
+/** Runs `body`, removes all that it made, and expects the host as it was. */
+export async function withoutTrace(host: TestHost, body: () => Promise<void>): Promise<void> {
+  let before: Snapshot = {};
+  // The data plane, which tells names, goes a moment after its last container.
+  await until(
+    async () => {
+      before = await snapshot(host);
+      return !before.processes!.some(one => one.startsWith("netd"));
+    },
+    () => "the data plane does not end",
+  );
+
+  try {
+    await body();
+  } finally {
+    await host.must("portolan", "rm", "-f", "-t", "0", "-a");
+    await host.must("portolan", "network", "prune", "-f");
+  }
+  await expectClean(host, before);
+}
+
+/** Awaits that the host is as it was. */
+export async function expectClean(host: TestHost, before: Snapshot): Promise<void> {
+  let left: string[] = [];
+  await until(
+    async () => {
+      left = difference(before, await snapshot(host));
+      return left.length === 0;
+    },
+    () => `left behind:\n${left.join("\n")}`,
+  );
+}
