@@ -223,7 +223,8 @@ async function createInfra(
       cgroupParent: undefined,
     },
     {
-      ...context,
+      pull: context.pull,
+      commandLine: context.commandLine,
       infra: {
         pod: config,
         id: config.infraId!,

@@ -43,6 +43,12 @@ table(
   "engine pod create --name web >/dev/null; engine run --rm --pod web busybox sh -c 'echo shared >/dev/shm/f'; engine run --rm --pod web busybox cat /dev/shm/f; engine run --rm --pod web --network none --uts private busybox sh -c 'ls /sys/class/net; hostname | wc -c'",
 );
 
+// Frozen; a new pod for one container.
+table(
+  `${ONE}; engine pod pause web | wc -c; ${STATUS}; engine ps -a --format '{{.Status}}'; engine pod unpause web | wc -c; ${STATUS}`,
+  `engine run --rm --pod new:web busybox hostname; ${STATUS}; engine run --rm --pod new:web busybox true; engine pod ps -q | wc -l`,
+);
+
 // What only one of them can have at a time.
 pairs(
   callers,

@@ -125,7 +125,12 @@ export const podRm: Command = {
     if (unknown !== undefined)
       throw new UserError(`no pod with name or ID ${unknown} found: no such pod`, { exitCode: 1 });
     return forEachPod(selectPods(invocation, engine, { lenient }), async ({ config }) => {
-      await removePod(engine, config.id, { force, time: flags.number("time") });
+      try {
+        await removePod(engine, config.id, { force, time: flags.number("time") });
+      } catch (error) {
+        // Somebody else was faster.
+        if (!lenient || !(error instanceof UserError) || error.status !== 404) throw error;
+      }
     });
   },
 };
