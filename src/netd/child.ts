@@ -24,6 +24,7 @@ import { DataPlane } from "./data-plane.ts";
 import { type Given, Orders } from "./orders.ts";
 import { SELF } from "./sandbox.ts";
 import { Succession } from "./succession.ts";
+import { thrift } from "./thrift.ts";
 
 /** Where it finds its descriptors; the second and third with a run directory only. */
 const CONTROL = 3;
@@ -49,6 +50,7 @@ export function dataPlaneMain(argv: readonly string[]): number {
 class Child {
   private readonly orders: Orders;
   private readonly succession: Succession | undefined;
+  private readonly saveMemory = thrift((milliseconds, action) => this.plane.later(milliseconds, action));
   private control = -1;
   /** What is still to be handed over; absent unless that has begun. */
   private legacy: Given[] | undefined;
@@ -88,6 +90,7 @@ class Child {
     const request = decodeMessage<Request>(data);
     if (request.op === "handover") this.handOver(request.seq);
     else this.say(this.obey(request, fds));
+    this.saveMemory();
   }
 
   /** An order that can't be carried out is answered with the reason; its descriptors are closed. */

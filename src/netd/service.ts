@@ -23,6 +23,7 @@ import {
   type ServiceRequest,
 } from "./service-message.ts";
 import { type Plane, type PlaneEvents, Supervisor, type Surroundings } from "./supervisor.ts";
+import { thrift } from "./thrift.ts";
 
 /**
  * Milliseconds that it stays without orders and clients: a script's next `run --rm` finds it, where a start would cost
@@ -58,6 +59,7 @@ export class Service {
   private readonly idle = new Timer(() => this.end());
   /** Requests are carried out one after the other, whoever sends them. */
   private turn: Promise<void> = Promise.resolve();
+  private readonly saveMemory = thrift((milliseconds, action) => this.loop.later(milliseconds, action));
 
   /** `listening`: non-blocking; it stays the caller's. `legacy`: of a service before this one. */
   constructor(
@@ -230,6 +232,7 @@ export class Service {
 
   /** Starts the last wait where there is nothing to do any more. */
   private rest(): void {
+    this.saveMemory();
     if (this.clients.size === 0 && this.supervisor.orders().length === 0)
       this.loop.timers.set(this.idle, performance.now() + LINGER);
     else this.loop.timers.cancel(this.idle);

@@ -54,6 +54,7 @@ const DECLARATIONS = {
   getsockopt: { args: [I, I, I, P, P], returns: I },
   prctl: { args: [I, N, N, N, N], returns: I },
   execve: { args: [P, P, P], returns: I },
+  madvise: { args: [N, N, I], returns: I },
   signal: { args: [I, S], returns: S },
   waitpid: { args: [I, P, I], returns: I },
 } as const;
