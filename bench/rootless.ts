@@ -73,6 +73,8 @@ async function memory(pair: Pair): Promise<void> {
   for (const name of ENGINES) {
     for (let n = 0; n < MANY; n++)
       await user!.must(name, "run", "-d", "-p", `${8100 + n}:80`, "busybox", "sleep", "1000");
+    // What only starting took may be given back by now.
+    await Bun.sleep(3000);
     const shares = await helpers(pair);
     const all = [...shares.values()];
     const sum = (of: "resident" | "proportional") => all.reduce((total, one) => total + one[of], 0);

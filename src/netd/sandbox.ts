@@ -3,7 +3,8 @@
  *
  * Its root is a read-only tmpfs of its own with views of `/etc` and `/run` (resolv.conf lives in one or the other), the
  * program and the few libraries that it is linked with, so that it can be started again from inside. There is no `/proc`
- * but two files: `self/exe`, the program, and `self/maps`, where the C library looks up the main thread's stack.
+ * but three files: `self/exe`, the program, `self/maps`, where the C library looks up the main thread's stack, and
+ * `self/statm`, where the JavaScript engine now and then looks up its size.
  *
  * Mounts, roots and capabilities belong to threads. So the sandbox is prepared around the calling thread, and the process
  * then replaces itself (`execve`), which leaves it one thread, inside.
@@ -41,6 +42,13 @@ const LOADER = process.arch === "arm64" ? "/lib/ld-linux-aarch64.so.1" : "/lib64
 const MAPS = "00001000-7ffffffff000 rw-p 00000000 00:00 0 [stack]\n";
 
 /**
+ * Pages, of which the second number are resident. The engine asks for them when it allocates, which may be between a system
+ * call that failed and the reading of its errno: a file that is not there would take that errno's place, and a tap that had
+ * no frame just then would pass for one that was removed.
+ */
+const STATM = "16384 8192 4096 1 0 8192 0\n";
+
+/**
  * Gives the calling thread a root as described above. Needs CAP_SYS_ADMIN in its user namespace; relative paths and
  * descriptors of directories do not survive it, other descriptors do.
  *
@@ -61,6 +69,7 @@ export function enterRoot(hold?: string): number | undefined {
   showFile(`/proc/self/fd/${program}`, SELF);
   closeFd(program);
   writeFileSync(join(STAGE, "proc/self/maps"), MAPS, { mode: 0o444 });
+  writeFileSync(join(STAGE, "proc/self/statm"), STATM, { mode: 0o444 });
   for (const library of libraries) showFile(library, library);
   const loader = libraries.find(path => /\/ld-[^/]*$/.test(path));
   if (loader && loader !== LOADER) showFile(loader, LOADER);
