@@ -2,10 +2,13 @@
 import { as, type Entry } from "./command.ts";
 import {
   attach,
+  commit,
   container,
   cp,
   create,
+  diff,
   exec,
+  exportVerb,
   init,
   kill,
   logs,
@@ -27,6 +30,11 @@ const images: Entry = {
   name: "images",
   summary: "List images in local storage",
   load: async () => (await import("./verbs/images.ts")).images,
+};
+const importVerb: Entry = {
+  name: "import",
+  summary: "Import a tarball to create a filesystem image",
+  load: async () => (await import("./verbs/import.ts")).importVerb,
 };
 const load: Entry = {
   name: "load",
@@ -72,11 +80,15 @@ const info: Entry = {
 
 export const COMMANDS: readonly Entry[] = [
   attach,
+  commit,
   cp,
   create,
+  diff,
   events,
   exec,
+  exportVerb,
   images,
+  importVerb,
   info,
   {
     name: "inspect",
@@ -119,6 +131,7 @@ export const COMMANDS: readonly Entry[] = [
     name: "image",
     summary: "Manage images",
     verbs: [
+      diff,
       {
         name: "exists",
         summary: "Check if an image exists in local storage",
@@ -129,6 +142,7 @@ export const COMMANDS: readonly Entry[] = [
         summary: "Display the configuration of an image",
         load: async () => (await import("./verbs/inspect.ts")).imageInspect,
       },
+      importVerb,
       as(images, "list", "ls"),
       load,
       {

@@ -6,6 +6,11 @@ export const attach = verb(
   "Attach to a running container",
   async () => (await import("./verbs/attach.ts")).attach,
 );
+export const commit = verb(
+  "commit",
+  "Create new image based on the changed container",
+  async () => (await import("./verbs/commit.ts")).commit,
+);
 export const cp = verb(
   "cp",
   "Copy files or folders between a container and the local filesystem",
@@ -16,10 +21,20 @@ export const create = verb(
   "Create but do not start a container",
   async () => (await import("./verbs/create.ts")).create,
 );
+export const diff = verb(
+  "diff",
+  "Inspect changes to the file system of a container or an image",
+  async () => (await import("./verbs/diff.ts")).diff,
+);
 export const exec = verb(
   "exec",
   "Run a process in a running container",
   async () => (await import("./verbs/exec.ts")).exec,
+);
+export const exportVerb = verb(
+  "export",
+  "Export container's filesystem contents as a tar archive",
+  async () => (await import("./verbs/export.ts")).exportVerb,
 );
 export const init = verb(
   "init",
@@ -100,8 +115,10 @@ export const container: Entry = {
       summary: "Clean up after a container has ended",
       load: async () => (await import("./verbs/cleanup.ts")).cleanup,
     },
+    commit,
     cp,
     create,
+    diff,
     exec,
     {
       name: "exists",
@@ -113,6 +130,7 @@ export const container: Entry = {
       summary: "Display the configuration of a container",
       load: async () => (await import("./verbs/inspect.ts")).containerInspect,
     },
+    exportVerb,
     init,
     kill,
     as(ps, "list", "ls", "ps"),

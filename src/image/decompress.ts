@@ -70,7 +70,12 @@ async function* through(filter: Transform, source: AsyncIterable<Uint8Array>): A
 /** Resolves when the filter takes more, or never will again. */
 function drained(filter: Transform): Promise<void> {
   return new Promise(resolve => {
-    filter.once("drain", resolve);
-    filter.once("close", resolve);
+    const done = () => {
+      filter.off("drain", done);
+      filter.off("close", done);
+      resolve();
+    };
+    filter.on("drain", done);
+    filter.on("close", done);
   });
 }

@@ -43,6 +43,7 @@ const RUNTIME: Record<string, Form> = {
   WorkingDir: TEXT,
   Labels: TEXT_TABLE,
   StopSignal: TEXT,
+  OnBuild: TEXTS,
   Healthcheck: TABLE,
 };
 const HEALTH: Record<string, Form> = {

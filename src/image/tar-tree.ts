@@ -9,7 +9,7 @@ import {
   readlinkSync,
   readSync,
 } from "node:fs";
-import { hasCode } from "../base/errors.ts";
+import { hasCode, UserError } from "../base/errors.ts";
 import { getXattr } from "../sys/file.ts";
 import { plainXattrs } from "./attributes.ts";
 import { END, type EntryType, padding, type TarEntry } from "./tar.ts";
@@ -22,6 +22,8 @@ export interface TreeOptions {
   owner?: (uid: number, gid: number) => { uid: number; gid: number };
   /** False: devices are left out. */
   devices?: boolean;
+  /** Whoever changes the tree meanwhile must not lead us elsewhere: what is opened has to be what was meant. Needs /proc. */
+  checked?: boolean;
   /** Whole seconds, for archives whose digest counts. */
   wholeSeconds?: boolean;
 }
@@ -110,6 +112,8 @@ export class TarTree {
     const entry = this.#entry(path, name, stats, "file");
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
+      if (this.options.checked && readlinkSync(`/proc/self/fd/${fd}`) !== path)
+        throw new UserError(`${path} was replaced while it was read`);
       const size = Number(stats.size);
       this.write(entryHeader({ ...entry, size }));
       for (let left = size; left > 0; ) {

@@ -11,6 +11,7 @@ export interface ImageRuntimeConfig {
   WorkingDir?: string;
   Labels?: Record<string, string> | null;
   StopSignal?: string;
+  OnBuild?: string[];
   /** Docker's extension: times in nanoseconds. */
   Healthcheck?: {
     Test?: string[];
