@@ -1,5 +1,5 @@
 /** Images that are made here: from layers that are in the store, or from one tar. */
-import { UserError } from "../base/errors.ts";
+import { errorText, UserError } from "../base/errors.ts";
 import { changedConfig } from "./config-changes.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST, type Platform } from "./manifest.ts";
 import { formatReference, parseReference } from "./reference.ts";
@@ -69,6 +69,19 @@ export function composeImage(
     layers,
   });
   return store.add({ config: data, manifest, manifestType, names, repoDigests: [] });
+}
+
+/** What a web server gives for `url`. Throws UserError when it gives nothing. */
+export async function download(url: string): Promise<AsyncIterable<Uint8Array>> {
+  let answer: Response;
+  try {
+    answer = await fetch(url);
+  } catch (error) {
+    throw new UserError(`downloading ${url}: ${errorText(error)}`, { cause: error });
+  }
+  if (!answer.ok || !answer.body)
+    throw new UserError(`downloading ${url}: ${answer.status} ${answer.statusText}`);
+  return answer.body as unknown as AsyncIterable<Uint8Array>;
 }
 
 export interface ImportOptions {

@@ -1,8 +1,8 @@
 import { createReadStream, existsSync } from "node:fs";
-import { errorText, UserError } from "../../base/errors.ts";
+import { UserError } from "../../base/errors.ts";
 import { writeErr } from "../../base/stdio.ts";
 import { recordImageEvent } from "../../container/images.ts";
-import { importImage } from "../../image/compose.ts";
+import { download, importImage } from "../../image/compose.ts";
 import { parsePlatform } from "../../image/manifest.ts";
 import { type Command, print } from "../command.ts";
 
@@ -52,15 +52,7 @@ async function open(path: string): Promise<AsyncIterable<Uint8Array>> {
   if (path === "-") return Bun.stdin.stream() as AsyncIterable<Uint8Array>;
   if (/^https?:\/\//.test(path)) {
     print(`Downloading from ${JSON.stringify(path)}`);
-    let answer: Response;
-    try {
-      answer = await fetch(path);
-    } catch (error) {
-      throw new UserError(`downloading ${path}: ${errorText(error)}`);
-    }
-    if (!answer.ok || !answer.body)
-      throw new UserError(`downloading ${path}: ${answer.status} ${answer.statusText}`);
-    return answer.body as unknown as AsyncIterable<Uint8Array>;
+    return download(path);
   }
   if (!existsSync(path))
     throw new UserError(`error opening ${JSON.stringify(path)}: open ${path}: no such file or directory`);
