@@ -87,6 +87,11 @@ export const COMMANDS: readonly Entry[] = [
   events,
   exec,
   exportVerb,
+  {
+    name: "explain",
+    summary: "Tell which way a packet goes from A to B, and where it stops",
+    load: async () => (await import("./verbs/explain.ts")).explain,
+  },
   images,
   importVerb,
   info,

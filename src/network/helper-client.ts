@@ -81,7 +81,7 @@ export class NetworkHelper implements Disposable {
 
   /** The same for what is answered with descriptors; the caller closes them. */
   async askForDescriptors(
-    request: Extract<HelperRequest, { do: "openTap" | "openTransparent" | "bindResolver" }>,
+    request: Extract<HelperRequest, { do: "openTap" | "openTransparent" | "bindResolver" | "view" }>,
   ): Promise<number[]> {
     const count = await this.ask(request);
     // Answers come in order, and so do the descriptors, each lot as one message.

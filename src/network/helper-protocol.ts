@@ -26,6 +26,8 @@ export type HelperRequest =
   | { do: "refresh"; request: RefreshRequest }
   | { do: "removeBridge"; name: string }
   | { do: "bindResolver"; addresses: readonly string[] }
+  /** Answered with a file without a name, made in `directory`, that has the namespace's view as JSON: it may be long. */
+  | { do: "view"; path: string; firewall: boolean; directory: string }
   | { do: "leaveHome" };
 
 /** What each request is answered with. */
@@ -36,6 +38,7 @@ export interface HelperAnswers {
   openTap: 1;
   openTransparent: number;
   bindResolver: number;
+  view: 1;
   /** The home namespace was there already. */
   enterHome: boolean;
   attach: Attachment;

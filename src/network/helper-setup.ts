@@ -13,6 +13,7 @@ import { parseCidr } from "../wire/addr.ts";
 import { NetworkHelper } from "./helper-client.ts";
 import type { HomePaths } from "./home.ts";
 import { type HomeOrder, homePorts, numberIn, portOf } from "./home-ports.ts";
+import type { NamespaceView } from "./namespace-view.ts";
 import type { Listeners } from "./published.ts";
 import type { Attachment, AttachRequest, RefreshRequest, ServiceOptions } from "./service.ts";
 import type { NetworkSetup, OpenNetd, Pins } from "./setup.ts";
@@ -172,6 +173,27 @@ export class HelperSetup implements NetworkSetup {
     } catch (error) {
       if (hasCode(error, "ENOENT")) return undefined;
       throw error;
+    }
+  }
+
+  view(path: string): Promise<NamespaceView | undefined> {
+    return this.viewOf(path, false);
+  }
+
+  viewBridges(): Promise<NamespaceView | undefined> {
+    return this.viewOf(this.paths.netns, true);
+  }
+
+  private async viewOf(path: string, firewall: boolean): Promise<NamespaceView | undefined> {
+    if (!netns.isNetns(path)) return undefined;
+    const directory = this.options.runRoot;
+    const [file] = await this.helped(helper =>
+      helper.askForDescriptors({ do: "view", path, firewall, directory }),
+    );
+    try {
+      return JSON.parse(readFileSync(`/proc/self/fd/${file}`, "utf8")) as NamespaceView;
+    } finally {
+      closeFd(file!);
     }
   }
 

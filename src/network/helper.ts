@@ -5,6 +5,7 @@
  * initial user namespace. So the command stays and this process goes: it lives in a network namespace of the user's, can
  * enter every other of them and come back. It ends with its command.
  */
+import { writeFileSync } from "node:fs";
 import { BugError, hasCode } from "../base/errors.ts";
 import { closeFd, O, openFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
@@ -104,6 +105,14 @@ class Helper {
       case "bindResolver": {
         const { bindResolver } = await import("../netd/port-sockets.ts");
         return handOver(bindResolver(request.addresses));
+      }
+      case "view": {
+        const { path, firewall, directory } = request;
+        const { readNamespaceView } = await import("./namespace-view.ts");
+        const view = this.within(path, () => readNamespaceView({ firewall }));
+        const file = openFd(directory, O.TMPFILE | O.RDWR);
+        writeFileSync(file, JSON.stringify(view));
+        return handOver([file]);
       }
       case "leaveHome":
         return this.home?.leave();

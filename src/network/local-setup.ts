@@ -2,6 +2,7 @@
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { bringLoopbackUp } from "./loopback.ts";
+import type { NamespaceView } from "./namespace-view.ts";
 import { createPins } from "./pins.ts";
 import type { Attachment, AttachRequest, NetworkService, RefreshRequest } from "./service.ts";
 import type { NetworkSetup, OpenNetd, Pins } from "./setup.ts";
@@ -71,6 +72,17 @@ export class LocalSetup implements NetworkSetup {
 
   bridgeUplink(): undefined {
     return undefined;
+  }
+
+  async view(path: string): Promise<NamespaceView | undefined> {
+    if (!netns.isNetns(path)) return undefined;
+    const { readNamespaceView } = await import("./namespace-view.ts");
+    return netns.run(path, () => readNamespaceView({ firewall: false }));
+  }
+
+  async viewBridges(): Promise<NamespaceView> {
+    const { readNamespaceView } = await import("./namespace-view.ts");
+    return readNamespaceView({ firewall: true });
   }
 
   close(): void {}

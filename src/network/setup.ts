@@ -3,6 +3,7 @@
  * process do what must happen inside network namespaces (`HelperSetup`). The engine knows only this interface.
  */
 import type { NetdClient } from "../netd/client.ts";
+import type { NamespaceView } from "./namespace-view.ts";
 import type { Listeners } from "./published.ts";
 import type { Attachment, AttachRequest, RefreshRequest } from "./service.ts";
 import type { UserModePlan } from "./user-mode.ts";
@@ -56,6 +57,10 @@ export interface NetworkSetup {
   ): Promise<void>;
   /** How containers on bridges reach the world, where that is not the host's own network. */
   bridgeUplink(): UserModePlan | undefined;
+  /** What the kernel has in the namespace at `path`; undefined where there is none. */
+  view(path: string): Promise<NamespaceView | undefined>;
+  /** The same for the namespace that bridges are in, with the firewall; undefined where there is none yet. */
+  viewBridges(): Promise<NamespaceView | undefined>;
   /** Gives up what this object holds; the networks stay. */
   close(): void;
 }

@@ -17,6 +17,8 @@ export const O = {
   NOFOLLOW: 0o400000,
   CLOEXEC: 0o2000000,
   PATH: 0o10000000,
+  /** A file without a name, in the directory that is opened. */
+  TMPFILE: 0o20200000,
 } as const;
 
 const F_GETFD = 1;

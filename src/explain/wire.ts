@@ -1,0 +1,141 @@
+/** What is at the other end of a link: the bridge that a container hangs on, the containers that hang on a bridge, the world. Pure. */
+import type { NamespaceView, ViewLink } from "../network/namespace-view.ts";
+import type { AttachmentFacts, ContainerFacts } from "./facts.ts";
+import { type Stop, stop, type Walker } from "./walker.ts";
+
+/** `next`: who is addressed on the link. */
+export function nextPlace(
+  walker: Walker,
+  view: NamespaceView,
+  link: ViewLink,
+  next: string,
+): Stop | undefined {
+  const { world, packet } = walker;
+  if (
+    packet.place === world.bridges &&
+    world.facts.networks.some(one => one.bridge === link.name && one.driver === "bridge")
+  )
+    return ontoBridge(walker, view, link, next);
+  const owner = world.ownerOf(packet.place);
+  const attachment = owner?.attachments.find(one => one.ifName === link.name);
+  if (owner && attachment) return fromContainer(walker, owner, attachment, link, next);
+  return leave(walker, view, link);
+}
+
+/** Down to the container with that address. */
+function ontoBridge(walker: Walker, view: NamespaceView, bridge: ViewLink, next: string): Stop | undefined {
+  const { world, packet } = walker;
+  const target = world.atAddress(next);
+  const attachment = target?.attachments.find(one => one.ipv4 === next || one.ipv6 === next);
+  if (!target || attachment?.bridge !== bridge.name)
+    return stop("nobody-there", `nobody has the address ${next} on bridge ${bridge.name}`);
+  const inside = world.find(target.place);
+  if (!target.up || inside === null)
+    return stop("not-running", `${target.name} is not running`, `portolan start ${target.name}`);
+  const bad = badCable(view, bridge, inside, attachment, target);
+  if (bad) return bad;
+  Object.assign(packet, { place: target.place, arrivedBy: attachment.ifName });
+  return undefined;
+}
+
+/** A container's interface, its host's end and the bridge: all there, up and joined. */
+function badCable(
+  view: NamespaceView,
+  bridge: ViewLink,
+  inside: NamespaceView,
+  { ifName }: AttachmentFacts,
+  { name }: ContainerFacts,
+): Stop | undefined {
+  const reload = `portolan restart ${name}`;
+  const own = inside.links.find(one => one.name === ifName);
+  if (!own) return stop("not-attached", `${name} has no ${ifName} any more`, reload);
+  if (!own.up) return stop("link-down", `${ifName} in ${name} is down`, reload);
+  const other = view.links.find(one => one.index === own.peerIndex && one.kind === "veth");
+  if (own.kind !== "veth") return undefined;
+  if (other?.master !== bridge.index)
+    return stop("not-attached", `${name}'s ${ifName} is not on bridge ${bridge.name} any more`, reload);
+  return other.up
+    ? undefined
+    : stop(
+        "link-down",
+        `${other.name}, ${name}'s end of the cable on the host, is down`,
+        `ip link set ${other.name} up`,
+      );
+}
+
+/** From a container to its bridge, and from there up to the namespace that it is in, or across to a neighbour. */
+function fromContainer(
+  walker: Walker,
+  owner: ContainerFacts,
+  attachment: AttachmentFacts,
+  link: ViewLink,
+  next: string,
+): Stop | undefined {
+  const { world, packet } = walker;
+  const network = world.facts.networks.find(one => one.name === attachment.network);
+  const neighbour = world.facts.containers.find(one =>
+    one.attachments.some(
+      ({ network: name, ipv4, ipv6 }) => name === attachment.network && (ipv4 === next || ipv6 === next),
+    ),
+  );
+  if (link.kind !== "veth" || !attachment.bridge) return fromMacvlan(walker, owner, neighbour, next);
+  const bridges = world.find(world.bridges);
+  const bridge = bridges?.links.find(one => one.name === attachment.bridge);
+  if (!bridges || !bridge)
+    return stop("not-attached", `bridge ${attachment.bridge} is gone`, `portolan restart ${owner.name}`);
+  if (!bridge.up)
+    return stop(
+      "link-down",
+      `bridge ${bridge.name} is down`,
+      ...(world.bridges === "host" ? [`ip link set ${bridge.name} up`] : [`portolan restart ${owner.name}`]),
+    );
+  const bad = badCable(bridges, bridge, world.find(packet.place)!, attachment, owner);
+  if (bad) return bad;
+  walker.hop(world.bridges, `bridge ${bridge.name}, network ${attachment.network}`);
+  if (bridges.addresses.some(one => one.index === bridge.index && one.ip === next)) {
+    Object.assign(packet, { place: world.bridges, arrivedBy: bridge.name });
+    return undefined;
+  }
+  if (neighbour) return ontoBridge(walker, bridges, bridge, next);
+  return stop(
+    "nobody-there",
+    `nobody has the address ${next} on network ${attachment.network}${network ? "" : ", which is not there any more"}`,
+  );
+}
+
+/** A macvlan hangs on a link of the host, whose own addresses it can't reach. */
+function fromMacvlan(
+  walker: Walker,
+  owner: ContainerFacts,
+  neighbour: ContainerFacts | undefined,
+  next: string,
+): Stop | undefined {
+  const { world, packet } = walker;
+  const target = neighbour?.attachments.find(one => one.ipv4 === next || one.ipv6 === next);
+  if (neighbour && target) {
+    if (!neighbour.up)
+      return stop("not-running", `${neighbour.name} is not running`, `portolan start ${neighbour.name}`);
+    Object.assign(packet, { place: neighbour.place, arrivedBy: target.ifName });
+    return undefined;
+  }
+  if (world.find("host")?.addresses.some(one => one.ip === packet.destination))
+    return stop("host-closed", `${owner.name} is on a macvlan: it and its own host don't reach each other`);
+  packet.place = "";
+  return stop("leaves", `the packet leaves the host; what is beyond can't be seen from here`);
+}
+
+/** Out of the machine. */
+function leave(walker: Walker, view: NamespaceView, link: ViewLink): Stop {
+  const { world, packet } = walker;
+  const { source, place } = packet;
+  const sender = world.atAddress(source);
+  if (sender && view.firewall && packet.arrivedBy !== "")
+    return stop(
+      "not-masqueraded",
+      `nothing masquerades ${source}: answers don't find back to ${sender.name}`,
+      `portolan network reload ${sender.name}`,
+    );
+  const where = place === "host" ? "the host" : world.nameOf(place);
+  packet.place = "";
+  return stop("leaves", `the packet leaves ${where} by ${link.name}; what is beyond can't be seen from here`);
+}
