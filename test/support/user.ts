@@ -11,7 +11,7 @@ const PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
 /** What a host with ordinary users has once; `$1` is our executable. A second call finds all of it there. */
 const HOST_SETUP = `set -e
-[ ! -e ${INSTALLED} ] || exit 0
+! mountpoint -q ${INSTALLED} || exit 0
 mount -t tmpfs -o mode=755 tmpfs /dev/net
 mknod -m 666 /dev/net/tun c 10 200
 touch ${INSTALLED}
