@@ -46,6 +46,11 @@ const pull: Entry = {
   summary: "Pull an image from a registry",
   load: async () => (await import("./verbs/pull.ts")).pull,
 };
+const push: Entry = {
+  name: "push",
+  summary: "Push an image to a specified destination",
+  load: async () => (await import("./verbs/push.ts")).push,
+};
 const rmi: Entry = {
   name: "rmi",
   summary: "Remove one or more images from local storage",
@@ -108,6 +113,7 @@ export const COMMANDS: readonly Entry[] = [
   port,
   ps,
   pull,
+  push,
   rename,
   restart,
   rm,
@@ -156,6 +162,7 @@ export const COMMANDS: readonly Entry[] = [
         load: async () => (await import("./verbs/prune.ts")).imagePrune,
       },
       pull,
+      push,
       as(rmi, "rm"),
       save,
       tag,

@@ -17,7 +17,7 @@ export function recordImageEvent(engine: Engine, status: string, id: string, nam
 }
 
 /** The one of the image's names that `text` means; undefined when it means the image itself, by id. */
-function nameMeant(image: ImageRecord, text: string): string | undefined {
+export function nameMeant(image: ImageRecord, text: string): string | undefined {
   const short = text.replace(/^sha256:/, "");
   if (
     /^[0-9a-f]{3,64}$/.test(short) &&

@@ -1,5 +1,5 @@
 /**
- * HTTP to one registry for one repository: TLS or not, who we say we are, and redirects.
+ * HTTP to one registry, mostly for one repository: TLS or not, who we say we are, and redirects.
  *
  * The first request, to `/v2/`, tells whether the registry speaks HTTPS and what it wants to see (OCI distribution-spec
  * v1.1; Docker's token authentication). An insecure registry may have any certificate, and plain HTTP will do. Our
@@ -21,28 +21,50 @@ const CERTIFICATES = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
 /** A registry said no. `status` is its HTTP status. */
 export class RefusedError extends UserError {}
 
-export interface GetOptions {
+export interface ConnectionOptions {
+  /** What a token is to allow in the repository; to pull where nothing is said. */
+  actions?: "pull" | "pull,push";
+  /** Has the certificates in place of containers-certs.d(5)'s directories. */
+  certDir?: string;
+}
+
+export interface RequestOptions {
+  method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  /** Makes the body, anew for each try. */
+  body?: () => Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array>;
+  /** What a token is to allow besides: `repository:library/alpine:pull`, `registry:catalog:*`. */
+  scope?: string;
 }
+
+type Init = Omit<RequestOptions, "body" | "scope"> & {
+  body?: URLSearchParams | Uint8Array<ArrayBuffer> | AsyncIterable<Uint8Array>;
+};
 
 export class Connection {
   #challenges: Challenge[] = [];
-  #token: string | undefined;
+  /** By what they allow. */
+  readonly #tokens = new Map<string, string>();
 
   private constructor(
     readonly endpoint: Endpoint,
     private readonly scheme: "https" | "http",
     private readonly credentials: Credentials | undefined,
     private readonly tls: object,
+    private readonly actions: string,
   ) {}
 
   /** Asks the registry how it wants to be spoken to. Throws UserError when it can't be reached. */
-  static async open(endpoint: Endpoint, credentials: Credentials | undefined): Promise<Connection> {
-    const tls = { rejectUnauthorized: !endpoint.insecure, ...certificates(endpoint.host) };
+  static async open(
+    endpoint: Endpoint,
+    credentials: Credentials | undefined,
+    { actions = "pull", certDir }: ConnectionOptions = {},
+  ): Promise<Connection> {
+    const tls = { rejectUnauthorized: !endpoint.insecure, ...certificates(endpoint.host, certDir) };
     const failures: unknown[] = [];
     for (const scheme of endpoint.insecure ? (["https", "http"] as const) : (["https"] as const)) {
-      const connection = new Connection(endpoint, scheme, credentials, tls);
+      const connection = new Connection(endpoint, scheme, credentials, tls, actions);
       try {
         await connection.#ping();
         return connection;
@@ -65,75 +87,93 @@ export class Connection {
     this.#challenges = response.status === 401 ? challengesOf(response) : [];
   }
 
-  /** `GET /v2/<repository>/<path>`, redirects followed. Any status but 200 and 206 is thrown as a RefusedError. */
-  async get(path: string, options: GetOptions = {}): Promise<Response> {
-    const first = `${this.scheme}://${this.endpoint.host}/v2/${this.endpoint.repository}/${path}`;
+  /** `GET /v2/<repository>/<path>`: see `request`. */
+  get(path: string, options: RequestOptions = {}): Promise<Response> {
+    return this.request(path, options);
+  }
+
+  /**
+   * Asks for `/v2/<repository>/<path>`, or for another path of the registry that begins with `/`, or for the address that it
+   * has named (an upload's); redirects are followed. What is no success is thrown as a RefusedError.
+   */
+  async request(path: string, options: RequestOptions = {}): Promise<Response> {
+    const { scope } = options;
+    const url = new URL(path, `${this.#origin}/v2/${this.endpoint.repository}/`).href;
     for (let again = false; ; again = true) {
-      const authorization = await this.#authorization();
-      const response = await this.#follow(first, authorization, options);
+      const authorization = await this.#authorization(scope);
+      const response = await this.#follow(url, authorization, options);
       if (response.ok) return response;
       // A token may have run out; with a fresh one, and only then, no means no.
-      if (response.status === 401 && !again && this.#token !== undefined) {
+      if (response.status === 401 && !again && this.#tokens.delete(scope ?? "")) {
         await response.body?.cancel();
-        this.#token = undefined;
         continue;
       }
       throw new RefusedError(await refusal(response), { status: response.status });
     }
   }
 
-  async #follow(first: string, authorization: string | undefined, options: GetOptions): Promise<Response> {
+  get #origin(): string {
+    return `${this.scheme}://${this.endpoint.host}`;
+  }
+
+  async #follow(
+    first: string,
+    authorization: string | undefined,
+    options: RequestOptions,
+  ): Promise<Response> {
+    const { method = "GET", signal } = options;
+    const origin = new URL(this.#origin).origin;
     let url = first;
     for (let count = 0; count <= MAX_REDIRECTS; count++) {
-      const own = new URL(url).origin === new URL(first).origin;
-      const headers =
-        own && authorization ? { ...options.headers, Authorization: authorization } : options.headers;
-      const response = await this.#fetch(url, { headers, signal: options.signal });
-      const location = response.headers.get("location");
-      if (![301, 302, 303, 307, 308].includes(response.status) || !location) return response;
-      await response.body?.cancel();
-      url = new URL(location, url).href;
       if (
         !/^https?:/.test(url) ||
-        (url.startsWith("http:") && first.startsWith("https:") && !this.endpoint.insecure)
+        (url.startsWith("http:") && this.scheme === "https" && !this.endpoint.insecure)
       )
         throw new UserError(`the registry leads to ${url}, which is not safe to follow`);
+      const own = new URL(url).origin === origin;
+      const headers =
+        own && authorization ? { ...options.headers, Authorization: authorization } : options.headers;
+      const response = await this.#fetch(url, { method, headers, signal, body: options.body?.() });
+      const location = response.headers.get("location");
+      const moved = method === "GET" || method === "HEAD" ? [301, 302, 303, 307, 308] : [307, 308];
+      if (!moved.includes(response.status) || !location) return response;
+      await response.body?.cancel();
+      url = new URL(location, url).href;
     }
     throw new UserError("the registry leads from one address to the next without an end");
   }
 
-  async #fetch(
-    url: string,
-    init: { headers?: Record<string, string>; signal?: AbortSignal; body?: URLSearchParams },
-  ) {
+  async #fetch(url: string, { method = "GET", headers, signal, body }: Init) {
     try {
       return await fetch(url, {
-        method: init.body ? "POST" : "GET",
-        body: init.body,
-        headers: { "User-Agent": "portolan", "Accept-Encoding": "identity", ...init.headers },
-        signal: init.signal ?? AbortSignal.timeout(STALL_SECONDS * 1000),
+        method,
+        body: body as URLSearchParams,
+        headers: { "User-Agent": "portolan", "Accept-Encoding": "identity", ...headers },
+        signal: signal ?? AbortSignal.timeout(STALL_SECONDS * 1000),
         redirect: "manual",
         // What has a digest has it as it comes.
         decompress: false,
         tls: this.tls,
       });
     } catch (error) {
-      throw new UserError(`Get ${JSON.stringify(url)}: ${reason(error)}`, { cause: error });
+      const verb = method[0] + method.slice(1).toLowerCase();
+      throw new UserError(`${verb} ${JSON.stringify(url)}: ${reason(error)}`, { cause: error });
     }
   }
 
-  async #authorization(): Promise<string | undefined> {
+  async #authorization(scope = ""): Promise<string | undefined> {
     const bearer = this.#challenges.find(one => one.scheme === "bearer");
     if (bearer) {
-      this.#token ??= await this.#fetchToken(bearer.parameters);
-      return `Bearer ${this.#token}`;
+      const token = this.#tokens.get(scope) ?? (await this.#fetchToken(bearer.parameters, scope));
+      this.#tokens.set(scope, token);
+      return `Bearer ${token}`;
     }
     const basic = this.#challenges.some(one => one.scheme === "basic");
     return basic && this.credentials ? basicHeader(this.credentials) : undefined;
   }
 
   /** Docker's token protocol; with an identity token the OAuth 2 form of it. */
-  async #fetchToken(challenge: Record<string, string>): Promise<string> {
+  async #fetchToken(challenge: Record<string, string>, more: string): Promise<string> {
     const fail = (what: string) => new UserError(`requesting bearer token: ${what}`);
     if (!URL.canParse(challenge.realm ?? "")) throw fail("the registry names no token server");
     const url = new URL(challenge.realm!);
@@ -143,7 +183,8 @@ export class Connection {
     )
       throw fail(`the token server ${url.origin} is not safe to ask`);
     const { service } = challenge;
-    const scope = `repository:${this.endpoint.repository}:pull`;
+    const { repository } = this.endpoint;
+    const scopes = [repository && `repository:${repository}:${this.actions}`, more].filter(Boolean);
     const { credentials } = this;
     let response: Response;
     if (credentials?.identityToken) {
@@ -151,20 +192,21 @@ export class Connection {
         grant_type: "refresh_token",
         client_id: "portolan",
         refresh_token: credentials.identityToken,
-        scope,
+        ...(scopes.length > 0 ? { scope: scopes.join(" ") } : {}),
         ...(service ? { service } : {}),
       });
-      response = await this.#fetch(url.href, { body });
+      response = await this.#fetch(url.href, { method: "POST", body });
     } else {
       if (service) url.searchParams.set("service", service);
-      url.searchParams.set("scope", scope);
+      for (const scope of scopes) url.searchParams.append("scope", scope);
       if (credentials) url.searchParams.set("account", credentials.username);
       const headers = credentials && { Authorization: basicHeader(credentials) };
       response = await this.#fetch(url.href, { headers });
     }
     if (response.status === 401)
-      throw new UserError(
+      throw new RefusedError(
         `unable to retrieve auth token: invalid username/password: ${await refusal(response)}`,
+        { status: 401 },
       );
     if (!response.ok)
       throw fail(`invalid status code from registry ${response.status} (${response.statusText})`);
@@ -212,7 +254,16 @@ async function refusal(response: Response): Promise<string> {
   } catch {
     // A proxy's page, or nothing: the status says it.
   }
+  // So an answer to HEAD, which has no body.
+  if (response.status === 401) return "unauthorized: authentication required";
   return `invalid status code from registry ${response.status} (${response.statusText})`;
+}
+
+/** Failures that another try may not meet. */
+export function isPassing(error: UserError): boolean {
+  return error instanceof RefusedError
+    ? error.status >= 500 || error.status === 429
+    : error.cause !== undefined;
 }
 
 const REASONS: Record<string, string> = {
@@ -233,10 +284,9 @@ export function reason(error: unknown): string {
   return (code && REASONS[code]) || errorText(error).replace(/ *For more information, pass .*/s, "");
 }
 
-/** The authorities and the client's certificate that containers-certs.d(5) has for a host. */
-function certificates(host: string): { ca?: string[]; cert?: string; key?: string } {
-  for (const root of CERTIFICATES) {
-    const directory = join(root, host);
+/** The authorities and the client's certificate that containers-certs.d(5) has for a host, or a directory named for it. */
+function certificates(host: string, own?: string): { ca?: string[]; cert?: string; key?: string } {
+  for (const directory of own === undefined ? CERTIFICATES.map(root => join(root, host)) : [own]) {
     let found: string[];
     try {
       found = readdirSync(directory);

@@ -42,7 +42,11 @@ async function filterFor(head: Uint8Array): Promise<Transform | undefined> {
   return compression === "gzip" ? createGunzip(options) : createZstdDecompress(options);
 }
 
-async function* through(filter: Transform, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** What comes out of a filter. */
+export async function* through(
+  filter: Transform,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   let failure: unknown;
   const feed = (async () => {
     try {

@@ -1,4 +1,4 @@
-/** What a pull tells a person, on standard error and in Podman's words. */
+/** What a pull or a push tells a person, on standard error and in Podman's words. */
 import { writeErr } from "../base/stdio.ts";
 
 /** One layer on its way. */

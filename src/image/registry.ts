@@ -4,7 +4,7 @@
  */
 import { errorText, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
-import { type Connection, RefusedError, readAll, reason, STALL_SECONDS } from "./connection.ts";
+import { type Connection, isPassing, readAll, reason, STALL_SECONDS } from "./connection.ts";
 import { ACCEPT, choose, type Descriptor, type Manifest, type Platform, parseManifest } from "./manifest.ts";
 import { type Reference, repositoryName } from "./reference.ts";
 import { sha256 } from "./store.ts";
@@ -138,13 +138,6 @@ export class Repository {
       abort.abort();
     }
   }
-}
-
-/** Failures that another try may not meet. */
-function isPassing(error: UserError): boolean {
-  return error instanceof RefusedError
-    ? error.status >= 500 || error.status === 429
-    : error.cause !== undefined;
 }
 
 function rangeStart(response: Response): number {

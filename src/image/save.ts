@@ -1,10 +1,26 @@
-/** Images into one file: `docker-archive` (docker save) and `oci-archive` (OCI image-layout in a tar). */
-import { createReadStream } from "node:fs";
-import { BugError, UserError } from "../base/errors.ts";
+/**
+ * Images into one file, `docker-archive` (docker save) and `oci-archive` (OCI image-layout in a tar); or into a directory:
+ * `oci` (OCI image-layout), and `dir`, a manifest with its blobs beside it (containers-transports(5)).
+ */
+import {
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { UserError } from "../base/errors.ts";
 import { writeAll } from "../base/stdio.ts";
-import { compressionOf, decompress } from "./decompress.ts";
-import type { LayerRecord } from "./layers.ts";
-import { DOCKER_MANIFEST, OCI_INDEX, parseManifest } from "./manifest.ts";
+import { decompress } from "./decompress.ts";
+import { OCI_INDEX } from "./manifest.ts";
+import { layersOf, manifestFor } from "./outgoing.ts";
 import { type ImageStore, sha256 } from "./store.ts";
 import { END, fileHeader, padding } from "./tar.ts";
 import type { ImageRecord } from "./types.ts";
@@ -18,13 +34,19 @@ interface Written {
 
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
-class TarWriter {
+/** Where the parts of an archive go. */
+interface Sink {
+  /** A file, once. */
+  add(path: string, data: Uint8Array): void;
+  stream(path: string, size: number, source: AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+class TarWriter implements Sink {
   readonly #write: (data: Uint8Array) => void;
   readonly #written = new Set<string>();
   constructor(fd: number) {
     this.#write = data => writeAll(fd, data);
   }
-  /** A file, once. */
   add(path: string, data: Uint8Array): void {
     if (this.#written.has(path)) return;
     this.#written.add(path);
@@ -41,6 +63,28 @@ class TarWriter {
   }
   end(): void {
     this.#write(END);
+  }
+}
+
+class DirectoryWriter implements Sink {
+  readonly #written = new Set<string>();
+  constructor(private readonly root: string) {
+    mkdirSync(root, { recursive: true });
+  }
+  #place(path: string): string | undefined {
+    if (this.#written.has(path)) return undefined;
+    this.#written.add(path);
+    const place = join(this.root, path);
+    mkdirSync(dirname(place), { recursive: true });
+    return place;
+  }
+  add(path: string, data: Uint8Array): void {
+    const place = this.#place(path);
+    if (place) writeFileSync(place, data);
+  }
+  async stream(path: string, _size: number, source: AsyncIterable<Uint8Array>): Promise<void> {
+    const place = this.#place(path);
+    if (place) await pipeline(Readable.from(source), createWriteStream(place));
   }
 }
 
@@ -62,18 +106,62 @@ export async function saveArchive(
   tar.end();
 }
 
-/** The image's layers, bottom first. */
-function layersOf(store: ImageStore, image: ImageRecord): LayerRecord[] {
-  return image.config.rootfs.diff_ids.map(diffId => {
-    const layer = store.layers.find(diffId);
-    if (layer) return layer;
-    throw new UserError(`layer ${diffId} of image ${image.id.slice(0, 12)} is not in the store`, {
-      hint: "pull the image again",
-    });
-  });
+/** Writes images into the file `output`, which stays as it was when that fails. Throws UserError. */
+export async function saveFile(
+  store: ImageStore,
+  images: readonly SavedImage[],
+  format: "docker-archive" | "oci-archive",
+  output: string,
+): Promise<void> {
+  // A half-written file must not look like an archive.
+  const part = isReplaced(output) ? `${output}.${process.pid}.part` : undefined;
+  try {
+    const fd = part === undefined ? openSync(output, "w") : openSync(part, "wx", 0o644);
+    try {
+      await saveArchive(store, images, format, fd);
+    } finally {
+      closeSync(fd);
+    }
+    if (part !== undefined) renameSync(part, output);
+  } catch (error) {
+    if (part !== undefined) rmSync(part, { force: true });
+    throw error;
+  }
 }
 
-async function saveDocker(store: ImageStore, images: readonly SavedImage[], tar: TarWriter): Promise<void> {
+/**
+ * Whether the archive takes the place of what `output` names; false for devices and pipes (`/dev/null`), which are
+ * written to. Throws where no file can be.
+ */
+function isReplaced(output: string): boolean {
+  const found = statSync(output, { throwIfNoEntry: false });
+  if (found?.isDirectory()) throw new UserError(`open ${output}: is a directory`);
+  if (!found && !statSync(dirname(output), { throwIfNoEntry: false })?.isDirectory())
+    throw new UserError(`open ${output}: no such file or directory`);
+  return found?.isFile() ?? true;
+}
+
+/** Writes an image into a directory; what lies there under other names stays. */
+export async function saveDirectory(
+  store: ImageStore,
+  saved: SavedImage,
+  format: "oci" | "dir",
+  path: string,
+): Promise<void> {
+  const sink = new DirectoryWriter(path);
+  if (format === "oci") return await saveOci(store, [saved], sink);
+  const { image } = saved;
+  const layers = layersOf(store, image);
+  for (const { blobDigest, blobSize } of layers) {
+    const source = createReadStream(store.layers.blobPath(blobDigest));
+    await sink.stream(blobDigest.replace("sha256:", ""), blobSize, source);
+  }
+  sink.add(image.id, store.config(image.id));
+  sink.add("manifest.json", await manifestFor(store, image, layers));
+  sink.add("version", new TextEncoder().encode("Directory Transport Version: 1.1\n"));
+}
+
+async function saveDocker(store: ImageStore, images: readonly SavedImage[], tar: Sink): Promise<void> {
   const items: unknown[] = [];
   for (const { image, names } of images) {
     const files: string[] = [];
@@ -88,7 +176,7 @@ async function saveDocker(store: ImageStore, images: readonly SavedImage[], tar:
   tar.add("manifest.json", encode(items));
 }
 
-async function saveOci(store: ImageStore, images: readonly SavedImage[], tar: TarWriter): Promise<void> {
+async function saveOci(store: ImageStore, images: readonly SavedImage[], tar: Sink): Promise<void> {
   const manifests: Written[] = [];
   for (const { image, names } of images) {
     const layers = layersOf(store, image);
@@ -111,32 +199,3 @@ async function saveOci(store: ImageStore, images: readonly SavedImage[], tar: Ta
 }
 
 const blobName = (digest: string) => `blobs/${digest.replace(":", "/")}`;
-
-/**
- * The manifest that came, where its layers' blobs are those in the store. Another image may have brought the same layer
- * compressed in another way: then it names what is there.
- */
-async function manifestFor(
-  store: ImageStore,
-  image: ImageRecord,
-  layers: readonly LayerRecord[],
-): Promise<Uint8Array> {
-  const data = store.manifest(image.id);
-  const manifest = parseManifest(data, "");
-  if (manifest.kind !== "image") throw new BugError("an image is stored with an index for its manifest");
-  if (manifest.layers.every((layer, index) => layer.digest === layers[index]?.blobDigest)) return data;
-  const raw = JSON.parse(new TextDecoder().decode(data)) as { layers: Written[] };
-  const type = (compression: string | undefined) =>
-    manifest.mediaType === DOCKER_MANIFEST
-      ? `application/vnd.docker.image.rootfs.diff.tar${compression ? `.${compression}` : ""}`
-      : `application/vnd.oci.image.layer.v1.tar${compression ? `+${compression}` : ""}`;
-  const written: Written[] = [];
-  for (const [index, { blobDigest, blobSize }] of layers.entries()) {
-    if (raw.layers[index]?.digest === blobDigest) written.push(raw.layers[index]);
-    else {
-      const head = await Bun.file(store.layers.blobPath(blobDigest)).slice(0, 4).bytes();
-      written.push({ mediaType: type(compressionOf(head)), digest: blobDigest, size: blobSize });
-    }
-  }
-  return encode({ ...raw, layers: written });
-}

@@ -43,10 +43,12 @@ export function rawImage(config: Uint8Array, layers: readonly Uint8Array[]): Raw
 }
 
 export interface Seen {
+  method: string;
   path: string;
   query: URLSearchParams;
   /** "" where there was none. */
   authorization: string;
+  /** Range or Content-Range. */
   range: string;
 }
 
@@ -76,8 +78,15 @@ export class FakeRegistry implements AsyncDisposable {
     const registry = new FakeRegistry(image, server);
     server.on("request", async (request, response) => {
       const { pathname, searchParams } = new URL(request.url!, "http://localhost");
-      const { authorization = "", range = "" } = request.headers;
-      const seen: Seen = { path: pathname, query: searchParams, authorization, range };
+      const { authorization = "" } = request.headers;
+      const range = request.headers.range ?? request.headers["content-range"] ?? "";
+      const seen: Seen = {
+        method: request.method!,
+        path: pathname,
+        query: searchParams,
+        authorization,
+        range,
+      };
       registry.requests.push(seen);
       let sent = "";
       for await (const chunk of request) sent += chunk;

@@ -1,8 +1,6 @@
-import { closeSync, openSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname } from "node:path";
 import { UserError } from "../../base/errors.ts";
 import { recordImageEvent } from "../../container/images.ts";
-import { saveArchive } from "../../image/save.ts";
+import { saveArchive, saveFile } from "../../image/save.ts";
 import { type Command, requireArgs } from "../command.ts";
 
 export const save: Command = {
@@ -42,37 +40,11 @@ export const save: Command = {
       );
       return { image, names: named.length > 0 ? named : image.names.slice(0, 1) };
     });
-    const replaces = output !== undefined && isReplaced(output);
-    // A half-written file must not look like an archive.
-    const part = replaces ? `${output}.${process.pid}.part` : undefined;
-    try {
-      const fd =
-        output === undefined ? 1 : part === undefined ? openSync(output, "w") : openSync(part, "wx", 0o644);
-      try {
-        await saveArchive(engine.images, images, format, fd);
-      } finally {
-        if (fd !== 1) closeSync(fd);
-      }
-      if (part !== undefined) renameSync(part, output!);
-    } catch (error) {
-      if (part !== undefined) rmSync(part, { force: true });
-      throw error;
-    }
+    if (output === undefined) await saveArchive(engine.images, images, format, 1);
+    else await saveFile(engine.images, images, format, output);
     for (const { image } of images) recordImageEvent(engine, "save", image.id, output ?? "/dev/stdout");
   },
 };
-
-/**
- * Whether the archive takes the place of what `output` names; false for devices and pipes (`/dev/null`), which are
- * written to. Throws where no file can be.
- */
-function isReplaced(output: string): boolean {
-  const found = statSync(output, { throwIfNoEntry: false });
-  if (found?.isDirectory()) throw new UserError(`open ${output}: is a directory`);
-  if (!found && !statSync(dirname(output), { throwIfNoEntry: false })?.isDirectory())
-    throw new UserError(`open ${output}: no such file or directory`);
-  return found?.isFile() ?? true;
-}
 
 /** `nginx` means `docker.io/library/nginx:latest`. */
 function isMeant(full: string, text: string): boolean {
