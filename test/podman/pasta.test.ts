@@ -56,6 +56,8 @@ table(
 
 /** Protocols and ports that somebody listens at on the host. */
 const OPEN = `ss -Hlntu | awk '{ n = split($5, part, ":"); print $1, part[n] }' | sort -u`;
+/** The same at the end: podman's pasta goes a moment later than its container. */
+const CLOSED = `for try in $(seq 50); do [ -z "$(ss -Hlntu)" ] && break; sleep 0.1; done; ${OPEN}`;
 /** A page on the host's loopback address alone. */
 const SERVE =
   "echo the host >page; busybox httpd -f -p 127.0.0.1:7002 & server=$!; until ss -Hlnt | grep -q :7002; do sleep 0.02; done";
@@ -63,7 +65,7 @@ const ask = (address: string) =>
   `probe curl -s --connect-timeout 3 http://${address}:7002/page; [ $? = 0 ] || echo no; kill $server`;
 
 table(
-  `engine run -d --name one --network pasta:-t,8085,-u,8086 -p 8080:80 -p 9090:90/udp probe sleep 1000; ${OPEN}; engine port one 80; engine inspect -f '{{json .NetworkSettings.Networks}} {{.HostConfig.NetworkMode}} {{.NetworkSettings.IPAddress}}' one; engine rm -f -t 0 one; ${OPEN}`,
+  `engine run -d --name one --network pasta:-t,8085,-u,8086 -p 8080:80 -p 9090:90/udp probe sleep 1000; ${OPEN}; engine port one 80; engine inspect -f '{{json .NetworkSettings.Networks}} {{.HostConfig.NetworkMode}} {{.NetworkSettings.IPAddress}}' one; engine rm -f -t 0 one; ${CLOSED}`,
   `engine run -d --name one --network pasta:-t,8085-8087 probe sleep 1000; ${OPEN}; engine rm -f -t 0 one`,
   `engine run -d --name one --network pasta:-t,8085:80 probe sleep 1000; ${OPEN}; engine rm -f -t 0 one`,
   `${SERVE}; engine run --rm --network pasta ${ask("192.168.77.1")}`,
