@@ -30,6 +30,8 @@ mmdebstrap: a Debian 13 with its newer podman and pasta, to compare with
 docker-registry: a real registry for pulls
 skopeo: fills that registry
 busybox-static: a small image made on the spot
+rpm: the package that zypper installs in the article's second container
+createrepo-c: the repository that zypper finds it in
 slirp4netns: to compare with
 rootlesskit: drives our slirp4netns as Docker and nerdctl do
 fuse-overlayfs: root file systems where the kernel mounts no overlay

@@ -19,6 +19,7 @@ import {
 import { dirname, join } from "node:path";
 import { fetchPackages, run, statusOf, stub } from "./packages.ts";
 import type { ImageFile, LayerRecipe } from "./recipes.ts";
+import { buildRepository } from "./rpm.ts";
 
 const MERGED = ["bin", "sbin", "lib", "lib64"];
 const LEFT_OUT = ["doc", "man", "info", "locale", "lintian", "bash-completion"];
@@ -48,6 +49,15 @@ export async function buildLayer(recipe: LayerRecipe, below: Layer[], work: stri
   if (recipe.users) addUsers(root, recipe.users, below);
   if (recipe.applets) addApplets(root, recipe.applets);
   for (const file of recipe.files ?? []) addFile(root, file);
+  if (recipe.repository) {
+    const scratch = join(work, "repository");
+    buildRepository(
+      recipe.repository,
+      lower + without + statusOf(debs),
+      scratch,
+      join(root, "srv/repository"),
+    );
+  }
   if (below.length) for (const name of MERGED) rmSync(join(root, name));
   const tar = join(work, "layer.tar");
   run(

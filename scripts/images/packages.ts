@@ -15,7 +15,8 @@ export function run(...words: string[]): string {
 
 /** Entry of dpkg's status file for a package that counts as installed in whatever version is asked for. */
 export function stub(name: string): string {
-  return `Package: ${name}\nStatus: install ok installed\nVersion: 9999:1\nArchitecture: all\nDescription: left out\n\n`;
+  const architecture = run("dpkg", "--print-architecture").trim();
+  return `Package: ${name}\nStatus: install ok installed\nVersion: 9999:1\nArchitecture: ${architecture}\nMulti-Arch: allowed\nDescription: left out\n\n`;
 }
 
 /** Entries of dpkg's status file for these `.deb` files. */

@@ -15,6 +15,17 @@ export interface ImageFile {
   owner?: number;
 }
 
+/** A Debian package to be installed as an RPM package, by zypper. */
+export interface RpmRecipe {
+  name: string;
+  version: string;
+  summary: string;
+  /** Debian's package with the files. */
+  from: string;
+  /** Symbolic links of ours, by path. */
+  links: Readonly<Record<string, string>>;
+}
+
 export interface LayerRecipe {
   name: string;
   packages: string[];
@@ -23,6 +34,8 @@ export interface LayerRecipe {
   /** Accounts added to those of the layers below. */
   users?: { name: string; id: number; home: string }[];
   files?: ImageFile[];
+  /** The package of the repository in `/srv/repository`. */
+  repository?: RpmRecipe;
   /** Where this program's applets get links to it: busybox. */
   applets?: string;
 }
@@ -141,6 +154,33 @@ const SHELL: LayerRecipe = {
   files: [{ path: "/usr/bin/telnet", link: "inetutils-telnet" }],
 };
 
+/** Leap's package manager, the real one, and in place of the distribution's server a repository in a directory. */
+const ZYPPER: LayerRecipe = {
+  name: "zypper",
+  packages: ["curl", "zypper", "rpm"],
+  without: [...SCRIPTS, "dpkg", "debugedit", "gnupg", "udev"],
+  files: [
+    {
+      path: "/etc/zypp/repos.d/repo-oss.repo",
+      text: `[repo-oss]
+name=Main Repository
+enabled=1
+autorefresh=1
+baseurl=dir:///srv/repository
+type=rpm-md
+gpgcheck=0
+`,
+    },
+  ],
+  repository: {
+    name: "telnet",
+    version: "2.4",
+    summary: "A client program for the telnet remote login protocol",
+    from: "inetutils-telnet",
+    links: { "/usr/bin/telnet": "inetutils-telnet" },
+  },
+};
+
 const PROBE: LayerRecipe = {
   name: "probe",
   packages: ["curl", "iperf3", "iproute2", "iputils-ping", "socat"],
@@ -211,6 +251,12 @@ export const RECIPES: Readonly<Record<string, ImageRecipe>> = {
   leap: {
     reference: "registry.opensuse.org/opensuse/leap:latest",
     layers: [BASE, SHELL],
+    config: { Env: [`PATH=${PATH}`], Cmd: ["/bin/bash"] },
+  },
+  /** The article's second container as it is before `zypper in telnet`. */
+  zypper: {
+    reference: "registry.opensuse.org/opensuse/leap:latest",
+    layers: [BASE, ZYPPER],
     config: { Env: [`PATH=${PATH}`], Cmd: ["/bin/bash"] },
   },
   /** What tests and benches look at a network with. */
