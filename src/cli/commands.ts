@@ -247,6 +247,11 @@ export const COMMANDS: readonly Entry[] = [
         load: async () => (await import("./verbs/pod.ts")).podKill,
       },
       {
+        name: "logs",
+        summary: "Fetch logs for pod with one or more containers",
+        load: async () => (await import("./verbs/pod-show.ts")).podLogs,
+      },
+      {
         name: "pause",
         summary: "Pause one or more pods",
         load: async () => (await import("./verbs/pod.ts")).podPause,
@@ -281,6 +286,11 @@ export const COMMANDS: readonly Entry[] = [
         name: "stop",
         summary: "Stop one or more pods",
         load: async () => (await import("./verbs/pod.ts")).podStop,
+      },
+      {
+        name: "top",
+        summary: "Display the running processes of containers in a pod",
+        load: async () => (await import("./verbs/pod-show.ts")).podTop,
       },
       {
         name: "unpause",

@@ -13,7 +13,7 @@ import {
   publishes,
 } from "./config.ts";
 import type { Engine } from "./engine.ts";
-import { writeHosts } from "./hosts.ts";
+import { enterPodsHosts, leavePodsHosts, writeHosts } from "./hosts.ts";
 import { writeResolvConf } from "./resolv.ts";
 import { namedOf } from "./told-names.ts";
 
@@ -94,6 +94,7 @@ export async function joinNetworks(engine: Engine, container: Container, taken: 
     await joinNetwork(engine, container, join, carries ? state.ports : [], carries ? taken.listeners : []);
   }
   writeHosts(engine, container);
+  enterPodsHosts(engine, container);
   writeResolvConf(engine, container);
 }
 
@@ -175,6 +176,7 @@ export async function joinUserMode(
 /** Takes down what the two above have put up; quiet about what is gone already. */
 export async function leaveNetwork(engine: Engine, container: Container): Promise<void> {
   const { config, state } = container;
+  leavePodsHosts(engine, container);
   // A user's container that has left all its networks has its ports' sockets in the data plane still.
   const isServed = engine.user !== undefined && config.network.kind === "bridge" && state.ports.length > 0;
   if (state.networksBegun.length > 0 || isServed) {

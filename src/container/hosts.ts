@@ -1,7 +1,8 @@
 /** `/etc/hosts` of a container: the host's entries, what `--add-host` says, the host itself, the container itself. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { withLock } from "../sys/flock.ts";
 import type { Container, NetworkAttachment } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { resolveInRoot } from "./user.ts";
@@ -98,3 +99,31 @@ export function writeHosts(engine: Engine, container: Container): void {
     formatHosts(container, base === "none" ? [] : entries(path), gatewayOf(engine, container)),
   );
 }
+
+/** Where the containers of a pod find each other by name; undefined for one that does not have its pod's network. */
+function podsHosts(engine: Engine, { config }: Container): string | undefined {
+  const { pod, infra, network } = config;
+  if (pod === undefined || infra || network.kind !== "container") return undefined;
+  if (engine.pods.byId(pod)?.config.infraId !== network.id) return undefined;
+  return join(engine.paths.containerRun(network.id), "hosts");
+}
+
+/** Writes a pod's file anew with the line of one of its containers, or without it; nothing where there is no file. */
+function changePodsHosts(engine: Engine, container: Container, isThere: boolean): void {
+  const path = podsHosts(engine, container);
+  if (path === undefined) return;
+  const own = `127.0.0.1\t${container.config.name}`;
+  withLock(engine.paths.lock("pod-hosts"), () => {
+    if (!existsSync(path)) return;
+    const lines = readFileSync(path, "utf8").split("\n").filter(Boolean);
+    if (lines.includes(own) === isThere) return;
+    const changed = isThere ? [...lines, own] : lines.filter(line => line !== own);
+    writeFileSync(path, [...changed, ""].join("\n"));
+  });
+}
+
+/** From now on the other containers of its pod know this one by name: it is where they are themselves. */
+export const enterPodsHosts = (engine: Engine, container: Container) =>
+  changePodsHosts(engine, container, true);
+export const leavePodsHosts = (engine: Engine, container: Container) =>
+  changePodsHosts(engine, container, false);

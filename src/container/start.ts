@@ -129,6 +129,13 @@ async function startInfra(engine: Engine, { pod, infra }: ContainerConfig): Prom
   }
 }
 
+/** An infra container brings its pod's limits. */
+async function limitOwnPod(engine: Engine, { pod, infra }: ContainerConfig): Promise<void> {
+  const config = infra && engine.pods.byId(pod!)?.config;
+  if (config && Object.values(config.limits).some(Boolean))
+    (await import("./pod-limits.ts")).limitPod(config);
+}
+
 /** Does `action` to a container in phase `starting`; if it throws, the container is brought back to the phase `before`. */
 async function orUndo(
   engine: Engine,
@@ -164,6 +171,7 @@ async function makeLocked(
   await planNetwork(engine, container, taken.ports);
   engine.containers.save(container, "starting");
   await orUndo(engine, container, before, async () => {
+    await limitOwnPod(engine, container.config);
     if (pinned) await putUpPins(engine, container, taken);
     else await putUp(engine, container, taken, options.attended);
     await options.created?.(container);

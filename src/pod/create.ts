@@ -8,6 +8,7 @@ import { type CreateContext, createContainer } from "../container/create.ts";
 import { labels } from "../container/create-environment.ts";
 import type { Engine } from "../container/engine.ts";
 import { randomId, randomName } from "../container/names.ts";
+import { checkPodLimits } from "../container/pod-limits.ts";
 import { type Pod, type PodConfig, SHARED, type Shared } from "../container/pod-store.ts";
 import { recordPodEvent } from "./events.ts";
 import { removeLocked, removePod } from "./remove.ts";
@@ -79,6 +80,7 @@ export async function createPod(
     throw new UserError(`pod id file exists. Ensure another pod is not using it or delete ${options.idFile}`);
   checkLimits(engine, options as CreateOptions);
   const config = decide(engine, options, context.commandLine ?? []);
+  checkPodLimits(engine, config);
   const old = options.replace ? engine.pods.find(options.name!) : undefined;
   if (old && old.config.name === options.name) await removePod(engine, old.config.id, { force: true });
   const pod: Pod = { config, phase: "creating" };

@@ -2,6 +2,7 @@
 import { openPairs, pairs, refused } from "./pairs.ts";
 
 const callers = openPairs(["root"], "busybox");
+const users = openPairs(["user"], "busybox");
 const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases);
 
 const SLEEP = "busybox sleep 1000";
@@ -49,6 +50,20 @@ table(
   `engine run --rm --pod new:web busybox hostname; ${STATUS}; engine run --rm --pod new:web busybox true; engine pod ps -q | wc -l`,
 );
 
+// Limits of all together.
+table(
+  `engine pod create --name web --cpus 0.5 --memory 64m --cpu-shares 100 --cpuset-cpus 0 >/dev/null; engine pod inspect web | sed -n '/NumContainers/,$p' | grep -v -E 'Id|Name|State'; engine pod inspect -f '{{.CPUQuota}} {{.MemoryLimit}} {{.CPUSetCPUs}}' web; engine run -d --name one --pod web ${SLEEP} >/dev/null; group=$(engine pod inspect -f '{{.CgroupPath}}' web); for file in memory/memory.limit_in_bytes memory/memory.memsw.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares cpuset/cpuset.cpus; do cat /sys/fs/cgroup/\${file%%/*}$group/\${file#*/}; done; cat /sys/fs/cgroup/memory$group/libpod-*/cgroup.procs | grep -q . && echo limited`,
+);
+
+// What its containers say and do; who knows whom.
+const TALK = `engine pod create --name web >/dev/null; engine run -d --name one --pod web busybox sh -c 'echo A; echo B; echo ready; exec sleep 1000' >/dev/null; engine run -d --name two --pod web busybox sh -c 'echo C; echo ready; exec sleep 1000' >/dev/null; ready one; ready two`;
+table(
+  `${TALK}; engine pod logs web | sort -k2; engine pod logs -n web | sort; engine pod logs -c one web; engine pod logs --tail 1 web; engine pod logs -c nope web; engine pod logs web x 2>/dev/null || echo refused; engine pod logs nope; engine pod logs`,
+  `${TALK}; engine pod top web pid args | grep -v catatonit | sed 's/ *$//'; engine pod top web | head -1; engine pod stop -t 0 web >/dev/null; engine pod top web; engine pod top`,
+  `${TALK}; engine exec one sort /etc/hosts; engine rm -f -t 0 two; engine exec one sort /etc/hosts; engine exec one ping -c 1 -W 1 one | grep -c '1 packets received'`,
+  `${ONE}; engine rm -a 2>&1 | grep -c improper; engine rm -f -t 0 -a | wc -l; engine pod ps -q; engine ps -aq`,
+);
+
 // What only one of them can have at a time.
 pairs(
   callers,
@@ -61,7 +76,7 @@ pairs(
 
 // Lists.
 table(
-  `${ONE}; engine pod create --name other --label x=y >/dev/null; engine pod ps; engine pod ps --ctr-names --ctr-ids --ctr-status; engine pod ps --ns --noheading; engine pod ps -q | wc -c; engine pod ps --no-trunc; engine pod ls --format '{{.Id}} {{.InfraId}} {{.Networks}} {{.Labels}} {{.Cgroup}} {{.ContainerNames}}'; engine pod list --sort name --format '{{.Name}}'; engine pod ps --sort number --format '{{.Name}}'`,
+  `engine pod create --name web >/dev/null; engine pod start web >/dev/null; engine pod create --name other --label x=y >/dev/null; engine pod ps; engine pod ps --ctr-names --ctr-ids --ctr-status; engine pod ps --ns --noheading; engine pod ps -q | wc -c; engine pod ps --no-trunc; engine pod ls --format '{{.Id}} {{.InfraId}} {{.Networks}} {{.Labels}} {{.Cgroup}} {{.ContainerNames}}'; engine pod list --sort name --format '{{.Name}}'`,
   `${TWO}; engine pod create --name other --label x=y >/dev/null; for filter in name=web name=oth id=zz label=x label=x=z status=running status=created ctr-number=1 ctr-number=3 ctr-status=running network=podman until=1h; do echo $filter; engine pod ps --filter $filter --format '{{.Name}}'; done; engine ps -a --filter pod=web --format '{{.IsInfra}} {{.Names}}' | grep -v infra; engine ps -a --filter pod=nope -q`,
   `${TWO}; engine pod exists web; echo $?; engine pod exists nope; echo $?; engine pod inspect -f '{{.ID}} {{.Name}} {{.NumContainers}} {{.State}} {{.ExitPolicy}}' web; engine pod inspect -l -f '{{.Name}}'; engine inspect --type pod -f '{{.Name}}' web; engine inspect -f '{{.Pod}} {{.IsInfra}}' one; engine pod inspect web web | head -3; engine pod inspect web nope | tail -1`,
   "engine pod ps --filter bogus=1; engine pod ps --filter status=bogus; engine pod ps --sort bogus; engine pod ps extra",
@@ -85,5 +100,28 @@ table(
       portolan: /^exit 0\n125\n<id>-infra Up[\s\S]*Error: removing container .* as it is running/,
     },
   },
+  refused("engine pod top nope", /no pod with name or ID nope found: no such pod/),
   refused("engine pod bogus", /unrecognized command `(podman|portolan) pod bogus`/),
+);
+
+// An ordinary user's.
+pairs(users, [
+  `engine pod create --name web --label a=b; engine pod ps; engine ps -a --pod; engine pod inspect web | ${WHOLE} | grep -v Cgroup`,
+  `${TWO}; ${STATUS}; ${MEMBERS}; engine stop -t 0 one; ${STATUS}; engine exec two sh -c 'hostname; ls /sys/class/net'; engine pod stop -t 0 web | wc -c; ${STATUS}; engine pod start web | wc -c; ${STATUS}; engine pod rm -f -t 0 web | wc -c; engine ps -aq`,
+  {
+    script: "engine pod create --memory 64m; echo $?",
+    differs: {
+      why: "a limit that nothing would enforce is refused; podman passes it over",
+      podman: /^exit 0\n<ID>\n0/,
+      portolan: /^exit 0\n125\n[\s\S]*no control groups/,
+    },
+  },
+  "engine pod create --name one >/dev/null; engine run --rm --pod one busybox sh -c 'id -u; hostname'; engine run --rm --pod one -p 80:80 busybox true; engine pod rm one | wc -c",
+]);
+pairs(
+  users,
+  [
+    `engine run -d --pod new:web -p 8080:80 --name one busybox sh -c 'echo hello >/index.html; exec httpd -f' | wc -c; until wget -qO- http://127.0.0.1:8080 2>/dev/null; do sleep 0.05; done; engine port one; engine ps --format '{{.Ports}}'`,
+  ],
+  { inTurn: true },
 );

@@ -142,11 +142,15 @@ export const podPrune: Command = {
   async run(invocation) {
     if (!(await confirmed(invocation, "WARNING! This will remove all stopped/exited pods.."))) return;
     const engine = await invocation.engine();
-    const of = membersOfAll(engine.containers.list());
-    const idle = engine.pods.list().filter(pod => ["Exited", "Stopped"].includes(podState(of(pod).all)));
-    return forEachPod(idle, ({ config }) => removePod(engine, config.id));
+    return forEachPod(stoppedPods(engine), ({ config }) => removePod(engine, config.id));
   },
 };
+
+/** Pods that have run, and in which nothing runs. */
+export function stoppedPods(engine: Engine): Pod[] {
+  const of = membersOfAll(engine.containers.list());
+  return engine.pods.list().filter(pod => ["Exited", "Stopped"].includes(podState(of(pod).all)));
+}
 
 export const podInspect: Command = {
   summary: "Displays a pod configuration",

@@ -1,5 +1,6 @@
 import { UserError } from "../../base/errors.ts";
 import { dependents, removeContainer } from "../../container/remove.ts";
+import { removePod } from "../../pod/remove.ts";
 import { type Command, forEach, print } from "../command.ts";
 import { selectFiltered } from "../container-filters.ts";
 import { allFlag, CIDFILE, FILTER, LATEST } from "../select.ts";
@@ -45,6 +46,15 @@ export const rm: Command = {
     return forEach(names, async name => {
       const container = engine.containers.find(name);
       if (!container) return;
+      const { pod, infra } = container.config;
+      // All containers are those of pods too, and none of these is left then.
+      if (infra && flags.bool("all")) {
+        // Why another one is still there has been told.
+        if (engine.containers.ofPod(pod!).length > 1) return;
+        await removePod(engine, pod!, { force, time: flags.number("time") });
+        print(name);
+        return;
+      }
       if (flags.bool("depend"))
         for (const one of dependents(engine, container.config.id)) {
           await removeContainer(engine, one, {

@@ -6,11 +6,13 @@ import {
   containersOfVolume,
   directorySize,
 } from "../../container/usage.ts";
+import { removePod } from "../../pod/remove.ts";
 import { type Command, print } from "../command.ts";
 import { humanSize } from "../format/human.ts";
 import { printListing, printTable } from "../format/output.ts";
 import { allFlag, formatFlag } from "../select.ts";
 import { pruneNetworks } from "./network-remove.ts";
+import { stoppedPods } from "./pod.ts";
 import { confirmed, FORCE, PRUNE_FILTER, pruneContainers, pruneVolumes } from "./prune.ts";
 
 interface Total {
@@ -167,6 +169,12 @@ export const systemPrune: Command = {
     const section = (title: string, names: readonly string[]) => {
       if (names.length > 0) print(`${title}\n${names.join("\n")}`);
     };
+    const pods = filters.length > 0 ? [] : stoppedPods(engine);
+    for (const { config } of pods) await removePod(engine, config.id);
+    section(
+      "Deleted Pods",
+      pods.map(one => one.config.id),
+    );
     section("Deleted Containers", await pruneContainers(engine, filters));
     section(
       "Deleted Images",

@@ -26,16 +26,28 @@ export const top: Command = {
     const engine = await invocation.engine();
     const missing = "you must provide the name or id of a running container";
     const { container, rest } = selectOne(invocation, engine, missing);
-    const [heading = [], ...rows] = topOf(container);
-    const wanted = rest.flatMap(word => word.split(",")).map(word => word.toLowerCase());
+    const wanted = descriptors(rest);
     // What is no descriptor is meant for the container's own ps(1).
-    if (!wanted.every(word => word in DESCRIPTORS))
-      return (await execInContainer(engine, container, { command: ["ps", ...rest] })).exitCode;
-    const cell = (row: readonly string[], word: string) => {
-      const text = row[heading.indexOf(DESCRIPTORS[word]!)]!;
-      return word === "comm" && row !== heading ? text.split(" ")[0]!.replace(/^.*\//, "") : text;
-    };
-    const words = wanted.length > 0 ? wanted : Object.keys(DESCRIPTORS).filter(word => word !== "comm");
-    printTable([heading, ...rows].map(row => words.map(word => cell(row, word))));
+    if (!wanted) return (await execInContainer(engine, container, { command: ["ps", ...rest] })).exitCode;
+    printProcesses(topOf(container), wanted);
   },
 };
+
+/** The columns that are asked for; undefined where one of the words is none. */
+export function descriptors(words: readonly string[]): string[] | undefined {
+  const wanted = words.flatMap(word => word.split(",")).map(word => word.toLowerCase());
+  return wanted.every(word => word in DESCRIPTORS) ? wanted : undefined;
+}
+
+/** Prints a heading and rows (`topOf`) in these columns; in the usual ones where none are named. */
+export function printProcesses(
+  [heading = [], ...rows]: readonly (readonly string[])[],
+  wanted: readonly string[],
+): void {
+  const cell = (row: readonly string[], word: string) => {
+    const text = row[heading.indexOf(DESCRIPTORS[word]!)]!;
+    return word === "comm" && row !== heading ? text.split(" ")[0]!.replace(/^.*\//, "") : text;
+  };
+  const words = wanted.length > 0 ? wanted : Object.keys(DESCRIPTORS).filter(word => word !== "comm");
+  printTable([heading, ...rows].map(row => words.map(word => cell(row, word))));
+}
