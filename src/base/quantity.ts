@@ -35,3 +35,16 @@ export function parseDuration(text: string): number | undefined {
   }
   return text === "" ? undefined : total;
 }
+
+/** A span in nanoseconds as Go prints one: `1h2m3.5s`, `976.613648ms`, `12µs`, `0s`. */
+export function goDuration(nanoseconds: number): string {
+  const part = (value: number, unit: string) => `${value.toFixed(9).replace(/\.?0+$/, "")}${unit}`;
+  if (nanoseconds === 0) return "0s";
+  if (nanoseconds < 1e3) return `${Math.round(nanoseconds)}ns`;
+  if (nanoseconds < 1e6) return part(nanoseconds / 1e3, "µs");
+  if (nanoseconds < 1e9) return part(nanoseconds / 1e6, "ms");
+  const seconds = nanoseconds / 1e9;
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  const rest = part(seconds - hours * 3600 - minutes * 60, "s");
+  return hours > 0 ? `${hours}h${minutes}m${rest}` : minutes > 0 ? `${minutes}m${rest}` : rest;
+}

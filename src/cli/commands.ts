@@ -20,9 +20,11 @@ import {
   rm,
   run,
   start,
+  stats,
   stop,
   top,
   unpause,
+  update,
   wait,
 } from "./container-commands.ts";
 
@@ -121,6 +123,7 @@ export const COMMANDS: readonly Entry[] = [
   run,
   save,
   start,
+  stats,
   stop,
   tag,
   top,
@@ -130,6 +133,7 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./verbs/unshare.ts")).unshare,
   },
   unpause,
+  update,
   untag,
   {
     name: "version",

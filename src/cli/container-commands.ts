@@ -83,6 +83,11 @@ export const start = verb(
   "Start one or more containers",
   async () => (await import("./verbs/start.ts")).start,
 );
+export const stats = verb(
+  "stats",
+  "Display a live stream of container resource usage statistics",
+  async () => (await import("./verbs/stats.ts")).stats,
+);
 export const stop = verb(
   "stop",
   "Stop one or more containers",
@@ -97,6 +102,11 @@ export const unpause = verb(
   "unpause",
   "Unpause the processes in one or more containers",
   async () => (await import("./verbs/pause.ts")).unpause,
+);
+export const update = verb(
+  "update",
+  "Update the limits of an existing container",
+  async () => (await import("./verbs/update.ts")).update,
 );
 export const wait = verb(
   "wait",
@@ -147,9 +157,11 @@ export const container: Entry = {
     rm,
     run,
     start,
+    stats,
     stop,
     top,
     unpause,
+    update,
     wait,
   ],
 };

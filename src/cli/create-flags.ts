@@ -110,7 +110,8 @@ export const CREATE_FLAGS: readonly Flag[] = [
   flag("workdir", "string", "Working directory inside the container", { short: "w" }),
 ];
 
-function size(values: Values, name: string): number | undefined {
+/** Bytes that a flag asks for; -1 for no limit. Throws UserError. */
+export function size(values: Values, name: string): number | undefined {
   const text = values.string(name);
   if (text === undefined) return undefined;
   if (text === "-1") return -1;

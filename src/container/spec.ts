@@ -144,9 +144,16 @@ function environment(config: ContainerConfig, home: string): string[] {
 }
 
 function resources({ limits, privileged }: ContainerConfig, deviceRules: readonly object[]): object {
-  const pids = limits.pidsLimit ?? 0;
   return {
     devices: [{ allow: privileged, access: "rwm" }, ...(privileged ? [] : deviceRules)],
+    ...limitResources(limits),
+  };
+}
+
+/** `linux.resources` of the runtime specification, as far as it is about limits. */
+export function limitResources(limits: ContainerConfig["limits"]): object {
+  const pids = limits.pidsLimit ?? 0;
+  return {
     ...(pids > 0 ? { pids: { limit: pids } } : {}),
     memory: {
       limit: limits.memory,

@@ -133,6 +133,11 @@ export class ContainerStore {
       .run(phase, JSON.stringify(container.state), container.config.id);
   }
 
+  /** Writes the configuration, which only few verbs ever change. */
+  saveConfig({ config }: Container): void {
+    this.#db.query("UPDATE container SET config = ? WHERE id = ?").run(JSON.stringify(config), config.id);
+  }
+
   /** Gives a container another name. Throws UserError when somebody else has it. */
   rename({ config }: Container, name: string): void {
     this.#db

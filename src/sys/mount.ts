@@ -41,6 +41,8 @@ export function umount(target: string, flags = 0): void {
 
 export interface MountInfo {
   id: number;
+  /** What of the file system is mounted: `/` for all of it. */
+  root: string;
   /** Where it is mounted, decodeOctald. */
   target: string;
   fstype: string;
@@ -64,6 +66,7 @@ export function mountInfo(): MountInfo[] {
     const [fstype = "", source = "", superOptions = ""] = right.split(" ");
     mounts.push({
       id: Number(fields[0]),
+      root: decodeOctal(fields[3] ?? ""),
       target: decodeOctal(fields[4] ?? ""),
       fstype,
       source: decodeOctal(source),
