@@ -110,6 +110,16 @@ export const COMMANDS: readonly Entry[] = [
   init,
   kill,
   load,
+  {
+    name: "login",
+    summary: "Login to a container registry",
+    load: async () => (await import("./verbs/login.ts")).login,
+  },
+  {
+    name: "logout",
+    summary: "Logout of a container registry",
+    load: async () => (await import("./verbs/login.ts")).logout,
+  },
   logs,
   pause,
   port,

@@ -1,4 +1,5 @@
 /** Flags of the verbs that speak to a registry, and what they ask of a person. */
+import { readSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { writeOut } from "../base/stdio.ts";
 import type { Credentials } from "../image/auth.ts";
@@ -26,38 +27,43 @@ export const CREDS: Flag = {
 };
 
 /** `--creds`: what is missing is asked for. */
-export async function readCredentials(text: string | undefined): Promise<Credentials | undefined> {
+export function readCredentials(text: string | undefined): Credentials | undefined {
   if (text === undefined) return undefined;
   const colon = text.indexOf(":");
-  const username = (colon < 0 ? text : text.slice(0, colon)) || (await askName());
-  const password = colon < 0 ? await askPassword() : text.slice(colon + 1);
+  const username = (colon < 0 ? text : text.slice(0, colon)) || askName();
+  const password = colon < 0 ? askPassword() : text.slice(colon + 1);
   return { username, password };
 }
 
 /** Asks for a user name; `known` stands where nothing is typed. */
-export async function askName(known = ""): Promise<string> {
+export function askName(known = ""): string {
   writeOut(known ? `Username (${known}): ` : "Username: ");
-  return (await readLine()).trim() || known;
+  return readLine().trim() || known;
 }
 
 /** Asks on the terminal for a password, which is not shown. Throws UserError where there is no terminal. */
-export async function askPassword(): Promise<string> {
-  writeOut("Password: ");
-  if (!process.stdin.isTTY)
-    throw new UserError("reading password: standard input is not a terminal", {
+export function askPassword(): string {
+  if (!process.stdin.isTTY) {
+    writeOut("Password: ");
+    throw new UserError("getting username and password: reading password: standard input is not a terminal", {
       hint: "use --password-stdin",
     });
-  // Typed signals still work; only the echo is off.
+  }
+  // Before the prompt, or a fast typist's password would show.
   Bun.spawnSync(["stty", "-echo"], { stdin: "inherit" });
   try {
-    return await readLine();
+    writeOut("Password: ");
+    return readLine();
   } finally {
     Bun.spawnSync(["stty", "echo"], { stdin: "inherit" });
     writeOut("\n");
   }
 }
 
-async function readLine(): Promise<string> {
-  for await (const line of console) return line;
-  return "";
+/** A line of standard input, of which no byte more is taken. */
+function readLine(): string {
+  const bytes: number[] = [];
+  const byte = new Uint8Array(1);
+  while (readSync(0, byte) === 1 && byte[0] !== 0x0a) bytes.push(byte[0]!);
+  return Buffer.from(bytes).toString().replace(/\r$/, "");
 }

@@ -17,7 +17,7 @@ export interface Credentials {
   identityToken?: string;
 }
 
-interface AuthFile {
+export interface AuthFile {
   auths?: Record<string, { auth?: string | null; identitytoken?: string | null } | null> | null;
   credHelpers?: Record<string, string> | null;
   credsStore?: string | null;
@@ -45,10 +45,20 @@ export function findCredentials(
   return undefined;
 }
 
+/** Where `login` writes: the file that is named, else the first of those that are read. */
+export function authFilePath(
+  authFile?: string,
+  env: Record<string, string | undefined> = process.env,
+): string {
+  return authFile ?? (env.REGISTRY_AUTH_FILE || usualFiles(env)[0]!);
+}
+
 function usualFiles(env: Record<string, string | undefined>): string[] {
+  // In a user namespace of ours a user's own id is 0.
+  const uid = env._CONTAINERS_ROOTLESS_UID ?? process.getuid?.() ?? 0;
   return [
     env.XDG_RUNTIME_DIR && join(env.XDG_RUNTIME_DIR, "containers/auth.json"),
-    `/run/containers/${process.getuid?.() ?? 0}/auth.json`,
+    `/run/containers/${uid}/auth.json`,
     env.HOME && join(env.HOME, ".config/containers/auth.json"),
     env.HOME && join(env.DOCKER_CONFIG ?? join(env.HOME, ".docker"), "config.json"),
   ].filter(path => typeof path === "string" && path !== "") as string[];
@@ -60,7 +70,7 @@ function keysOf(reference: Pick<Reference, "registry" | "repository">): string[]
   return parts.map((_, index) => parts.slice(0, parts.length - index).join("/"));
 }
 
-function readAuthFile(path: string, mustExist: boolean): AuthFile | undefined {
+export function readAuthFile(path: string, mustExist: boolean): AuthFile | undefined {
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, "utf8"));
     return authFileOf(parsed);
@@ -92,7 +102,7 @@ function authFileOf(parsed: unknown): AuthFile {
   return parsed;
 }
 
-function fromAuths(file: AuthFile, key: string, path: string): Credentials | undefined {
+export function fromAuths(file: AuthFile, key: string, path: string): Credentials | undefined {
   for (const [name, entry] of Object.entries(file.auths ?? {})) {
     if (!entry || normalized(name) !== key) continue;
     const text = atobOrThrow(entry.auth ?? "", key, path);
@@ -108,7 +118,7 @@ function fromAuths(file: AuthFile, key: string, path: string): Credentials | und
 }
 
 /** Docker's old keys are addresses: `https://index.docker.io/v1/` is docker.io. */
-function normalized(key: string): string {
+export function normalized(key: string): string {
   const isAddress = /^https?:\/\//.test(key);
   const plain = key.replace(/^https?:\/\//, "").replace(/\/+$/, "");
   const host = plain.split("/")[0]!;

@@ -152,6 +152,11 @@ export class Registries {
     };
   }
 
+  /** The registries that short names are searched in. */
+  searched(): readonly string[] {
+    return this.#search ?? ["docker.io"];
+  }
+
   /** Where to ask for a full reference, mirrors first. Throws UserError for a blocked registry. */
   endpoints(reference: Reference): Endpoint[] {
     const name = repositoryName(reference);

@@ -51,7 +51,7 @@ export const push: Command = {
       digest = await pushImage(engine.images, image, place.reference, {
         ...options,
         authFile: flags.string("authfile"),
-        credentials: await readCredentials(flags.string("creds")),
+        credentials: readCredentials(flags.string("creds")),
         certDir: flags.string("cert-dir"),
         tlsVerify: flags.optionalBool("tls-verify"),
         quiet: flags.bool("quiet"),
