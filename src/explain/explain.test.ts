@@ -515,6 +515,6 @@ test("whatever the facts, there is a verdict", () => {
       for (const one of [describe(facts, "db"), describe(facts, "tap"), describeHost(facts)])
         expect(one).not.toBeInstanceOf(Unseen);
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });

@@ -1,4 +1,5 @@
 /** From facts and a question to an answer: the best of the ways that there are, or the reason why there is none. Pure. */
+import { publishIt, reloadIt, startIt } from "./advice.ts";
 import { type Candidate, candidates, placeOf, publishedOf } from "./candidates.ts";
 import {
   type ContainerFacts,
@@ -87,7 +88,7 @@ function notUp(world: World, container: ContainerFacts): Answer {
   const answer = refusal(
     "not-running",
     `${name} is not running`,
-    `portolan start ${name}`,
+    startIt(container),
     ...portHolders(world, container),
   );
   if (container.status === "running" && sharedWith)
@@ -144,18 +145,14 @@ function outerLink(world: World): string {
 }
 
 /** It was for a container and has left for the world. */
-function strayed(
-  world: World,
-  { port }: Query,
-  { name, attachments, networks }: ContainerFacts,
-  ip: string,
-): Verdict {
+function strayed(world: World, { port }: Query, target: ContainerFacts, ip: string): Verdict {
+  const { name, attachments, networks } = target;
   const closed = networks.find(one =>
     world.facts.networks.some(({ name, internal }) => name === one && internal),
   );
   const network = attachments.find(one => one.ipv4 === ip || one.ipv6 === ip)?.network;
   const isInside = world.facts.rootless;
-  const publish = port === undefined ? "publish a port of it (-p)" : `start it with -p ${port}:${port}`;
+  const publish = port === undefined ? "publish a port of it (-p)" : publishIt(target, `${port}:${port}`);
   return stop(
     "no-route",
     isInside
@@ -168,22 +165,23 @@ function strayed(
 /** A port that the engine has published, and yet not for this caller. `isLost`: nobody at all knows of it. */
 function publishedNowhere(
   { from }: Query,
-  { name }: ContainerFacts,
+  target: ContainerFacts,
   { published, port }: Candidate,
   isLost: boolean,
 ): Verdict | undefined {
+  const { name } = target;
   const { hostIp, containerPort } = published!;
   if (isLoopback(hostIp) && from.kind !== "host")
     return stop(
       "not-published",
       `${name} publishes ${containerPort} on ${hostIp} only: callers from outside do not reach it`,
-      `start it with -p ${port}:${containerPort}`,
+      publishIt(target, `${port}:${containerPort}`),
     ).verdict;
   if (!isLost) return undefined;
   return stop(
     "not-published",
     `port ${port} of the host was published for ${name}, and that is lost`,
-    `portolan network reload ${name}`,
+    reloadIt(target),
   ).verdict;
 }
 
@@ -208,7 +206,7 @@ function noWay(world: World, query: Query): Answer {
   const isOutside = from.kind === "internet" || from.kind === "host" || from.kind === "address";
   if (isOutside && target.place === "host")
     return refusal("no-network", "the host has no address but its loopback's");
-  const start = port === undefined ? "-p HOSTPORT:PORT" : `-p ${port}:${port}`;
+  const start = publishIt(owner, port === undefined ? "HOSTPORT:PORT" : `${port}:${port}`);
   const leads = owner.ports.find(
     one => port !== undefined && port >= one.hostPort && port < one.hostPort + one.range,
   );
@@ -227,5 +225,5 @@ function noWay(world: World, query: Query): Answer {
     all.length > 0 && port !== undefined
       ? `${name} publishes ${all.join(", ")}, not ${port}`
       : `${name} publishes no port`;
-  return refusal("not-published", what, `start it with ${start}${together}`);
+  return refusal("not-published", what, `${start}${together}`);
 }

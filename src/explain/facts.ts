@@ -45,6 +45,8 @@ export interface ContainerFacts {
   /** It has a network: it runs, or waits for its start with all made. */
   up: boolean;
   mode: "bridge" | "slirp4netns" | "pasta" | "none" | "host" | "container" | "ns";
+  /** The infra container of a pod, which goes by the pod's name here. */
+  isPod?: boolean;
   /** `container`: whose network it uses. */
   sharedWith?: string;
   place: Place;

@@ -20,11 +20,19 @@ export async function answer<T>(engine: Engine, question: (facts: Facts) => T | 
   const views = new Map<Place, NamespaceView | null>();
   const owners = new Map<number, Owner | null>();
   const containers = engine.containers.list();
+  // Infra containers that have their pod's network.
+  const pods = new Map(
+    engine.pods
+      .list()
+      .flatMap(({ config }) =>
+        config.infraId && config.share.includes("net") ? [[config.infraId, config.name] as const] : [],
+      ),
+  );
   const setup = await engine.networkSetup();
   const uplink = engine.user ? setup.bridgeUplink() : undefined;
   const facts: Facts = {
     rootless: engine.user !== undefined,
-    containers: containers.map(one => containerFacts(one, containers)),
+    containers: containers.map(one => containerFacts(one, containers, pods)),
     networks: networkFacts(engine),
     service: await serviceFacts(engine),
     ...(uplink ? { home: userModeFacts(uplink) } : {}),
@@ -75,8 +83,13 @@ function ownerOf(container: Container, all: readonly Container[]): Container {
 
 const isUp = ({ phase }: Container) => phase === "running" || phase === "initialized" || phase === "stopping";
 
-function containerFacts(container: Container, all: readonly Container[]): ContainerFacts {
+function containerFacts(
+  container: Container,
+  all: readonly Container[],
+  podNames: ReadonlyMap<string, string>,
+): ContainerFacts {
   const { config, state } = container;
+  const pod = podNames.get(config.id);
   const owner = ownerOf(container, all);
   const { network } = owner.config;
   const place =
@@ -85,11 +98,12 @@ function containerFacts(container: Container, all: readonly Container[]): Contai
   const mode = networkModeName(config.network).replace(/:.*/, "") as ContainerFacts["mode"];
   return {
     id: config.id,
-    name: config.name,
+    name: pod ?? config.name,
+    ...(pod === undefined ? {} : { isPod: true }),
     status: statusOf(container),
     up,
     mode,
-    ...(owner === container ? {} : { sharedWith: owner.config.name }),
+    ...(owner === container ? {} : { sharedWith: podNames.get(owner.config.id) ?? owner.config.name }),
     place,
     networks: joinsOf(container).map(one => one.network),
     attachments: state.attachments.map(({ network, ifName, ipv4, ipv6, bridge }) => ({

@@ -1,4 +1,5 @@
 /** What else helps to know: how to call it, names, who holds a port. Pure. */
+import { reloadIt } from "./advice.ts";
 import type { Answer } from "./explain.ts";
 import type { ContainerFacts, Query } from "./facts.ts";
 import { processOf } from "./listeners.ts";
@@ -48,7 +49,7 @@ function names(world: World, caller: ContainerFacts, target: ContainerFacts): st
     );
     return told
       ? [`${other.name} is known by name on network ${network}`]
-      : [`${other.name}'s name is lost on network ${network}: portolan network reload ${other.name}`];
+      : [`${other.name}'s name is lost on network ${network}: ${reloadIt(other)}`];
   });
 }
 

@@ -28,10 +28,16 @@ export function parseTarget(text: string): Target {
   return { name, port: Number(port), protocol };
 }
 
-/** A container, by its name or the start of its id. */
+/** A container, or a pod, whose network is its infra container's; by its name or the start of its id. */
 function container(engine: Engine, name: string): Party | undefined {
   const found = engine.containers.find(name);
-  return found && { kind: "container", id: found.config.id };
+  if (found) return { kind: "container", id: found.config.id };
+  const pod = engine.pods.find(name);
+  if (!pod) return undefined;
+  const { infraId, share } = pod.config;
+  if (!infraId || !share.includes("net"))
+    throw new UserError(`pod ${name} has no network of its own`, { hint: "name one of its containers" });
+  return { kind: "container", id: infraId };
 }
 
 const isHosts = (address: string) =>
@@ -56,7 +62,7 @@ export function findSender(engine: Engine, text: string): Party {
   if (named) return named;
   const ip = parseIP(text);
   if (!ip)
-    throw new UserError(`no container with name or ID ${JSON.stringify(text)} found: no such container`, {
+    throw new UserError(`no container or pod with name or ID ${JSON.stringify(text)} found`, {
       status: 404,
     });
   const address = formatIP(ip);

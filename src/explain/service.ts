@@ -1,5 +1,7 @@
 /** The network service between the host and its taps, both ways: what comes out of a tap, and published ports. Pure. */
+
 import type { ViewLink } from "../network/namespace-view.ts";
+import { reloadIt, restartIt } from "./advice.ts";
 import type { UserModeFacts } from "./facts.ts";
 import { type Stop, stop, type Walker } from "./walker.ts";
 import { familyOf, INTERNET, isAny, isIn, isInternet, isLoopback, withPort } from "./world.ts";
@@ -20,7 +22,7 @@ export function enterService(walker: Walker, link: ViewLink): Stop | undefined {
     return stop(
       "not-served",
       `the network service does not serve ${link.name} of ${name}`,
-      owner ? `portolan network reload ${owner.name}` : "portolan network reload --all",
+      owner ? reloadIt(owner) : "portolan network reload --all",
     );
   return onward(walker, network, name);
 }
@@ -47,7 +49,8 @@ function onward(walker: Walker, { settings }: UserModeFacts, name: string): Stop
     return stop(
       "host-closed",
       `${destination} is the gateway of ${name}, which does not lead to the host's loopback`,
-      `start it with --network slirp4netns:allow_host_loopback=true, or call the host by its address`,
+      "call the host by its address",
+      ...(packet.place === "home" ? [] : ["or start it with --network slirp4netns:allow_host_loopback=true"]),
     );
   else if (
     !shared &&
@@ -92,7 +95,7 @@ export function servedPort(walker: Walker, destination: string, port: number): S
     return stop(
       "link-down",
       `${network.ifName} in ${name} is ${link ? "down" : "gone"}`,
-      ...(tap === "home" ? [] : [`portolan restart ${name}`]),
+      ...(tap === "home" ? [] : [restartIt(world.container(tap)!)]),
     );
   walker.hop(
     SERVICE,

@@ -165,7 +165,11 @@ function forward(walker: Walker, view: NamespaceView, link: ViewLink, family: 4 
   }
   return (
     reason &&
-    stop("firewall", `${name}'s firewall drops it: FORWARD has the policy DROP`, "portolan network reload")
+    stop(
+      "firewall",
+      `${name}'s firewall drops it: FORWARD has the policy DROP`,
+      "portolan network reload --all",
+    )
   );
 }
 

@@ -1,5 +1,7 @@
 /** What is at the other end of a link: the bridge that a container hangs on, the containers that hang on a bridge, the world. Pure. */
+
 import type { NamespaceView, ViewLink } from "../network/namespace-view.ts";
+import { reloadIt, restartIt, startIt } from "./advice.ts";
 import type { AttachmentFacts, ContainerFacts } from "./facts.ts";
 import { type Stop, stop, type Walker } from "./walker.ts";
 
@@ -31,7 +33,7 @@ function ontoBridge(walker: Walker, view: NamespaceView, bridge: ViewLink, next:
     return stop("nobody-there", `nobody has the address ${next} on bridge ${bridge.name}`);
   const inside = world.find(target.place);
   if (!target.up || inside === null)
-    return stop("not-running", `${target.name} is not running`, `portolan start ${target.name}`);
+    return stop("not-running", `${target.name} is not running`, startIt(target));
   const bad = badCable(view, bridge, inside, attachment, target);
   if (bad) return bad;
   Object.assign(packet, { place: target.place, arrivedBy: attachment.ifName });
@@ -44,16 +46,17 @@ function badCable(
   bridge: ViewLink,
   inside: NamespaceView,
   { ifName }: AttachmentFacts,
-  { name }: ContainerFacts,
+  container: ContainerFacts,
 ): Stop | undefined {
-  const reload = `portolan restart ${name}`;
+  const { name } = container;
+  const restart = restartIt(container);
   const own = inside.links.find(one => one.name === ifName);
-  if (!own) return stop("not-attached", `${name} has no ${ifName} any more`, reload);
-  if (!own.up) return stop("link-down", `${ifName} in ${name} is down`, reload);
+  if (!own) return stop("not-attached", `${name} has no ${ifName} any more`, restart);
+  if (!own.up) return stop("link-down", `${ifName} in ${name} is down`, restart);
   const other = view.links.find(one => one.index === own.peerIndex && one.kind === "veth");
   if (own.kind !== "veth") return undefined;
   if (other?.master !== bridge.index)
-    return stop("not-attached", `${name}'s ${ifName} is not on bridge ${bridge.name} any more`, reload);
+    return stop("not-attached", `${name}'s ${ifName} is not on bridge ${bridge.name} any more`, restart);
   return other.up
     ? undefined
     : stop(
@@ -82,12 +85,12 @@ function fromContainer(
   const bridges = world.find(world.bridges);
   const bridge = bridges?.links.find(one => one.name === attachment.bridge);
   if (!bridges || !bridge)
-    return stop("not-attached", `bridge ${attachment.bridge} is gone`, `portolan restart ${owner.name}`);
+    return stop("not-attached", `bridge ${attachment.bridge} is gone`, restartIt(owner));
   if (!bridge.up)
     return stop(
       "link-down",
       `bridge ${bridge.name} is down`,
-      ...(world.bridges === "host" ? [`ip link set ${bridge.name} up`] : [`portolan restart ${owner.name}`]),
+      ...(world.bridges === "host" ? [`ip link set ${bridge.name} up`] : [restartIt(owner)]),
     );
   const bad = badCable(bridges, bridge, world.find(packet.place)!, attachment, owner);
   if (bad) return bad;
@@ -113,8 +116,7 @@ function fromMacvlan(
   const { world, packet } = walker;
   const target = neighbour?.attachments.find(one => one.ipv4 === next || one.ipv6 === next);
   if (neighbour && target) {
-    if (!neighbour.up)
-      return stop("not-running", `${neighbour.name} is not running`, `portolan start ${neighbour.name}`);
+    if (!neighbour.up) return stop("not-running", `${neighbour.name} is not running`, startIt(neighbour));
     Object.assign(packet, { place: neighbour.place, arrivedBy: target.ifName });
     return undefined;
   }
@@ -133,7 +135,7 @@ function leave(walker: Walker, view: NamespaceView, link: ViewLink): Stop {
     return stop(
       "not-masqueraded",
       `nothing masquerades ${source}: answers don't find back to ${sender.name}`,
-      `portolan network reload ${sender.name}`,
+      reloadIt(sender),
     );
   const where = place === "host" ? "the host" : world.nameOf(place);
   packet.place = "";

@@ -115,8 +115,17 @@ describe("root's containers", () => {
     await start(host, "side", ["--network", "container:db"], SLEEP);
     await start(host, "six1", ["--network", "six:ip=fd60::9"], serve(80));
     await start(host, "six2", ["--network", "six"], SLEEP);
+    await start(
+      host,
+      "echo",
+      ["--network", "back"],
+      ["busybox", "nc", "-u", "-l", "-p", "5353", "-e", "cat"],
+    );
+    await host.must("portolan", "pod", "create", "--name", "shop", "-p", "8282:80");
+    await start(host, "shop1", ["--pod", "shop"], SLEEP);
+    await start(host, "shop2", ["--pod", "shop"], serve(80));
     await host.must("portolan", "create", "--name", "gone", "-p", "6060:80", ...SLEEP);
-    await listening(host, "db", "shy", "narrow", "inner", "one", "two", "tap", "six1");
+    await listening(host, "db", "shy", "narrow", "inner", "one", "two", "tap", "six1", "shop2");
   }, 60_000);
   afterAll(() => host[Symbol.asyncDispose]());
 
@@ -195,6 +204,34 @@ describe("root's containers", () => {
     expect(await say("web", "[fd60::9]:80")).toMatchObject({ verdict: { code: "no-route" } });
   });
 
+  test("a pod", async () => {
+    const inside = await say("shop1", "shop2:80");
+    expect(inside).toMatchObject({ reached: true, address: "127.0.0.1:80" });
+    expect(inside.notes).toContain("shop1 and shop2 share one network: they are one localhost");
+    const direct = await say("shy", "shop:80");
+    expect(direct).toMatchObject({ reached: true });
+    expect(direct.verdict.text).toMatch(/^httpd \(pid \d+\) listens on \[::\]:80 in shop$/);
+    expect(await say("internet", "shop2:80")).toMatchObject({ address: "192.168.77.2:8282", reached: true });
+    expect((await say("internet", "shop:81", "192.168.77.2:81")).verdict).toEqual({
+      code: "not-published",
+      text: "shop publishes 80, not 81",
+      advice: ["make the pod with -p 81:81"],
+    });
+    expect(await host.must("portolan", "explain", "shop2")).toContain("network: the network of shop");
+    await host.must("portolan", "pod", "stop", "-t", "0", "shop");
+    expect((await say("shy", "shop:80")).verdict).toMatchObject({
+      text: "shop is not running",
+      advice: ["portolan pod start shop"],
+    });
+  });
+
+  test("by UDP: the resolver of a network", async () => {
+    const found = await host.must("portolan", "explain", "web", "10.89.0.1:53/udp");
+    expect(found).toMatch(/It gets there: \S+ \(pid \d+\) listens on 10\.89\.0\.1:53 \(UDP\) in host/);
+    const asked = await host.run(["portolan", "exec", "web", "nslookup", "db", "10.89.0.1"]);
+    expect(asked.stdout).toMatch(/Name:\s+db/);
+  });
+
   test("not running, and a port that somebody else holds", async () => {
     const { verdict } = await say("web", "gone:80");
     expect(verdict.text).toBe("gone is not running");
@@ -229,7 +266,7 @@ describe("root's containers", () => {
     expect(lines).toContain("to the internet: yes");
     expect(await host.must("portolan", "explain", "host")).toContain("ip_forward is on");
     for (const [words, said] of [
-      [["nobody", "db"], 'no container with name or ID "nobody" found: no such container'],
+      [["nobody", "db"], 'no container or pod with name or ID "nobody" found'],
       [["web", "db:x"], 'invalid port "x"'],
       [["web", "db:80/icmp"], 'invalid protocol "icmp"'],
       [["internet"], "what is outside can't be told of alone"],
@@ -259,7 +296,10 @@ describe("an ordinary user's containers", () => {
     await start(user, "open", ["--network", "slirp4netns:allow_host_loopback=true"], SLEEP);
     await start(user, "twin", ["--network", "pasta", "-p", "5050:80"], serve(80));
     await start(user, "own", ["--network", "host"], serve(6060));
-    await listening(user, "db", "two", "tap", "twin");
+    await user.must("portolan", "pod", "create", "--name", "shop", "-p", "8282:80");
+    await start(user, "shop1", ["--pod", "shop"], SLEEP);
+    await start(user, "shop2", ["--pod", "shop"], serve(80));
+    await listening(user, "db", "two", "tap", "twin", "shop2");
   }, 60_000);
   afterAll(() => user[Symbol.asyncDispose]());
 
@@ -276,6 +316,12 @@ describe("an ordinary user's containers", () => {
     expect(await say("twin", "tap:80")).toMatchObject({ reached: true, address: "169.254.1.2:7070" });
     expect(await say("tap", "twin:80")).toMatchObject({ reached: true, address: "192.168.77.2:5050" });
     expect(await say("tap", "own:6060")).toMatchObject({ reached: true });
+  });
+
+  test("a pod", async () => {
+    expect(await say("shop1", "shop2:80")).toMatchObject({ reached: true, address: "127.0.0.1:80" });
+    expect(await say("tap2", "shop:80")).toMatchObject({ reached: true, address: "192.168.77.2:8282" });
+    expect(await say("internet", "shop2:80")).toMatchObject({ reached: true });
   });
 
   test("on bridges", async () => {

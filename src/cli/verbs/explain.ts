@@ -10,7 +10,7 @@ import { goJson } from "../format/json.ts";
 export const explain: Command = {
   summary: `Tell which way a packet goes from A to B, and where it stops
 
-  A and B are containers, "host", "internet" or addresses. Without B: what A's network is, and by what A can be reached.
+  A and B are containers, pods, "host", "internet" or addresses. Without B: what A's network is, and by what A can be reached.
   Exit code: 0 when the packet gets there, 1 when it is stopped, 125 for an error.`,
   usage: "[options] A [B[:PORT[/PROTO]]]",
   flags: [{ long: "format", short: "f", kind: "string", help: "Format the output (text or json)" }],
