@@ -39,8 +39,9 @@ export class NetworkHelper implements Disposable {
     let helper: NetworkHelper | undefined;
     try {
       const child = Bun.spawn([...selfCommand(), "__network"], {
-        // As HELPER_FD has them.
-        stdio: ["ignore", "inherit", "inherit", theirRequests, theirDescriptors],
+        // As HELPER_FD has them. Bun sets a terminal that it finds at 0, 1 or 2 back, when it ends, to what it was at its
+        // start; by then the command may have made it raw.
+        stdio: ["ignore", "ignore", "ignore", theirRequests, theirDescriptors, 2],
         env: process.env,
       });
       child.unref();

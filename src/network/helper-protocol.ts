@@ -53,8 +53,8 @@ export type Numbered = HelperRequest & { seq: number };
 
 export type HelperAnswer = { seq: number } & ({ value: unknown } | { error: ErrorRecord });
 
-/** Where the helper finds its sockets. */
-export const HELPER_FD = { REQUESTS: 3, DESCRIPTORS: 4 } as const;
+/** Where the helper finds its sockets, and the command's standard error. */
+export const HELPER_FD = { REQUESTS: 3, DESCRIPTORS: 4, MESSAGES: 5 } as const;
 /** Bytes of a message, far above what the longest takes. */
 export const MAX_MESSAGE = 1 << 17;
 /** Locks that go with a request, those that were taken last; the kernel carries 253 descriptors (SCM_MAX_FD). */

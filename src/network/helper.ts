@@ -7,7 +7,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { BugError, hasCode } from "../base/errors.ts";
-import { closeFd, O, openFd } from "../sys/fd.ts";
+import { closeFd, moveFd, O, openFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { ignoreSignals, SIGNALS, setProcessName } from "../sys/process.ts";
 import { receiveFds, sendFds } from "../sys/scm-rights.ts";
@@ -30,6 +30,7 @@ import type { NetworkService } from "./service.ts";
 /** Serves until the command closes its end; gives the exit code. */
 export async function networkHelperMain(): Promise<number> {
   setProcessName("portolan-net");
+  moveFd(HELPER_FD.MESSAGES, 2);
   // Signals of a terminal go to the whole group; what is to be undone is the command's to say.
   ignoreSignals([SIGNALS.INT!, SIGNALS.TERM!, SIGNALS.HUP!, SIGNALS.QUIT!]);
   const helper = new Helper();

@@ -63,6 +63,12 @@ export function pipe(): [number, number] {
   return [pair[0]!, pair[1]!];
 }
 
+/** dup3(2): puts `from` in the place of `over`, which programs that are started inherit; `from` itself is closed. */
+export function moveFd(from: number, over: number): void {
+  check(libc.dup3(from, over, 0), "dup3", `${from}, ${over}`);
+  closeFd(from);
+}
+
 /** Sets or clears close-on-exec. */
 export function setCloseOnExec(fd: number, on: boolean): void {
   const flags = check(libc.fcntl(fd, F_GETFD, 0), "fcntl", String(fd));

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
-import { openHost } from "./world.ts";
+import { openHost, openUser } from "./world.ts";
 
 let host: TestHost;
 beforeAll(async () => {
@@ -145,3 +145,28 @@ test("the end of a pipe reaches every container of many that read at once", asyn
     );
   }
 }, 90_000);
+
+test("run -it, start -ai by a user: the terminal stays raw when the network helper has ended", async () => {
+  await using user = await openUser("busybox");
+  const name = ["--name", "mine"];
+  for (const words of [
+    ["run", "-it", ...name, "busybox", ...SHELL],
+    ["start", "-ai", "mine"],
+  ]) {
+    const shell = user.terminal("portolan", ...words);
+    await shell.until(/ready\r\n$/);
+    await until(
+      async () => !(await user.host.must("ps", "-e", "-o", "comm=")).split("\n").includes("portolan-net"),
+      () => "the network helper does not end",
+    );
+    shell.type("sleep 1234\r");
+    await until(
+      async () => (await user.host.must("ps", "-e", "-o", "args=")).split("\n").includes("sleep 1234"),
+      () => "sleep does not run",
+    );
+    shell.type(CTRL_C);
+    await shell.until(/ready\r\nsleep 1234\r\n\^C/);
+    shell.type("exit 7\r");
+    expect(await shell.exited).toBe(7);
+  }
+}, 60_000);
