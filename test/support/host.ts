@@ -111,6 +111,8 @@ export class TestHost implements AsyncDisposable {
   ) {}
 
   private readonly forwards: Disposable[] = [];
+  /** Closed with the host: one that is closed earlier may make Bun deaf to the next, which gets its descriptor's number. */
+  private readonly terminals: Bun.Terminal[] = [];
 
   /** Builds the host, with the root file system in the tar `root` if given; throws when the executable has not been built. */
   static async create({ root = "" }: { root?: string } = {}): Promise<TestHost> {
@@ -204,6 +206,7 @@ export class TestHost implements AsyncDisposable {
       },
     });
     // As the leader of a session of its own, or the kernel would signal nobody.
+    this.terminals.push(terminal);
     const child = Bun.spawn(["setsid", "--ctty", "--wait", ...this.words(command)], { terminal });
     return {
       type: text => terminal.write(text),
@@ -213,7 +216,7 @@ export class TestHost implements AsyncDisposable {
           () => pattern.test(printed),
           () => `${pattern} was not printed; this was: ${JSON.stringify(printed)}`,
         ),
-      exited: child.exited.finally(() => terminal.close()),
+      exited: child.exited,
     };
   }
 
@@ -246,6 +249,7 @@ export class TestHost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const forward of this.forwards) forward[Symbol.dispose]();
+    for (const terminal of this.terminals) terminal.close();
     if (isAlive(this.pid)) process.kill(this.pid, "SIGKILL");
     await this.init.exited;
     this.outside[Symbol.dispose]();
