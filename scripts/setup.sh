@@ -31,6 +31,9 @@ docker-registry: a real registry for pulls
 skopeo: fills that registry
 busybox-static: a small image made on the spot
 rpm: the package that zypper installs in the article's second container
+zsh: completion in it
+fish: completion in it
+mandoc: checks the man pages
 createrepo-c: the repository that zypper finds it in
 slirp4netns: to compare with
 rootlesskit: drives our slirp4netns as Docker and nerdctl do

@@ -2,7 +2,7 @@
  * Where every name of the executable begins. Nothing heavy is imported here: each way in loads only what it needs.
  *
  * The verbs that begin with `__` are Portolan calling itself: the unpacker in its chroot, who reads and writes
- * a container's files in another, the timer of a health check.
+ * a container's files in another, the timer of a health check, what a shell asks at a tab.
  */
 import { report } from "./cli/report.ts";
 import { restoreWorkingDirectory } from "./userns/working-directory.ts";
@@ -17,6 +17,9 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import("./container/health.ts")).healthMain(argv.slice(1));
     case "__files":
       return (await import("./container/files-child.ts")).filesMain(argv.slice(1));
+    case "__complete":
+    case "__complete-plain":
+      return (await import("./cli/complete.ts")).completeMain(argv.slice(1), argv[0] === "__complete");
     case "__netd":
       return (await import("./netd/child.ts")).dataPlaneMain(argv.slice(1));
     case "__netd-service":

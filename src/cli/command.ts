@@ -25,6 +25,8 @@ export interface Command {
   /** The arguments, after the name: `[options] IMAGE [COMMAND [ARG...]]`. */
   usage: string;
   flags: readonly Flag[];
+  /** The states of the containers or pods that it is for, as their `ps` names them; any where nothing is said. */
+  states?: readonly string[];
   /** False where the first argument ends the options. */
   interspersed?: boolean;
   /**

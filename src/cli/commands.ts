@@ -88,6 +88,11 @@ const info: Entry = {
 export const COMMANDS: readonly Entry[] = [
   attach,
   commit,
+  {
+    name: "completion",
+    summary: "Generate shell completion scripts",
+    load: async () => (await import("./verbs/completion.ts")).completion,
+  },
   cp,
   create,
   diff,

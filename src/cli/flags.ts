@@ -13,6 +13,24 @@ import { UserError } from "../base/errors.ts";
  */
 export type FlagKind = "bool" | "string" | "int" | "float" | "array" | "slice";
 
+/** What the value of a flag or an argument is, for the shells' completion (`complete-values.ts`). */
+export type ValueKind =
+  | "capability"
+  | "container"
+  | "container-path"
+  | "file"
+  | "image"
+  | "mount"
+  | "namespace"
+  | "network"
+  | "network-mode"
+  | "place"
+  | "pod"
+  | "shell"
+  | "signal"
+  | "userns"
+  | "volume";
+
 export interface Flag {
   long: string;
   short?: string;
@@ -23,6 +41,8 @@ export interface Flag {
   /** Other spellings (`net` for `network`). */
   aliases?: readonly string[];
   hidden?: boolean;
+  /** What its value is, or the words to choose from; without, those that the help names as `("a"|"b")`. */
+  complete?: ValueKind | readonly string[];
 }
 
 export type FlagValue = boolean | string | number | string[];

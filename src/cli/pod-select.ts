@@ -16,6 +16,7 @@ export const POD_ID_FILE: Flag = {
   long: "pod-id-file",
   kind: "array",
   help: "Read the pod ID from the file",
+  complete: "file",
 };
 
 const NONE_NAMED = "you must provide at least one name or id";

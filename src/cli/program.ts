@@ -9,25 +9,42 @@ import { COMMANDS } from "./commands.ts";
 import { describeFlags, type Flag, parseFlags, type Values } from "./flags.ts";
 import { VERSION } from "./version.ts";
 
-const GLOBAL_FLAGS: readonly Flag[] = [
+export const GLOBAL_FLAGS: readonly Flag[] = [
   { long: "cgroup-manager", kind: "string", help: 'Cgroup manager to use ("cgroupfs"|"systemd")' },
-  { long: "cni-plugin-dir", kind: "array", help: "Directory with CNI plugins of other makers" },
-  { long: "conmon", kind: "string", help: "Path of the conmon binary" },
+  {
+    long: "cni-plugin-dir",
+    kind: "array",
+    help: "Directory with CNI plugins of other makers",
+    complete: "file",
+  },
+  { long: "conmon", kind: "string", help: "Path of the conmon binary", complete: "file" },
   { long: "help", short: "h", kind: "bool", help: "Help for portolan" },
   {
     long: "log-level",
     kind: "string",
     help: "Log messages above specified level (debug, info, warn, error)",
+    complete: ["trace", "debug", "info", "warn", "error"],
   },
   {
     long: "network-config-dir",
     kind: "string",
     help: "Path of the configuration directory for networks",
     aliases: ["cni-config-dir"],
+    complete: "file",
   },
-  { long: "root", kind: "string", help: "Directory of images, containers, volumes and the state database" },
-  { long: "runroot", kind: "string", help: "Directory of what dies with the boot" },
-  { long: "runtime", kind: "string", help: "Path of the OCI runtime, or its name (crun, runc)" },
+  {
+    long: "root",
+    kind: "string",
+    help: "Directory of images, containers, volumes and the state database",
+    complete: "file",
+  },
+  { long: "runroot", kind: "string", help: "Directory of what dies with the boot", complete: "file" },
+  {
+    long: "runtime",
+    kind: "string",
+    help: "Path of the OCI runtime, or its name (crun, runc)",
+    complete: ["crun", "runc"],
+  },
   {
     long: "storage-driver",
     kind: "string",
@@ -36,7 +53,7 @@ const GLOBAL_FLAGS: readonly Flag[] = [
   { long: "version", short: "v", kind: "bool", help: "Version of portolan" },
 ];
 
-function globalOptions(values: Values): GlobalOptions {
+export function globalOptions(values: Values): GlobalOptions {
   return {
     root: values.string("root"),
     runRoot: values.string("runroot"),
@@ -93,7 +110,7 @@ function distance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-const HELP: Flag = { long: "help", kind: "bool", help: "Show this help" };
+export const HELP: Flag = { long: "help", kind: "bool", help: "Show this help" };
 
 /** Runs one command line (without the program's own name); gives the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {

@@ -9,11 +9,13 @@ export const AUTHFILE: Flag = {
   long: "authfile",
   kind: "string",
   help: "Path of the authentication file",
+  complete: "file",
 };
 export const CERT_DIR: Flag = {
   long: "cert-dir",
   kind: "string",
   help: "Path of a directory with TLS certificates and keys",
+  complete: "file",
 };
 export const TLS_VERIFY: Flag = {
   long: "tls-verify",

@@ -13,7 +13,12 @@ export const LATEST: Flag = {
   help: "Act on the latest container Portolan is aware of",
 };
 export const allFlag = (help: string): Flag => ({ long: "all", short: "a", kind: "bool", help });
-export const CIDFILE: Flag = { long: "cidfile", kind: "array", help: "Read the container ID from the file" };
+export const CIDFILE: Flag = {
+  long: "cidfile",
+  kind: "array",
+  help: "Read the container ID from the file",
+  complete: "file",
+};
 export const FILTER: Flag = {
   long: "filter",
   short: "f",

@@ -6,6 +6,7 @@ import { LATEST, selectOne } from "../select.ts";
 export const attach: Command = {
   summary: "Attach to a running container",
   usage: "[options] CONTAINER",
+  states: ["running"],
   flags: [{ long: "no-stdin", kind: "bool", help: "Do not attach STDIN" }, DETACH_KEYS, LATEST, SIG_PROXY],
   async run(invocation) {
     const { flags } = invocation;

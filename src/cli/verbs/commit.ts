@@ -21,7 +21,7 @@ export const commit: Command = {
       kind: "string",
       help: "Format of the image manifest and metadata (oci, docker)",
     },
-    { long: "iidfile", kind: "string", help: "File to write the image ID to" },
+    { long: "iidfile", kind: "string", help: "File to write the image ID to", complete: "file" },
     { long: "include-volumes", kind: "bool", help: "Include container volumes as image volumes" },
     {
       long: "message",

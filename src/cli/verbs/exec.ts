@@ -18,11 +18,12 @@ function envFile(path: string): string[] {
 export const exec: Command = {
   summary: "Run a process in a running container",
   usage: "[options] CONTAINER [COMMAND [ARG...]]",
+  states: ["running"],
   interspersed: false,
   flags: [
     { long: "detach", short: "d", kind: "bool", help: "Run the exec session in detached mode" },
     { long: "env", short: "e", kind: "array", help: "Set environment variables" },
-    { long: "env-file", kind: "slice", help: "Read in a file of environment variables" },
+    { long: "env-file", kind: "slice", help: "Read in a file of environment variables", complete: "file" },
     { long: "interactive", short: "i", kind: "bool", help: "Keep STDIN open even if not attached" },
     { long: "privileged", kind: "bool", help: "Give the process extended Linux capabilities" },
     { long: "tty", short: "t", kind: "bool", help: "Allocate a pseudo-TTY" },

@@ -11,6 +11,7 @@ export const exportVerb: Command = {
       short: "o",
       kind: "string",
       help: "Write to a specified file (default: stdout, which must be redirected)",
+      complete: "file",
     },
   ],
   async run(invocation) {

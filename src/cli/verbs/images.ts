@@ -126,7 +126,12 @@ export const images: Command = {
     { long: "no-trunc", kind: "bool", help: "Do not truncate output" },
     { long: "noheading", short: "n", kind: "bool", help: "Do not print column headings" },
     { long: "quiet", short: "q", kind: "bool", help: "Display only image IDs" },
-    { long: "sort", kind: "string", help: `Sort by ${Object.keys(SORTS).join(", ")}` },
+    {
+      long: "sort",
+      kind: "string",
+      help: `Sort by ${Object.keys(SORTS).join(", ")}`,
+      complete: Object.keys(SORTS),
+    },
   ],
   outside: true,
   async run(invocation) {

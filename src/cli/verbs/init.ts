@@ -5,6 +5,7 @@ import { allFlag, LATEST, selectNames } from "../select.ts";
 export const init: Command = {
   summary: "Make one or more containers ready to run, up to the first instruction",
   usage: "[options] CONTAINER [CONTAINER...]",
+  states: ["created", "exited"],
   flags: [allFlag("Initialize all containers"), LATEST],
   async run(invocation) {
     const engine = await invocation.engine();

@@ -124,6 +124,7 @@ export const inspect = inspectOf(
       short: "t",
       kind: "string",
       help: "Type of the object: all, container, image, network, pod, volume",
+      complete: ["all", "container", "image", "network", "pod", "volume"],
     },
   ],
 );

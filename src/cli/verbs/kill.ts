@@ -7,11 +7,18 @@ import { allFlag, CIDFILE, LATEST, selectNames } from "../select.ts";
 export const kill: Command = {
   summary: "Kill one or more running containers with a specific signal",
   usage: "[options] CONTAINER [CONTAINER...]",
+  states: ["running", "paused"],
   flags: [
     allFlag("Signal all running containers"),
     CIDFILE,
     LATEST,
-    { long: "signal", short: "s", kind: "string", help: "Signal to send to the container (default KILL)" },
+    {
+      long: "signal",
+      short: "s",
+      kind: "string",
+      help: "Signal to send to the container (default KILL)",
+      complete: "signal",
+    },
   ],
   async run(invocation) {
     const word = invocation.flags.string("signal") ?? "KILL";

@@ -8,7 +8,13 @@ export const load: Command = {
   summary: "Load images from a tar archive",
   usage: "[options]",
   flags: [
-    { long: "input", short: "i", kind: "string", help: "Load images from specified tar archive file" },
+    {
+      long: "input",
+      short: "i",
+      kind: "string",
+      help: "Load images from specified tar archive file",
+      complete: "file",
+    },
     { long: "quiet", short: "q", kind: "bool", help: "Suppress the output" },
   ],
   async run(invocation) {

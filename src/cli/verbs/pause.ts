@@ -11,6 +11,7 @@ const missing = "you must provide at least one name or id";
 export const pause: Command = {
   summary: "Pause all the processes in one or more containers",
   usage: "[options] CONTAINER [CONTAINER...]",
+  states: ["running"],
   flags: [allFlag("Pause all running containers"), CIDFILE, FILTER, LATEST],
   async run(invocation) {
     const engine = await invocation.engine();
@@ -25,6 +26,7 @@ export const pause: Command = {
 export const unpause: Command = {
   summary: "Unpause the processes in one or more containers",
   usage: "[options] CONTAINER [CONTAINER...]",
+  states: ["paused"],
   flags: [allFlag("Unpause all paused containers"), CIDFILE, FILTER, LATEST],
   async run(invocation) {
     const engine = await invocation.engine();

@@ -21,9 +21,9 @@ const OWN_FLAGS: readonly Flag[] = [
     help: "Create an infra container that holds what the pod shares (default true)",
   },
   { long: "infra-command", kind: "string", help: "The command of the infra container" },
-  { long: "infra-image", kind: "string", help: "The image of the infra container" },
+  { long: "infra-image", kind: "string", help: "The image of the infra container", complete: "image" },
   { long: "infra-name", kind: "string", help: "The name of the infra container" },
-  { long: "pod-id-file", kind: "string", help: "Write the pod ID to the file" },
+  { long: "pod-id-file", kind: "string", help: "Write the pod ID to the file", complete: "file" },
   {
     long: "share",
     kind: "string",

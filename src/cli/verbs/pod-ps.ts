@@ -48,7 +48,12 @@ export const podPs: Command = {
     { long: "no-trunc", kind: "bool", help: "Do not truncate pod and container IDs" },
     { long: "noheading", kind: "bool", help: "Do not print headers" },
     { long: "quiet", short: "q", kind: "bool", help: "Print the numeric IDs of the pods only" },
-    { long: "sort", kind: "string", help: "Sort output by created, id, name, or number" },
+    {
+      long: "sort",
+      kind: "string",
+      help: "Sort output by created, id, name, or number",
+      complete: ["created", "id", "name", "number", "status"],
+    },
   ],
   outside: true,
   async run(invocation) {

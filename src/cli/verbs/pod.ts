@@ -81,7 +81,13 @@ export const podKill = verb(
   [
     allFlag("Kill all containers in all pods"),
     LATEST_POD,
-    { long: "signal", short: "s", kind: "string", help: "Signal to send to the containers in the pod" },
+    {
+      long: "signal",
+      short: "s",
+      kind: "string",
+      help: "Signal to send to the containers in the pod",
+      complete: "signal",
+    },
   ],
   ({ flags }) => {
     const word = flags.string("signal") ?? "KILL";

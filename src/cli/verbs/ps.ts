@@ -55,7 +55,12 @@ export const ps: Command = {
     { long: "pod", short: "p", kind: "bool", help: "Print the ID and name of the pod the containers are in" },
     { long: "quiet", short: "q", kind: "bool", help: "Print the numeric IDs of the containers only" },
     { long: "size", short: "s", kind: "bool", help: "Display the total file sizes" },
-    { long: "sort", kind: "string", help: `Sort output by: ${Object.keys(SORTS).join(", ")}` },
+    {
+      long: "sort",
+      kind: "string",
+      help: `Sort output by: ${Object.keys(SORTS).join(", ")}`,
+      complete: Object.keys(SORTS),
+    },
   ],
   outside: flags => !flags.bool("size"),
   async run(invocation) {

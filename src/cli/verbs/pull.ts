@@ -7,7 +7,7 @@ export const pull: Command = {
   usage: "[options] IMAGE [IMAGE...]",
   flags: [
     { long: "arch", kind: "string", help: "Use ARCH instead of the architecture of the machine" },
-    { long: "authfile", kind: "string", help: "Path of the authentication file" },
+    { long: "authfile", kind: "string", help: "Path of the authentication file", complete: "file" },
     { long: "os", kind: "string", help: "Use OS instead of the running OS" },
     {
       long: "platform",

@@ -16,7 +16,12 @@ export const push: Command = {
     { long: "compress", kind: "bool", help: "Compress layers when pushing to a directory (dir)" },
     { long: "compression-format", kind: "string", help: "Compression format of the layers: gzip or zstd" },
     CREDS,
-    { long: "digestfile", kind: "string", help: "Write the digest of the pushed image to the file" },
+    {
+      long: "digestfile",
+      kind: "string",
+      help: "Write the digest of the pushed image to the file",
+      complete: "file",
+    },
     {
       long: "disable-content-trust",
       kind: "bool",

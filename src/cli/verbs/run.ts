@@ -43,7 +43,13 @@ export const run: Command = {
   interspersed: false,
   flags: [
     ...CREATE_FLAGS,
-    { long: "attach", short: "a", kind: "array", help: "Attach to STDIN, STDOUT or STDERR" },
+    {
+      long: "attach",
+      short: "a",
+      kind: "array",
+      help: "Attach to STDIN, STDOUT or STDERR",
+      complete: ["stdin", "stdout", "stderr"],
+    },
     { long: "detach", short: "d", kind: "bool", help: "Run container in background and print container ID" },
     DETACH_KEYS,
     SIG_PROXY,

@@ -7,7 +7,12 @@ export const save: Command = {
   summary: "Save image(s) to an archive",
   usage: "[options] IMAGE [IMAGE...]",
   flags: [
-    { long: "format", kind: "string", help: "Save image to oci-archive or docker-archive" },
+    {
+      long: "format",
+      kind: "string",
+      help: "Save image to oci-archive or docker-archive",
+      complete: ["docker-archive", "oci-archive"],
+    },
     {
       long: "multi-image-archive",
       short: "m",
@@ -19,6 +24,7 @@ export const save: Command = {
       short: "o",
       kind: "string",
       help: "Write to a specified file (default: stdout, which must be redirected)",
+      complete: "file",
     },
     { long: "quiet", short: "q", kind: "bool", help: "Suppress the output" },
   ],

@@ -9,6 +9,7 @@ import { allFlag, FILTER, LATEST } from "../select.ts";
 export const start: Command = {
   summary: "Start one or more containers",
   usage: "[options] CONTAINER [CONTAINER...]",
+  states: ["created", "initialized", "exited"],
   flags: [
     { ...allFlag("Start all containers, running or not"), short: undefined },
     { long: "attach", short: "a", kind: "bool", help: "Attach container's STDOUT and STDERR" },

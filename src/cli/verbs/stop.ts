@@ -6,6 +6,7 @@ import { allFlag, CIDFILE, FILTER, LATEST } from "../select.ts";
 export const stop: Command = {
   summary: "Stop one or more containers",
   usage: "[options] CONTAINER [CONTAINER...]",
+  states: ["running", "paused"],
   flags: [
     allFlag("Stop all running containers"),
     CIDFILE,

@@ -20,6 +20,7 @@ const DESCRIPTORS: Readonly<Record<string, string>> = {
 export const top: Command = {
   summary: "Display the running processes of a container",
   usage: "[options] CONTAINER [FORMAT-DESCRIPTORS|ARGS]",
+  states: ["running"],
   interspersed: false,
   flags: [LATEST],
   async run(invocation) {

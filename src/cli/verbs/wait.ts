@@ -7,8 +7,14 @@ import { LATEST, selectNames } from "../select.ts";
 export const wait: Command = {
   summary: "Block on one or more containers",
   usage: "[options] CONTAINER [CONTAINER...]",
+  states: ["running", "paused", "created"],
   flags: [
-    { long: "condition", kind: "slice", help: `Condition to wait on (${CONDITIONS.join(", ")})` },
+    {
+      long: "condition",
+      kind: "slice",
+      help: `Condition to wait on (${CONDITIONS.join(", ")})`,
+      complete: CONDITIONS,
+    },
     {
       long: "interval",
       short: "i",
