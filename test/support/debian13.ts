@@ -38,12 +38,14 @@ export function debian13(): string {
   return archive;
 }
 
-/** The address of the Debian mirror that apt uses here. */
+/** The address of the Debian mirror that apt uses here; its lists are fetched where they are not there. */
 function mirror(): string {
-  const format = "$(SITE) $(ORIGIN)";
-  const child = Bun.spawnSync(["apt-get", "indextargets", "--format", format], { stdout: "pipe" });
-  const sites = child.stdout.toString().split("\n");
-  const site = sites.find(line => /^\S+ Debian$/.test(line) && !line.includes("security"));
-  if (!site) throw new Error("apt has no Debian mirror in its sources");
-  return site.split(" ")[0]!;
+  for (const update of [false, true]) {
+    if (update) Bun.spawnSync(["apt-get", "update", "-qq"], { stdout: "ignore", stderr: "ignore" });
+    const words = ["apt-get", "indextargets", "--format", "$(SITE) $(ORIGIN)"];
+    const sites = Bun.spawnSync(words, { stdout: "pipe" }).stdout.toString().split("\n");
+    const site = sites.find(line => /^\S+ Debian$/.test(line) && !line.includes("security"));
+    if (site) return site.split(" ")[0]!;
+  }
+  throw new Error("apt has no Debian mirror in its sources");
 }
