@@ -302,6 +302,11 @@ export const COMMANDS: readonly Entry[] = [
         load: async () => (await import("./verbs/pod.ts")).podStart,
       },
       {
+        name: "stats",
+        summary: "Display a live stream of resource usage statistics for the containers in one or more pods",
+        load: async () => (await import("./verbs/pod-stats.ts")).podStats,
+      },
+      {
         name: "stop",
         summary: "Stop one or more pods",
         load: async () => (await import("./verbs/pod.ts")).podStop,

@@ -13,6 +13,7 @@ import { AttachSocket } from "./attach-socket.ts";
 import { type Container, statusOf } from "./config.ts";
 import { DEFAULT_DETACH_KEYS, DetachFilter, parseDetachKeys } from "./detach-keys.ts";
 import type { Engine } from "./engine.ts";
+import { needProcess } from "./pins.ts";
 
 export interface AttachOptions {
   tty: boolean;
@@ -44,6 +45,7 @@ export function attachContainer(engine: Engine, container: Container, options: A
 /** The same, to a container that runs already: refuses in Podman's words where there is nothing to attach to. */
 export function attachRunning(engine: Engine, container: Container, options: AttachOptions): Attachment {
   if (statusOf(container) !== "running") throw new UserError("you can only attach to running containers");
+  needProcess(container);
   return attachContainer(engine, container, options);
 }
 

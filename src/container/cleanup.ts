@@ -81,6 +81,7 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   state.paused = undefined;
   state.pid = 0;
   state.conmonPid = 0;
+  state.holder = undefined;
 }
 
 /** A conmon that was killed while it wrote the exit code leaves its draft, `<id>.XXXXXX`. */

@@ -15,6 +15,7 @@ import { insideId } from "../sys/user-namespace.ts";
 import { recordContainerEvent } from "./cleanup.ts";
 import { type Container, type ContainerConfig, statusOf } from "./config.ts";
 import type { Engine } from "./engine.ts";
+import { needProcess } from "./pins.ts";
 
 export interface CommitOptions {
   name?: string;
@@ -39,6 +40,7 @@ export async function commitContainer(
   container: Container,
   options: CommitOptions,
 ): Promise<ImageRecord> {
+  needProcess(container);
   if (options.message !== undefined && options.format === "oci")
     throw new UserError("messages are only compatible with the docker image format (-f docker)");
   const names = options.name === undefined ? [] : [localName(options.name)];

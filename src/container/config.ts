@@ -354,6 +354,8 @@ export interface ContainerState {
   /** When `pid` began (`startTime`): together they are one process and no later one. */
   pidStart?: number;
   conmonPid: number;
+  /** The process that keeps the published ports of one without a process of its own, and when that began. */
+  holder?: { pid: number; start?: number };
   /** Boot in which it was started. */
   bootId: string;
   /** Milliseconds since 1970; 0 for never. */

@@ -114,7 +114,9 @@ export async function joinNetwork(
   const setup = await engine.networkSetup();
   const { id: containerId, name: containerName } = config;
   const request = { ...join, containerId, containerName, netns: state.netnsPath, ports };
-  const attachment = { ...(await setup.attach(request, listeners)), aliases: [...join.aliases] };
+  // A pod is known by its own name too.
+  const pods = config.infra ? [engine.pods.byId(config.pod!)?.config.name ?? ""].filter(Boolean) : [];
+  const attachment = { ...(await setup.attach(request, listeners)), aliases: [...join.aliases, ...pods] };
   state.uplink = setup.bridgeUplink();
   state.attachments.push(attachment);
   await engine.names.join(namedOf(container), attachment);

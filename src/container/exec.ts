@@ -14,6 +14,7 @@ import { conmonEnvironment, conmonPath, runtimeWords } from "./conmon.ts";
 import { ConmonAnswers } from "./conmon-answers.ts";
 import type { Engine } from "./engine.ts";
 import { randomId } from "./names.ts";
+import { needProcess } from "./pins.ts";
 import { runtimeError } from "./runtime.ts";
 import { specUlimits } from "./ulimits.ts";
 import { lookupUser, type UserIds } from "./user.ts";
@@ -53,6 +54,7 @@ export async function execInContainer(
       exitCode: 255,
       status: 409,
     });
+  needProcess(container);
   if (options.command.length === 0)
     throw new UserError("must provide a non-empty command to start an exec session: invalid argument");
   const id = randomId();

@@ -7,6 +7,7 @@ import type { Lock } from "../sys/flock.ts";
 import type { Container } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
+import { needProcess } from "./pins.ts";
 
 /** `mounts`: what the container sees; `root`: its root file system alone. */
 export type View = "mounts" | "root";
@@ -63,7 +64,9 @@ export class ContainerFiles implements AsyncDisposable {
   }
 
   /** A container that does not run keeps still, under its lock, until this is disposed of. */
-  static open(engine: Engine, { config: { id } }: Container, view: View = "mounts"): ContainerFiles {
+  static open(engine: Engine, asked: Container, view: View = "mounts"): ContainerFiles {
+    needProcess(asked);
+    const { id } = asked.config;
     const running = (one: Container | undefined) => one !== undefined && isRunning(one);
     if (running(engine.containers.byId(id))) return new ContainerFiles(engine, id, view, undefined);
     const lock = engine.containers.lock(id);

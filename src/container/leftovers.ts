@@ -38,9 +38,10 @@ export function isRunning({ state }: Container): boolean {
   return state.pid > 0 && startTime(state.pid) === (state.pidStart ?? -1);
 }
 
-/** Ends the process that holds a pod's ports, if that is what the container's is. */
-export function endHolder({ config, state }: Container): void {
-  if (argumentsOf(state.pid)[0] === HOLDER + config.id) kill(state.pid);
+/** Ends the process that holds the ports of a container without a process of its own. */
+export function endHolder({ state }: Container): void {
+  const { holder } = state;
+  if (holder && holder.start !== undefined && startTime(holder.pid) === holder.start) kill(holder.pid);
 }
 
 /** Pids of conmon and runtime processes whose arguments name the container. A scan of all processes: for repair only. */

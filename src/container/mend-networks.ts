@@ -7,9 +7,11 @@ import { log } from "../base/log.ts";
 import * as netns from "../sys/netns.ts";
 import { portCarrier } from "./carry-ports.ts";
 import { hasEnded } from "./cleanup.ts";
-import { type Container, joinsOf } from "./config.ts";
+import { type Container, dependencies, joinsOf } from "./config.ts";
 import { joinUserMode, takePorts } from "./container-network.ts";
 import type { Engine } from "./engine.ts";
+import { isRunning } from "./leftovers.ts";
+import { isPinned } from "./pins.ts";
 import { isServed } from "./served.ts";
 import { namedOf } from "./told-names.ts";
 
@@ -31,6 +33,14 @@ export async function mendNetworks(engine: Engine, containers: readonly Containe
   }
 }
 
+/** A process in the container's network namespace; where it has none itself, one of another container of its pod. */
+function processIn(engine: Engine, container: Container): number {
+  if (!isPinned(container)) return container.state.pid;
+  const { pod, id } = container.config;
+  const others = engine.containers.ofPod(pod!).filter(one => dependencies(one.config).includes(id));
+  return others.find(isRunning)?.state.pid ?? 0;
+}
+
 async function mend(engine: Engine, container: Container, keys: ReadonlySet<string>): Promise<void> {
   const { config, state } = container;
   const isBridged = engine.user !== undefined && state.attachments.length > 0;
@@ -38,7 +48,9 @@ async function mend(engine: Engine, container: Container, keys: ReadonlySet<stri
   if (lost) {
     using taken = await takePorts(engine, container, state.ports);
     // The pin went with the run directory; the container's process holds the namespace.
-    const path = netns.isNetns(state.netnsPath) ? state.netnsPath : `/proc/${state.pid}/ns/net`;
+    const path = netns.isNetns(state.netnsPath)
+      ? state.netnsPath
+      : `/proc/${processIn(engine, container)}/ns/net`;
     if (state.userMode) await joinUserMode(engine, container, path, taken);
     else {
       const carrier = portCarrier(engine, state, joinsOf(container))?.network;

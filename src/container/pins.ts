@@ -21,6 +21,15 @@ import { HOLDER } from "./leftovers.ts";
 /** True for an infra container without a process. */
 export const isPinned = ({ config }: Pick<Container, "config">): boolean => config.infra?.kind === "pins";
 
+/** Refuses what needs a process or files, for an infra container that has none. */
+export function needProcess(container: Container): void {
+  if (isPinned(container))
+    throw new UserError(
+      `container ${container.config.id} holds what its pod shares and has no files or processes of its own`,
+      { status: 409, hint: "use another container of the pod, or make the pod with --infra-image" },
+    );
+}
+
 /** Where its IPC or UTS namespace is pinned. */
 export const pinOf = ({ paths }: Engine, id: string, kind: "ipc" | "uts") =>
   join(paths.containerRun(id), `${kind}-namespace`);
@@ -44,8 +53,8 @@ export async function putUpPins(engine: Engine, container: Container, taken: Tak
   await makeNamespace(engine, container);
   await joinNetworks(engine, container, taken);
   if (taken.held.length === 0) return;
-  state.pid = holdSockets(id, taken.held);
-  state.pidStart = startTime(state.pid);
+  const pid = holdSockets(id, taken.held);
+  state.holder = { pid, start: startTime(pid) };
 }
 
 /** The memory that the containers of one IPC namespace share. */

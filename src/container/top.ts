@@ -2,15 +2,18 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { type Container, statusOf } from "./config.ts";
+import { isPinned } from "./pins.ts";
 import { resolveInRoot } from "./user.ts";
 
 const TICKS = 100;
+const HEADING = ["USER", "PID", "PPID", "%CPU", "ELAPSED", "TTY", "TIME", "COMMAND"];
 
 /** A heading and a row for each process in the container's pid namespace. */
 export function topOf(container: Container): string[][] {
   const { pid } = container.state;
-  if (statusOf(container) !== "running" || pid <= 0)
-    throw new UserError("top can only be used on running containers");
+  const runs = statusOf(container) === "running";
+  if (runs && isPinned(container)) return [HEADING];
+  if (!runs || pid <= 0) throw new UserError("top can only be used on running containers");
   const namespace = readlinkSync(`/proc/${pid}/ns/pid`);
   const names = userNames(pid);
   const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
@@ -25,10 +28,7 @@ export function topOf(container: Container): string[][] {
     }
   }
   rows.sort((a, b) => a.order - b.order);
-  return [
-    ["USER", "PID", "PPID", "%CPU", "ELAPSED", "TTY", "TIME", "COMMAND"],
-    ...rows.map(({ words }) => words),
-  ];
+  return [HEADING, ...rows.map(({ words }) => words)];
 }
 
 function processRow(

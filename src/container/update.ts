@@ -7,6 +7,7 @@ import { recordContainerEvent } from "./cleanup.ts";
 import type { CreateOptions, ResourceLimits } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
+import { needProcess } from "./pins.ts";
 import { callRuntime } from "./runtime.ts";
 import { limitResources } from "./spec.ts";
 
@@ -26,6 +27,7 @@ export type LimitChanges = Pick<
 export async function updateContainer(engine: Engine, id: string, changes: LimitChanges): Promise<void> {
   checkLimits(engine, { image: "", command: [], ...changes } satisfies CreateOptions);
   await engine.containers.locked(id, async container => {
+    needProcess(container);
     const asked = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));
     const limits: ResourceLimits = { ...container.config.limits, ...asked };
     if (changes.memory !== undefined && changes.memorySwap === undefined)

@@ -40,7 +40,7 @@ function traces(world: ContainerWorld): object {
     mounts: readFileSync("/proc/mounts", "utf8")
       .split("\n")
       .filter(line => line.includes(world.directory)),
-    runtime: [list("/run/runc"), list("/run/crun")],
+    runtime: [...list("/run/runc"), ...list("/run/crun")].filter(name => ours.has(name)),
     groups: globSync("/sys/fs/cgroup/*/libpod_parent/*").filter(path => ours.has(basename(path))),
     links: list("/sys/class/net").filter(name => /^(veth|cni)/.test(name)),
     holders: globSync("/proc/[0-9]*/cmdline").filter(path => ours.has(holdersPod(path))),

@@ -106,7 +106,8 @@ function choose({ flags, args }: Invocation, engine: Engine): Container[] {
 const percent = (part: number, whole: number) => `${(whole > 0 ? (100 * part) / whole : 0).toFixed(2)}%`;
 const two = (a: number, b: number) => `${humanSize(a, 4)} / ${humanSize(b, 4)}`;
 
-function statsRow({ config, state }: Container, before: Map<string, UsageSample>, full: boolean) {
+/** What `stats` shows of one container; `before` has the last look at each, and gets this one. */
+export function statsRow({ config, state }: Container, before: Map<string, UsageSample>, full: boolean) {
   const sample = sampleUsage({ config, state, phase: "running" });
   const last = before.get(config.id);
   before.set(config.id, sample);
