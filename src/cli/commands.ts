@@ -38,6 +38,11 @@ const importVerb: Entry = {
   summary: "Import a tarball to create a filesystem image",
   load: async () => (await import("./verbs/import.ts")).importVerb,
 };
+const history: Entry = {
+  name: "history",
+  summary: "Show history of a specified image",
+  load: async () => (await import("./verbs/history.ts")).history,
+};
 const load: Entry = {
   name: "load",
   summary: "Load image(s) from a tar archive",
@@ -62,6 +67,11 @@ const save: Entry = {
   name: "save",
   summary: "Save image(s) to an archive",
   load: async () => (await import("./verbs/save.ts")).save,
+};
+const search: Entry = {
+  name: "search",
+  summary: "Search registry for image",
+  load: async () => (await import("./verbs/search.ts")).search,
 };
 const tag: Entry = {
   name: "tag",
@@ -104,6 +114,7 @@ export const COMMANDS: readonly Entry[] = [
     summary: "Tell which way a packet goes from A to B, and where it stops",
     load: async () => (await import("./verbs/explain.ts")).explain,
   },
+  history,
   images,
   importVerb,
   info,
@@ -137,6 +148,7 @@ export const COMMANDS: readonly Entry[] = [
   rmi,
   run,
   save,
+  search,
   start,
   stats,
   stop,
@@ -167,6 +179,7 @@ export const COMMANDS: readonly Entry[] = [
         summary: "Check if an image exists in local storage",
         load: async () => (await import("./verbs/exists.ts")).imageExists,
       },
+      history,
       {
         name: "inspect",
         summary: "Display the configuration of an image",
@@ -184,7 +197,13 @@ export const COMMANDS: readonly Entry[] = [
       push,
       as(rmi, "rm"),
       save,
+      search,
       tag,
+      {
+        name: "tree",
+        summary: "Print layer hierarchy of an image in a tree format",
+        load: async () => (await import("./verbs/image-tree.ts")).imageTree,
+      },
       untag,
     ],
   },

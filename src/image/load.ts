@@ -5,17 +5,25 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   rmSync,
   statSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { hasCode, oneLine, UserError } from "../base/errors.ts";
 import { decompress } from "./decompress.ts";
 import { FULL, noSpace } from "./layers.ts";
-import { choose, type Descriptor, OCI_MANIFEST, parseManifest, parsePlatform } from "./manifest.ts";
+import {
+  choose,
+  type Descriptor,
+  type Manifest,
+  OCI_MANIFEST,
+  parseManifest,
+  parsePlatform,
+} from "./manifest.ts";
 import { isObject, parseConfig } from "./parse-config.ts";
 import { formatReference, parseReference } from "./reference.ts";
 import { type ImageStore, sha256 } from "./store.ts";
@@ -48,6 +56,33 @@ export async function loadArchive(store: ImageStore, path: string | undefined): 
     throw error;
   } finally {
     rmSync(directory, { recursive: true, force: true });
+    store.dropUnused(load.diffIds);
+  }
+}
+
+/** Loads the images of a directory that `push` to `oci:` or `dir:` has written. Throws UserError. */
+export async function loadDirectory(
+  store: ImageStore,
+  path: string,
+  format: "oci" | "dir",
+): Promise<string[]> {
+  using _session = store.beginImport();
+  const load = new Load(store);
+  try {
+    const files = new Map<string, string>();
+    for (const entry of readdirSync(path, { recursive: true, withFileTypes: true })) {
+      const place = join(entry.parentPath, entry.name);
+      const name = `/${relative(path, place)}`;
+      if (!entry.isFile()) continue;
+      files.set(name, place);
+      // A directory of blobs has them by their digests alone.
+      if (/^\/[0-9a-f]{64}$/.test(name)) files.set(`/blobs/sha256${name}`, place);
+    }
+    return format === "oci" ? await load.oci(files) : await load.directory(files);
+  } catch (error) {
+    if (hasCode(error, "ENOENT", "ENOTDIR")) throw new UserError(`${path}: no such directory`);
+    throw error;
+  } finally {
     store.dropUnused(load.diffIds);
   }
 }
@@ -112,6 +147,14 @@ function small(files: Map<string, string>, name: string): Uint8Array {
   return readFileSync(path);
 }
 
+/** A description by its digest. */
+function part(files: Map<string, string>, { digest }: Descriptor): Uint8Array {
+  const data = small(files, blobName(digest));
+  if (`sha256:${sha256(data)}` !== digest)
+    throw new UserError(`a part of the archive does not match its digest ${digest}`);
+  return data;
+}
+
 interface DockerItem {
   Config: string;
   RepoTags: string[];
@@ -174,31 +217,43 @@ class Load {
     const index = parseManifest(small(files, "index.json"), "");
     if (index.kind !== "index") throw new UserError("the archive's index.json is no index");
     for (const top of index.manifests) {
-      const read = (descriptor: Descriptor) => {
-        const data = small(files, blobName(descriptor.digest));
-        if (`sha256:${sha256(data)}` !== descriptor.digest)
-          throw new UserError(`a part of the archive does not match its digest ${descriptor.digest}`);
-        return data;
-      };
-      let data = read(top);
+      let data = part(files, top);
       let manifest = parseManifest(data, top.mediaType);
       if (manifest.kind === "index") {
         const chosen = choose(manifest.manifests, parsePlatform());
-        data = read(chosen);
+        data = part(files, chosen);
         manifest = parseManifest(data, chosen.mediaType);
       }
       if (manifest.kind !== "image") throw new UserError("the archive's index leads to an index of indexes");
-      const config = read(manifest.config);
-      const diffIds = this.#diffIds(config, manifest.layers.length);
-      for (const [position, { digest }] of manifest.layers.entries()) {
-        const diffId = diffIds[position]!;
-        if (this.store.layers.find(diffId)) continue;
-        const source = createReadStream(file(files, blobName(digest)));
-        await this.store.layers.ingest(source, { blobDigest: digest, diffId });
-      }
-      this.#add(config, data, manifest.mediaType, namesOf(top));
+      await this.#image(files, data, manifest, namesOf(top));
     }
     return this.#loaded;
+  }
+
+  /** A manifest with its blobs beside it. */
+  async directory(files: Map<string, string>): Promise<string[]> {
+    const data = small(files, "manifest.json");
+    const manifest = parseManifest(data, "");
+    if (manifest.kind !== "image") throw new UserError("the directory's manifest.json is an index");
+    await this.#image(files, data, manifest, []);
+    return this.#loaded;
+  }
+
+  async #image(
+    files: Map<string, string>,
+    data: Uint8Array,
+    manifest: Extract<Manifest, { kind: "image" }>,
+    names: string[],
+  ): Promise<void> {
+    const config = part(files, manifest.config);
+    const diffIds = this.#diffIds(config, manifest.layers.length);
+    for (const [position, { digest }] of manifest.layers.entries()) {
+      const diffId = diffIds[position]!;
+      if (this.store.layers.find(diffId)) continue;
+      const source = createReadStream(file(files, blobName(digest)));
+      await this.store.layers.ingest(source, { blobDigest: digest, diffId });
+    }
+    this.#add(config, data, manifest.mediaType, names);
   }
 
   #diffIds(config: Uint8Array, layers: number): string[] {

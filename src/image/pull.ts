@@ -1,15 +1,16 @@
 /** Pulling: from a registry, or an archive, into the store. What fails leaves nothing. */
 import { errorText, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
-import { findCredentials } from "./auth.ts";
+import { type Credentials, findCredentials } from "./auth.ts";
 import { Connection } from "./connection.ts";
 import { type Descriptor, type Platform, parsePlatform } from "./manifest.ts";
 import { parseConfig } from "./parse-config.ts";
 import { type PullProgress, pullProgress } from "./progress.ts";
-import { formatReference, type Reference, repositoryName } from "./reference.ts";
+import { formatReference, type Reference, repositoryName, splitReference } from "./reference.ts";
 import { type Endpoint, Registries } from "./registries.ts";
 import { type FetchedManifest, Repository } from "./registry.ts";
 import type { ImageStore } from "./store.ts";
+import { type Place, parsePlace } from "./transports.ts";
 import type { ImageConfig, ImageRecord } from "./types.ts";
 
 /** Layers that come at the same time. */
@@ -23,6 +24,9 @@ export interface PullOptions {
   /** `os/arch[/variant]`; this machine's where nothing is said. */
   platform?: string;
   authFile?: string;
+  /** Speak over the files'. */
+  credentials?: Credentials;
+  certDir?: string;
   /** Undefined: as registries.conf has it. */
   tlsVerify?: boolean;
   quiet?: boolean;
@@ -32,15 +36,15 @@ export interface PullOptions {
 
 /**
  * Brings an image into the store, as far as the policy asks for it. `name` is a reference, short or full, or
- * `docker://REFERENCE`, `docker-archive:PATH`, `oci-archive:PATH`. Throws UserError, one line for all that was tried.
+ * `docker://REFERENCE`, or an archive or a directory (transports.ts). Throws UserError, one line for all that was tried.
  */
 export async function pullImage(
   store: ImageStore,
   name: string,
   options: PullOptions = {},
 ): Promise<ImageRecord> {
-  const archive = /^(?:docker|oci)-archive:(.+)$/s.exec(name);
-  if (archive) return await fromArchive(store, archive[1]!);
+  const place = /^(?:(?:docker|oci)-archive|oci|dir):/.test(name) ? parsePlace(name) : undefined;
+  if (place && place.transport !== "docker") return await fromPlace(store, place);
   const text = name.replace(/^docker:\/\//, "");
   const { policy = "always" } = options;
   if (!["always", "missing", "newer", "never"].includes(policy))
@@ -82,11 +86,36 @@ const isFor = (config: ImageConfig, platform: Platform) =>
   config.architecture === platform.architecture &&
   (platform.variant ?? config.variant) === config.variant;
 
-async function fromArchive(store: ImageStore, path: string): Promise<ImageRecord> {
-  const { loadArchive } = await import("./load.ts");
-  const [name] = await loadArchive(store, path);
+async function fromPlace(
+  store: ImageStore,
+  { transport, path }: Exclude<Place, { transport: "docker" }>,
+): Promise<ImageRecord> {
+  const { loadArchive, loadDirectory } = await import("./load.ts");
+  const isDirectory = transport === "oci" || transport === "dir";
+  const [name] = isDirectory ? await loadDirectory(store, path, transport) : await loadArchive(store, path);
   if (name === undefined) throw new UserError(`${path} has no image`);
   return store.get(name);
+}
+
+/** Pulls every tag of a repository; gives the images by tag. Throws UserError. */
+export async function pullAllTags(
+  store: ImageStore,
+  name: string,
+  options: PullOptions = {},
+): Promise<ImageRecord[]> {
+  const text = name.replace(/^docker:\/\//, "");
+  const { tag, digest } = splitReference(text);
+  if (tag || digest) throw new UserError(`${name}: --all-tags wants a repository without a tag`);
+  const registries = Registries.load();
+  const reference = registries.resolve(text).references[0]!;
+  const endpoint = insist(registries.endpoints(reference).at(-1)!, options.tlsVerify);
+  const credentials = options.credentials ?? findCredentials(reference, options.authFile);
+  const connection = await Connection.open(endpoint, credentials, { certDir: options.certDir });
+  const { listTags } = await import("./search.ts");
+  const images: ImageRecord[] = [];
+  for (const one of await listTags(connection))
+    images.push(await pullImage(store, `${repositoryName(reference)}:${one}`, options));
+  return images;
 }
 
 interface Source {
@@ -158,7 +187,8 @@ class Pull {
 
   /** The first endpoint that has the manifest. Throws UserError, in Podman's words, when none has. */
   async #source(registries: Registries): Promise<Source> {
-    const credentials = findCredentials(this.reference, this.options.authFile);
+    const { authFile, certDir } = this.options;
+    const credentials = this.options.credentials ?? findCredentials(this.reference, authFile);
     const failures: string[] = [];
     const subject = `initializing source docker://${this.#full}`;
     let endpoints: Endpoint[];
@@ -171,8 +201,9 @@ class Pull {
       const isMirror = index < endpoints.length - 1;
       const at = isMirror ? { registry: endpoint.host, repository: endpoint.repository } : this.reference;
       try {
-        const known = isMirror ? findCredentials(at, this.options.authFile) : credentials;
-        const connection = await Connection.open(insist(endpoint, this.options.tlsVerify), known);
+        const known = isMirror ? findCredentials(at, authFile) : credentials;
+        const place = insist(endpoint, this.options.tlsVerify);
+        const connection = await Connection.open(place, known, { certDir });
         const repository = new Repository(connection, { ...this.reference, ...at });
         return { repository, fetched: await repository.manifest(this.platform) };
       } catch (error) {

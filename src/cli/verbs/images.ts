@@ -4,9 +4,10 @@ import { containersOfImage } from "../../container/usage.ts";
 import type { ImageRecord } from "../../image/types.ts";
 import { type Command, print } from "../command.ts";
 import { goTime } from "../format/go-print.ts";
-import { humanDuration, humanSize, parseTime } from "../format/human.ts";
+import { humanDuration, humanSize } from "../format/human.ts";
 import { printListing } from "../format/output.ts";
-import { allFlag, FILTER, formatFlag, hasLabel, parseFilters } from "../select.ts";
+import { imageFilter, isIntermediate } from "../image-filters.ts";
+import { allFlag, FILTER, formatFlag } from "../select.ts";
 
 const created = (image: ImageRecord) => Date.parse(image.created);
 
@@ -15,33 +16,6 @@ function splitName(name: string | undefined): { repository: string; tag: string 
   if (name === undefined) return { repository: "<none>", tag: "<none>" };
   const colon = name.lastIndexOf(":");
   return { repository: name.slice(0, colon), tag: name.slice(colon + 1) };
-}
-
-function filterImages(engine: Engine, texts: readonly string[]): (image: ImageRecord) => boolean {
-  const tests: ((image: ImageRecord) => boolean)[] = [];
-  for (const [key, values] of parseFilters(texts))
-    for (const value of values) {
-      const wildcard = () =>
-        new RegExp(`(^|/)${value.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}(:[^/]*)?$`);
-      const isTrue = () => {
-        if (value !== "true" && value !== "false")
-          throw new UserError(`invalid filter value ${JSON.stringify(value)} for ${key}: use true or false`);
-        return value === "true";
-      };
-      if (key === "dangling") tests.push(image => (image.names.length === 0) === isTrue());
-      else if (key === "reference") tests.push(image => image.names.some(name => wildcard().test(name)));
-      else if (key === "label") tests.push(image => hasLabel(image.config.config?.Labels ?? {}, value));
-      else if (key === "id") tests.push(image => image.id.startsWith(value));
-      else if (key === "before") tests.push(image => created(image) < created(engine.images.get(value)));
-      else if (key === "since" || key === "after")
-        tests.push(image => created(image) > created(engine.images.get(value)));
-      else if (key === "until") {
-        const at = parseTime(value, Date.now());
-        if (at === undefined) throw new UserError(`invalid filter value ${JSON.stringify(value)} for until`);
-        tests.push(image => created(image) < at);
-      } else throw new UserError(`unsupported image filter ${JSON.stringify(key)}`);
-    }
-  return image => tests.every(test => test(image));
 }
 
 const SORTS: Readonly<Record<string, (a: Row, b: Row) => number>> = {
@@ -139,7 +113,10 @@ export const images: Command = {
     if (args.length > 1) throw new UserError("images: only one image name can be given");
     const engine = await invocation.engine();
     const filters = [...flags.list("filter"), ...args.map(name => `reference=${name}`)];
-    const found = engine.images.list().filter(filterImages(engine, filters));
+    const found = engine.images
+      .list()
+      .filter(imageFilter(engine, filters))
+      .filter(image => flags.bool("all") || filters.length > 0 || !isIntermediate(engine, image));
     const full = flags.bool("no-trunc");
     if (flags.bool("quiet")) {
       for (const image of found) print(full ? `sha256:${image.id}` : image.id.slice(0, 12));

@@ -1,13 +1,14 @@
-import { UserError } from "../../base/errors.ts";
 import { writeOut } from "../../base/stdio.ts";
 import type { Engine } from "../../container/engine.ts";
 import { pruneImages } from "../../container/images.ts";
 import { removeContainer } from "../../container/remove.ts";
 import { containersOfVolume } from "../../container/usage.ts";
+import type { ImageRecord } from "../../image/types.ts";
 import { type Command, type Invocation, print } from "../command.ts";
 import { filterContainers } from "../container-filters.ts";
 import type { Flag } from "../flags.ts";
-import { allFlag, hasLabel, parseFilters } from "../select.ts";
+import { imageFilter } from "../image-filters.ts";
+import { allFlag } from "../select.ts";
 import { filterVolumes, removeVolume } from "./volume.ts";
 
 export const FORCE: Flag = {
@@ -70,12 +71,9 @@ export const imagePrune: Command = {
     const all = invocation.flags.bool("all");
     const what = all ? "all images without at least one container associated to them" : "all dangling images";
     if (!(await confirmed(invocation, `WARNING! This command removes ${what}.`))) return;
-    const labels = parseFilters(invocation.flags.list("filter"));
-    for (const key of labels.keys())
-      if (key !== "label") throw new UserError(`unsupported image filter ${JSON.stringify(key)}`);
-    const keep = (image: { config: { config?: { Labels?: Record<string, string> | null } } }) =>
-      !(labels.get("label") ?? []).every(value => hasLabel(image.config.config?.Labels ?? {}, value));
     const engine = await invocation.engine();
+    const fits = imageFilter(engine, invocation.flags.list("filter"), ["label", "until"]);
+    const keep = (image: ImageRecord) => !fits(image);
     for (const { id } of pruneImages(engine, { all, keep })) print(id);
   },
 };

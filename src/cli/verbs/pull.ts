@@ -1,13 +1,22 @@
 import { UserError } from "../../base/errors.ts";
-import { pullImage } from "../../image/pull.ts";
+import { pullAllTags, pullImage } from "../../image/pull.ts";
 import { type Command, forEach, print, requireArgs } from "../command.ts";
+import { AUTHFILE, CERT_DIR, CREDS, readCredentials, TLS_VERIFY } from "../registry-flags.ts";
 
 export const pull: Command = {
   summary: "Pull an image from a registry",
   usage: "[options] IMAGE [IMAGE...]",
   flags: [
+    {
+      long: "all-tags",
+      short: "a",
+      kind: "bool",
+      help: "All tagged images in the repository will be pulled",
+    },
     { long: "arch", kind: "string", help: "Use ARCH instead of the architecture of the machine" },
-    { long: "authfile", kind: "string", help: "Path of the authentication file", complete: "file" },
+    AUTHFILE,
+    CERT_DIR,
+    CREDS,
     { long: "os", kind: "string", help: "Use OS instead of the running OS" },
     {
       long: "platform",
@@ -15,11 +24,7 @@ export const pull: Command = {
       help: "Specify the platform for selecting the image (os/arch[/variant])",
     },
     { long: "quiet", short: "q", kind: "bool", help: "Suppress output information when pulling images" },
-    {
-      long: "tls-verify",
-      kind: "bool",
-      help: "Require HTTPS and verify certificates when contacting registries",
-    },
+    TLS_VERIFY,
     { long: "variant", kind: "string", help: "Use VARIANT instead of the running architecture variant" },
   ],
   async run(invocation) {
@@ -32,15 +37,20 @@ export const pull: Command = {
     );
     const platform = flags.string("platform") ?? (flags.has("arch") ? named.join("/") : undefined);
     const engine = await invocation.engine();
+    const options = {
+      policy: "always",
+      platform,
+      authFile: flags.string("authfile"),
+      credentials: readCredentials(flags.string("creds")),
+      certDir: flags.string("cert-dir"),
+      tlsVerify: flags.optionalBool("tls-verify"),
+      quiet: flags.bool("quiet"),
+    };
     return forEach(args, async name => {
-      const image = await pullImage(engine.images, name, {
-        policy: "always",
-        platform,
-        authFile: flags.string("authfile"),
-        tlsVerify: flags.optionalBool("tls-verify"),
-        quiet: flags.bool("quiet"),
-      });
-      print(image.id);
+      const pulled = flags.bool("all-tags")
+        ? await pullAllTags(engine.images, name, options)
+        : [await pullImage(engine.images, name, options)];
+      for (const { id } of pulled) print(id);
     });
   },
 };
