@@ -3,6 +3,8 @@ import { releaseProgramPages } from "../sys/program-pages.ts";
 
 /** Milliseconds of quiet after something was done. */
 const QUIET = 1000;
+/** The engine's own threads tidy up for a while after a collection, and have code of their own for that. */
+const AFTERMATH = 4000;
 
 /** Something was done: a while later what it took is given back. `later` is the loop's. */
 export function thrift(later: (milliseconds: number, action: () => void) => void): () => void {
@@ -11,6 +13,7 @@ export function thrift(later: (milliseconds: number, action: () => void) => void
     isDue = false;
     Bun.gc(true);
     releaseProgramPages();
+    later(AFTERMATH, releaseProgramPages);
   };
   return () => {
     if (isDue) return;
