@@ -208,6 +208,17 @@ export const COMMANDS: readonly Entry[] = [
     ],
   },
   {
+    name: "healthcheck",
+    summary: "Manage health checks on containers",
+    verbs: [
+      {
+        name: "run",
+        summary: "Run the health check of a container",
+        load: async () => (await import("./verbs/healthcheck.ts")).healthcheckRun,
+      },
+    ],
+  },
+  {
     name: "network",
     summary: "Manage networks",
     verbs: [

@@ -146,7 +146,8 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     if ("load" in entry) return runVerb(path, entry, rest, globalOptions(values), ["portolan", ...argv]);
     if (rest.length === 0 || rest[0] === "--help" || rest[0] === "-h") {
       writeOut(nounHelp(path, entry.summary, entry.verbs, []));
-      return rest.length === 0 ? 125 : 0;
+      if (rest.length > 0) return 0;
+      throw new UserError(`missing command '${path} COMMAND'`, { status: 400 });
     }
     entries = entry.verbs;
   }

@@ -23,6 +23,13 @@ function available(): string[] {
   return ALL_CAPABILITIES.filter((_, bit) => (bounding >> BigInt(bit)) & 1n);
 }
 
+/** Those that a mask has; `all` for every one that this machine knows. */
+export function capabilityNames(mask: bigint): string[] | "all" {
+  const last = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8"));
+  if (mask === (1n << BigInt(last + 1)) - 1n) return "all";
+  return ALL_CAPABILITIES.filter((_, bit) => (mask >> BigInt(bit)) & 1n);
+}
+
 /** `chown` and `CAP_CHOWN` are one; `ALL` stays as it is. */
 export function normalized(names: readonly string[]): string[] {
   return names.map(text => {

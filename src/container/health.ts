@@ -48,10 +48,20 @@ export async function healthMain([globals = "{}", id = ""]: readonly string[]): 
 
 /** Runs the check once, writes its result, and gives the container's status then. */
 export async function runHealthCheck(engine: Engine, container: Container): Promise<string> {
+  return (await checkHealth(engine, container)).status;
+}
+
+/** The same, and whether this one check went well. */
+export async function checkHealth(
+  engine: Engine,
+  container: Container,
+): Promise<{ status: string; isGood: boolean }> {
   const { health } = container.config;
   if (!hasCheck(health)) throw new UserError(`container ${container.config.id} has no defined healthcheck`);
+  if (statusOf(container) !== "running")
+    throw new UserError(`container ${container.config.id} is not running`);
   const entry = await probe(engine, container, health);
-  return engine.containers.locked(container.config.id, async now => {
+  const status = await engine.containers.locked(container.config.id, async now => {
     if (now.phase !== "running" || now.state.pid !== container.state.pid) return "";
     now.state.health = judge(now, health, entry);
     engine.containers.save(now);
@@ -60,6 +70,7 @@ export async function runHealthCheck(engine: Engine, container: Container): Prom
     });
     return now.state.health.status;
   });
+  return { status, isGood: entry.exitCode === 0 };
 }
 
 /** What one result makes of the status: failures count only once the start period is over. */

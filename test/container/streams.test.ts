@@ -9,7 +9,7 @@ import { runHealthCheck } from "../../src/container/health.ts";
 import { inspectContainer } from "../../src/container/inspect.ts";
 import { type LogLine, readLogs } from "../../src/container/logs.ts";
 import { startContainer } from "../../src/container/start.ts";
-import { topOf } from "../../src/container/top.ts";
+import { parseDescriptors, topOf } from "../../src/container/top.ts";
 import { ContainerWorld } from "./world.ts";
 
 let world: ContainerWorld;
@@ -104,7 +104,7 @@ test("the detach keys leave the command running", async () => {
   await until("ready");
   terminal.write("\x10\x11");
   expect(await child.exited).toBe(99);
-  expect(topOf(sleeper).some(row => row.at(-1) === "sleep 77777")).toBe(true);
+  expect(topOf(sleeper, parseDescriptors([])!).some(row => row.at(-1) === "sleep 77777")).toBe(true);
   terminal.close();
 });
 

@@ -10,6 +10,7 @@ import { LATEST, selectNames } from "../select.ts";
 
 /** What `logs` and `pod logs` may be asked. */
 export const LOG_FLAGS: readonly Flag[] = [
+  { long: "color", kind: "bool", help: "Output the logs of each container in a colour of its own" },
   { long: "follow", short: "f", kind: "bool", help: "Follow log output" },
   {
     long: "names",
@@ -23,7 +24,11 @@ export const LOG_FLAGS: readonly Flag[] = [
   { long: "until", kind: "string", help: "Show logs until TIMESTAMP or DURATION from now" },
 ];
 
+/** Foreground colours of ECMA-48 (SGR), in the order in which containers get them. */
+const COLOURS = [37, 31, 32, 33, 34, 35, 36];
+
 export interface LogOptions {
+  color: boolean;
   follow: boolean;
   tail: number | undefined;
   since: number | undefined;
@@ -62,6 +67,7 @@ export function logOptions(flags: Values): LogOptions {
     return time;
   };
   return {
+    color: flags.bool("color"),
     follow: flags.bool("follow"),
     tail: flags.number("tail"),
     since: at("since"),
@@ -75,22 +81,24 @@ export function logOptions(flags: Values): LogOptions {
 export async function showLogs(
   engine: Engine,
   containers: readonly Container[],
-  { names, timestamps, ...options }: LogOptions,
+  { color, names, timestamps, ...options }: LogOptions,
 ): Promise<void> {
   const atStart = { stdout: true, stderr: true };
-  const show = (line: LogLine, label: string) => {
+  const show = (line: LogLine, label: string, colour: number | undefined) => {
     const isStart = atStart[line.stream];
     atStart[line.stream] = !line.partial;
     const name = containers.length > 1 ? `${label} ` : "";
     const time = timestamps ? `${line.time.replace("+00:00", "Z")} ` : "";
+    const text = `${isStart ? name + time : ""}${line.text}`;
     (line.stream === "stdout" ? writeOut : writeErr)(
-      `${isStart ? name + time : ""}${line.text}${line.partial ? "" : "\n"}`,
+      `${colour === undefined ? text : `\x1b[${colour}m${text}\x1b[0m`}${line.partial ? "" : "\n"}`,
     );
   };
   await Promise.all(
-    containers.map(async container => {
+    containers.map(async (container, index) => {
+      const colour = color ? COLOURS[index % COLOURS.length] : undefined;
       const label = names ? container.config.name : container.config.id.slice(0, 12);
-      for await (const line of readLogs(engine, container, options)) show(line, label);
+      for await (const line of readLogs(engine, container, options)) show(line, label, colour);
     }),
   );
 }

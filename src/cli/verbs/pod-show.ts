@@ -1,11 +1,11 @@
 import { UserError } from "../../base/errors.ts";
 import { statusOf } from "../../container/config.ts";
-import { topOf } from "../../container/top.ts";
+import { parseDescriptors, topOf } from "../../container/top.ts";
 import { membersOf } from "../../pod/members.ts";
 import { type Command, requireArgs } from "../command.ts";
+import { printTable } from "../format/output.ts";
 import { LATEST_POD, selectPod } from "../pod-select.ts";
 import { LOG_FLAGS, logOptions, showLogs } from "./logs.ts";
-import { descriptors, printProcesses } from "./top.ts";
 
 export const podTop: Command = {
   summary: "Display the running processes of containers in a pod",
@@ -15,7 +15,7 @@ export const podTop: Command = {
   async run(invocation) {
     const engine = await invocation.engine();
     const { pod, rest } = selectPod(invocation, engine, "you must provide the name or id of a running pod");
-    const wanted = descriptors(rest);
+    const wanted = parseDescriptors(rest);
     if (!wanted) throw new UserError(`unknown descriptor in ${JSON.stringify(rest.join(" "))}`);
     // One in the infra container's pid namespace shows all processes of that.
     const seen = new Set<string>();
@@ -24,9 +24,9 @@ export const podTop: Command = {
       if (statusOf(one) !== "running" || one.state.pid <= 0 || one.config.infra?.kind === "pins" || isSeen)
         return [];
       seen.add(one.config.id);
-      return [topOf(one)];
+      return [topOf(one, wanted)];
     });
-    if (tables.length > 0) printProcesses([tables[0]![0]!, ...tables.flatMap(rows => rows.slice(1))], wanted);
+    if (tables.length > 0) printTable([tables[0]![0]!, ...tables.flatMap(rows => rows.slice(1))]);
   },
 };
 
