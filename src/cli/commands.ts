@@ -27,6 +27,7 @@ import {
   update,
   wait,
 } from "./container-commands.ts";
+import { kube, playNoun } from "./kube-commands.ts";
 
 const images: Entry = {
   name: "images",
@@ -125,6 +126,7 @@ export const COMMANDS: readonly Entry[] = [
   },
   init,
   kill,
+  kube,
   load,
   {
     name: "login",
@@ -271,6 +273,7 @@ export const COMMANDS: readonly Entry[] = [
       },
     ],
   },
+  playNoun,
   {
     name: "pod",
     summary: "Manage pods",

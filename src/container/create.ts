@@ -94,9 +94,8 @@ async function make(
   const state = newState();
   state.anonymousVolumes = config.mounts.flatMap(one =>
     one.kind === "volume" &&
-    one.source !== "" &&
-    !isNamed(options, one.source) &&
-    /^[0-9a-f]{64}$/.test(one.source)
+    (engine.volumes.find(one.source)?.anonymous ||
+      (/^[0-9a-f]{64}$/.test(one.source) && !isNamed(options, one.source)))
       ? [one.source]
       : [],
   );

@@ -7,7 +7,7 @@ import { Glob } from "bun";
 /** Rooms from the top down; rooms in one row may not import each other. */
 const FLOORS = [
   ["cli", "slirp4netns"],
-  ["explain"],
+  ["explain", "kube"],
   ["pod"],
   ["container"],
   ["image"],
