@@ -5,8 +5,9 @@
  * `--authfile` or `$REGISTRY_AUTH_FILE` stands for all others.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { errorText, hasCode, oneLine, UserError } from "../base/errors.ts";
+import { userRunRoot } from "../state/directories.ts";
 import { isObject } from "./parse-config.ts";
 import { type Reference, repositoryName } from "./reference.ts";
 
@@ -54,14 +55,19 @@ export function authFilePath(
 }
 
 function usualFiles(env: Record<string, string | undefined>): string[] {
-  // In a user namespace of ours a user's own id is 0.
-  const uid = env._CONTAINERS_ROOTLESS_UID ?? process.getuid?.() ?? 0;
   return [
-    env.XDG_RUNTIME_DIR && join(env.XDG_RUNTIME_DIR, "containers/auth.json"),
-    `/run/containers/${uid}/auth.json`,
+    runtimeFile(env),
     env.HOME && join(env.HOME, ".config/containers/auth.json"),
     env.HOME && join(env.DOCKER_CONFIG ?? join(env.HOME, ".docker"), "config.json"),
   ].filter(path => typeof path === "string" && path !== "") as string[];
+}
+
+/** Below the runtime directory. Without one, only root may go into `/run/containers`, where root's Podman has been. */
+function runtimeFile(env: Record<string, string | undefined>): string {
+  // In a user namespace of ours a user's own id is 0.
+  const uid = Number(env._CONTAINERS_ROOTLESS_UID ?? process.getuid?.() ?? 0);
+  if (!env.XDG_RUNTIME_DIR && uid === 0) return "/run/containers/0/auth.json";
+  return join(env.XDG_RUNTIME_DIR || dirname(userRunRoot(uid, env)), "containers/auth.json");
 }
 
 /** `quay.io/a/b`, `quay.io/a`, `quay.io`. */

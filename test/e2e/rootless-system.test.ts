@@ -43,6 +43,14 @@ test("without HOME and without a runtime directory the user's own are found", as
   );
 });
 
+test("root's Podman has closed /run/containers: a user pulls all the same, with and without a runtime directory", async () => {
+  await asRoot("mkdir -m 700 /run/containers");
+  for (const unset of [[], ["-u", "XDG_RUNTIME_DIR"]]) {
+    const { stderr } = await user.run(["env", ...unset, "portolan", "pull", "localhost:1/busybox"]);
+    expect(stderr).toMatch(/pinging container registry localhost:1: [^\n]*connection refused\n$/);
+  }
+});
+
 test("system migrate: new subordinate ids are in force from the next command on", async () => {
   const map = ["portolan", "run", "--rm", "busybox", "cat", "/proc/self/uid_map"];
   const fields = async () => (await user.must(...map)).trim().split(/\s+/);
