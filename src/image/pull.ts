@@ -5,6 +5,7 @@ import { type Credentials, findCredentials } from "./auth.ts";
 import { Connection } from "./connection.ts";
 import { type Descriptor, type Platform, parsePlatform } from "./manifest.ts";
 import { parseConfig } from "./parse-config.ts";
+import { checkPolicy } from "./policy.ts";
 import { type PullProgress, pullProgress } from "./progress.ts";
 import { formatReference, type Reference, repositoryName, splitReference } from "./reference.ts";
 import { type Endpoint, Registries } from "./registries.ts";
@@ -88,8 +89,10 @@ const isFor = (config: ImageConfig, platform: Platform) =>
 
 async function fromPlace(
   store: ImageStore,
-  { transport, path }: Exclude<Place, { transport: "docker" }>,
+  place: Exclude<Place, { transport: "docker" }>,
 ): Promise<ImageRecord> {
+  checkPolicy(place);
+  const { transport, path } = place;
   const { loadArchive, loadDirectory } = await import("./load.ts");
   const isDirectory = transport === "oci" || transport === "dir";
   const [name] = isDirectory ? await loadDirectory(store, path, transport) : await loadArchive(store, path);
@@ -140,6 +143,7 @@ class Pull {
   }
 
   async run(registries: Registries): Promise<ImageRecord> {
+    checkPolicy({ transport: "docker", reference: this.reference });
     const { repository, fetched } = await this.#source(registries);
     const { manifest, data, digests } = fetched;
     this.progress.say("Getting image source signatures");

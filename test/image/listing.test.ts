@@ -168,3 +168,19 @@ test("pull --all-tags brings every tag; a nameless image goes with prune, and on
   expect(pruned.stdout.trim().split("\n")).toHaveLength(2);
   expect(await ids("-a")).toBe(0);
 });
+
+test("a policy that rejects a registry: neither engine pulls from it, and nothing is asked there", async () => {
+  if (!isReady) return skip();
+  using other = new Commands();
+  const reject = { default: [{ type: "insecureAcceptAnything" }], transports: { docker: {} } };
+  reject.transports.docker = { [registry.address]: [{ type: "reject" }] };
+  const file = `${other.directory}/.config/containers/policy.json`;
+  await Bun.write(file, JSON.stringify(reject));
+  const both = await other.both(["pull", "-q", "--tls-verify=false", `${registry.address}/top`]);
+  for (const { code, stdout, stderr } of both) {
+    expect([code, stdout]).toEqual([125, ""]);
+    expect(stderr).toContain(
+      `Source image rejected: Running image docker://${registry.address}/top:latest is rejected by policy.`,
+    );
+  }
+});
