@@ -119,9 +119,12 @@ function reach(facts: Facts, from: Party, to: Party, owner: ContainerFacts): Rea
     .filter(one => one.reached)
     .map(one => one.address);
   const reached = plain.reached || all.length > 0;
+  // An address by which every port is reached needs no mention of one.
+  const isOther = (address: string) =>
+    !plain.reached || !address.startsWith(`${withPort(plain.address, 0).slice(0, -1)}`);
   return {
     reached,
-    addresses: [...new Set([...(plain.reached ? [plain.address] : []), ...all])],
+    addresses: [...new Set([...(plain.reached ? [plain.address] : []), ...all.filter(isOther)])],
     reason: reached ? "" : plain.verdict.text,
     advice: reached ? [] : plain.verdict.advice,
   };

@@ -391,7 +391,7 @@ test("a container's network alone", () => {
     "listens: 0.0.0.0:80/tcp, nginx (pid 4711)",
     "listens: 127.0.0.1:81/tcp, nginx (pid 4711)",
     "published: 0.0.0.0:8080 -> 80/tcp",
-    "from the host: 10.88.0.2, 10.88.0.2:80",
+    "from the host: 10.88.0.2",
     "from containers on podman: 10.88.0.2",
     "from containers elsewhere: 192.168.100.8:8080 for 80/tcp",
     "from outside: 192.168.100.8:8080",

@@ -69,6 +69,12 @@ function decide(world: World, query: Query): Answer {
   for (const party of [from, to]) {
     const container = party.kind === "container" ? world.container(party.id) : undefined;
     if (container && !container.up) return notUp(world, container);
+    if (container?.status === "paused")
+      return refusal(
+        "paused",
+        `${container.name} is paused: nothing in it speaks`,
+        `portolan unpause ${container.name}`,
+      );
   }
   if (from.kind === "internet" && to.kind === "internet")
     return refusal("not-seen", "both ends are outside: nothing of this host is between them");
@@ -189,7 +195,10 @@ function publishedNowhere(
 function noWay(world: World, query: Query): Answer {
   const { from, to, port } = query;
   if (to.kind === "address")
-    return refusal("unknown-name", `nobody knows the name ${to.text}`, "use its address");
+    return refusal(
+      "unknown-name",
+      `no container is called ${to.text}, and the host's resolver does not know the name`,
+    );
   if (to.kind !== "container")
     return refusal("no-network", "the host has no address but its loopback's", "give it one");
   const target = world.container(to.id)!;

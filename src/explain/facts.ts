@@ -123,6 +123,7 @@ export type Code =
   | "narrow-listener"
   | "other-protocol"
   | "not-running"
+  | "paused"
   | "no-network"
   | "no-route"
   | "no-way-back"

@@ -2,7 +2,9 @@
  * The way of a packet, step by step, through the namespaces that are known: what is addressed to one of them is published,
  * served or listened to there; what is not takes a route, and comes out at the other end of the link. Pure.
  */
+
 import type { NamespaceView, ViewLink } from "../network/namespace-view.ts";
+import { restartIt } from "./advice.ts";
 import type { Hop, Place, Verdict } from "./facts.ts";
 import { answerAt } from "./listeners.ts";
 import { droppedBy, isHairpin, isMasqueraded, publishedAt } from "./rules.ts";
@@ -72,6 +74,13 @@ function deliver(walker: Walker, view: NamespaceView): Stop | undefined {
       return undefined;
     }
   }
+  if (
+    port !== undefined &&
+    view.firewall &&
+    destination === "::1" &&
+    publishedAt(view.firewall, "127.0.0.1", protocol, port)
+  )
+    return stop("refused", `port ${port} is published, but not at ::1`, "use 127.0.0.1");
   if (port !== undefined && place === "host") {
     const served = servedPort(walker, destination, port);
     if (served) return served === "onward" ? undefined : served;
@@ -117,6 +126,9 @@ function noRoute(walker: Walker, view: NamespaceView, name: string, family: 4 | 
   const owner = walker.world.ownerOf(place);
   const isAlone = !view.addresses.some(one => !isLoopback(one.ip) && one.scope === "global");
   if (owner?.mode === "none") return stop("no-network", `${name} has no network (--network none)`);
+  // A link that goes down takes its routes along.
+  const down = owner && view.links.find(one => !one.loopback && !one.up);
+  if (down) return stop("link-down", `${linkText(down)} in ${name} is down`, restartIt(owner));
   const closed = owner?.networks.filter(one =>
     walker.world.facts.networks.some(network => network.name === one && network.internal),
   );

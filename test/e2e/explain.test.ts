@@ -145,6 +145,7 @@ describe("root's containers", () => {
   test("between networks, from the host and from outside", async () => {
     expect(await say("shy", "db:80")).toMatchObject({ reached: true });
     expect(await say("host", "db:80")).toMatchObject({ reached: true });
+    expect((await say("host", "[::1]:8080")).verdict.text).toBe("port 8080 is published, but not at ::1");
     const outside = await say("internet", "db:80");
     expect(outside.notes).toEqual(["db publishes 80 on the host; use 192.168.77.2:8080"]);
     const unpublished = await say("internet", "web:80", "192.168.77.2:80");
@@ -240,6 +241,16 @@ describe("root's containers", () => {
       expect.stringMatching(/^port 6060 of the host is held by somebody else: httpd \(pid \d+\)$/),
     ]);
     expect((await host.run(["portolan", "start", "gone"])).code).not.toBe(0);
+    await host.must("portolan", "pause", "six1");
+    try {
+      expect((await say("six2", "six1:80", "[fd60::9]:80")).verdict).toMatchObject({
+        text: "six1 is paused: nothing in it speaks",
+        advice: ["portolan unpause six1"],
+      });
+    } finally {
+      // A host whose processes are frozen would not end.
+      await host.must("portolan", "unpause", "six1");
+    }
   });
 
   test("what is broken on the host", async () => {
@@ -291,6 +302,8 @@ describe("an ordinary user's containers", () => {
     await start(user, "web", ["--network", "back"], SLEEP);
     await start(user, "one", ["--network", "iso1"], SLEEP);
     await start(user, "two", ["--network", "iso2"], serve(80));
+    await user.must("portolan", "network", "create", "--internal", "closed");
+    await start(user, "inner", ["--network", "closed", "-p", "8181:80"], serve(80));
     await start(user, "tap", ["-p", "7070:80"], serve(80));
     await start(user, "tap2", [], SLEEP);
     await start(user, "open", ["--network", "slirp4netns:allow_host_loopback=true"], SLEEP);
@@ -299,7 +312,7 @@ describe("an ordinary user's containers", () => {
     await user.must("portolan", "pod", "create", "--name", "shop", "-p", "8282:80");
     await start(user, "shop1", ["--pod", "shop"], SLEEP);
     await start(user, "shop2", ["--pod", "shop"], serve(80));
-    await listening(user, "db", "two", "tap", "twin", "shop2");
+    await listening(user, "db", "two", "tap", "twin", "inner", "shop2");
   }, 60_000);
   afterAll(() => user[Symbol.asyncDispose]());
 
@@ -342,6 +355,10 @@ describe("an ordinary user's containers", () => {
       "db",
     );
     expect((await say("host", `${inside}:80`)).verdict.text).toContain("in your network namespace");
+    expect(await say("inner", "internet")).toMatchObject({ verdict: { code: "no-route" } });
+    await say("internet", "inner:80");
+    await say("host", "inner:80");
+    await say("web", "inner:80");
     expect(await say("db", "internet")).toMatchObject({ reached: true, verdict: { code: "leaves" } });
   });
 });
