@@ -30,7 +30,7 @@ mmdebstrap: a Debian 13 with its newer podman and pasta, to compare with
 docker-registry: a real registry for pulls
 skopeo: fills that registry
 busybox-static: a small image made on the spot
-rpm: the package that zypper installs in the article's second container
+rpm: the package that zypper installs in the second container of the article
 zsh: completion in it
 fish: completion in it
 mandoc: checks the man pages

@@ -103,7 +103,11 @@ end
 complete -c portolan -f -a '(__portolan_complete)'
 `;
 
-const SHELLS: Readonly<Record<string, (ask: string) => string>> = { bash: BASH, zsh: ZSH, fish: FISH };
+const SHELLS = { bash: BASH, zsh: ZSH, fish: FISH };
+
+/** What the shell reads; `described` shows what each candidate is. */
+export const completionScript = (shell: keyof typeof SHELLS, described = true): string =>
+  SHELLS[shell](described ? "__complete" : "__complete-plain");
 
 export const completion: Command = {
   summary: "Generate shell completion scripts",
@@ -121,12 +125,12 @@ export const completion: Command = {
   run(invocation) {
     requireArgs(invocation, 1, 1);
     const { flags, args } = invocation;
-    const script = SHELLS[args[0]!];
-    if (!script)
+    const shell = args[0]!;
+    if (!(shell === "bash" || shell === "zsh" || shell === "fish"))
       throw new UserError(
-        `invalid argument ${JSON.stringify(args[0])} for "${invocation.path}": choose bash, zsh or fish`,
+        `invalid argument ${JSON.stringify(shell)} for "${invocation.path}": choose bash, zsh or fish`,
       );
-    const text = script(flags.bool("no-desc") ? "__complete-plain" : "__complete");
+    const text = completionScript(shell, !flags.bool("no-desc"));
     const file = flags.string("file");
     if (file === undefined) writeOut(text);
     else writeFileSync(file, text);
