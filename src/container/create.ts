@@ -275,7 +275,7 @@ function complete(
     workdir: options.workdir || base.WorkingDir || "/",
     user: (options.user ?? (keepId ? `${keepId.uid}:${keepId.gid}` : base.User)) || "",
     groupAdd: options.groupAdd ?? [],
-    hostname: options.hostname ?? inheritedName(engine, decided.modes.utsMode) ?? id.slice(0, 12),
+    hostname: options.hostname || (inheritedName(engine, decided.modes.utsMode) ?? id.slice(0, 12)),
     tty: options.tty ?? false,
     interactive: options.interactive ?? false,
     labels: { ...(base.Labels ?? {}), ...decided.labels },

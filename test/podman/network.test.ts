@@ -31,6 +31,7 @@ table(
 table(
   "engine run --rm --network none --hostname box --name one busybox sh -c 'ls /sys/class/net; cat /etc/hosts; cat /etc/resolv.conf; hostname'",
   "engine run --rm --network host busybox sh -c 'ls /sys/class/net | grep eth0; hostname; cat /etc/hosts; cat /etc/resolv.conf'",
+  "engine run --rm --hostname '' busybox sh -c 'hostname | wc -c'",
   `engine run -d --name one --ip 10.88.5.5 ${SLEEP}; engine run --rm --network container:one --hostname box --name two busybox sh -c 'ip -4 addr show eth0 | grep inet; grep one /etc/hosts; cat /etc/resolv.conf; hostname'; engine create --name two --network container:one -p 80:80 busybox | wc -l; engine inspect -f '{{.NetworkSettings.IPAddress}} {{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{$one.IPAddress}}{{end}}' one; engine rm one; engine rm -f -t 0 one; engine ps -a --format '{{.Names}}'`,
   "engine create --name one --network container:nope busybox; engine create --network ns:/nope busybox; engine create --network nope busybox; engine create --network none --network host busybox; engine create --network none --ip 1.2.3.4 busybox; engine create --network '' --name one busybox | wc -l",
   "ip netns add side; engine run --rm --network ns:/run/netns/side --name one busybox sh -c 'ls /sys/class/net; cat /etc/hosts'; engine create --name two --network ns:/run/netns/side busybox >/dev/null; engine inspect -f '{{.HostConfig.NetworkMode}}' two; ip netns del side",
