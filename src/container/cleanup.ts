@@ -119,9 +119,13 @@ export function exitCodeOf(engine: Engine, id: string): number | undefined {
 const hasProcess = ({ phase }: Container) =>
   phase === "initialized" || phase === "running" || phase === "stopping";
 
+/** True where the run directory is lost, and with it the pins, and nobody is left in what they held. */
+const isUnpinned = (engine: Engine, { config }: Container) =>
+  !existsSync(engine.paths.containerRun(config.id)) && !engine.containers.ofPod(config.pod!).some(isRunning);
+
 /** True when a container that is recorded as running has in truth ended. */
 export function hasEnded(engine: Engine, container: Container): boolean {
-  if (isPinned(container)) return container.state.bootId !== bootId();
+  if (isPinned(container)) return container.state.bootId !== bootId() || isUnpinned(engine, container);
   return exitRecord(engine, container.config.id) !== undefined || !isRunning(container);
 }
 

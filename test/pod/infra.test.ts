@@ -107,3 +107,17 @@ test("after a start of the machine pods have ended, and start anew", async () =>
   expect(await sh("portolan pod ps --format '{{.Status}}'; portolan exec one hostname")).toBe("Running\nweb");
   await sh("umount /proc/sys/kernel/random/boot_id; portolan pod rm -f -t 0 web");
 });
+
+test("a pod whose run directory is lost starts anew", async () => {
+  await sh(
+    "portolan pod create web -p 8080:80 >/dev/null; portolan create --name one --pod web busybox sleep 1000; portolan pod start web",
+  );
+  await sh(`portolan stop -t 0 one
+    for at in $(awk '$2 ~ "^/run/portolan/" { print $2 }' /proc/mounts); do umount -l $at; done
+    rm -rf /run/portolan`);
+  await sh("portolan start one");
+  expect(await sh("portolan pod ps --format '{{.Status}}'; portolan exec one ls /sys/class/net")).toBe(
+    "Running\neth0\nlo",
+  );
+  await sh("portolan pod rm -f -t 0 web");
+});
