@@ -44,6 +44,11 @@ export function logSettings(
   options: Pick<CreateOptions, "logDriver" | "logOpt">,
 ): LogSettings {
   const conf = engine.conf.containers;
+  if (/^(journald|passthrough)$/.test(options.logDriver ?? ""))
+    throw new UserError(`log driver ${JSON.stringify(options.logDriver)} is Podman's and not there yet`, {
+      status: 501,
+      hint: `use ${DRIVERS.join(", ")}`,
+    });
   if (options.logDriver !== undefined && !DRIVERS.includes(options.logDriver))
     throw new UserError("running container create option: invalid log driver: invalid argument");
   if (conf.log_driver && !DRIVERS.includes(conf.log_driver))

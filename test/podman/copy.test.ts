@@ -79,3 +79,15 @@ echo x >a; engine cp a one:/tmp; engine cp -a=false a one:/tmp/b; engine start -
   const told = "/tmp/a 65534 65534\n/tmp/b 0 0\n65534/65534\n0/0\n";
   expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: told, stderr: "" });
 });
+
+for (const { who, pair } of callers)
+  test(`${who}: a copy that is killed leaves neither its helper nor a mount, and the container can go`, async () => {
+    const script = `${IDLE}; mkfifo p; sleep 1000 >p & keeper=$!
+portolan cp - one:/root <p & copy=$!
+until pgrep -f "[_]_files" >/dev/null; do sleep 0.02; done
+{ kill -9 $copy; wait $copy; } 2>/dev/null
+while pgrep -f "[_]_files" >/dev/null; do sleep 0.02; done
+kill $keeper; grep -c /merged /proc/self/mountinfo; engine rm one`;
+    const { code, stdout, stderr } = await pair().run("portolan", script);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "0\none\n", stderr: "" });
+  });
