@@ -203,7 +203,7 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     tmpfs: list("tmpfs"),
     volumesFrom: list("volumes-from"),
     imageVolume: choice(values, "image-volume", ["anonymous", "bind", "tmpfs", "ignore"]),
-    readOnly: values.bool("read-only"),
+    readOnly: values.optionalBool("read-only"),
     readOnlyTmpfs: values.optionalBool("read-only-tmpfs"),
     devices: list("device"),
     capAdd: list("cap-add"),

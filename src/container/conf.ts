@@ -36,6 +36,7 @@ const FIELDS = {
     no_hosts: "truth",
     pidns: "text",
     pids_limit: "number",
+    read_only: "truth",
     seccomp_profile: "text",
     shm_size: "text",
     tz: "text",
@@ -60,6 +61,7 @@ const FIELDS = {
   network: {
     cni_plugin_dirs: "list",
     default_network: "text",
+    default_rootless_network_cmd: "text",
     default_subnet: "text",
     network_config_dir: "text",
     pasta_options: "list",

@@ -15,7 +15,7 @@ export function networkMode(
   options: Pick<CreateOptions, "ip" | "ip6" | "macAddress" | "networkAlias">,
 ): NetworkMode {
   if (engine.user && words.every(word => ["", "default", "private"].includes(word)))
-    return userMode(engine, "slirp4netns")!;
+    return defaultUserMode(engine);
   const names = new Map<string, JoinOptions>();
   // In a list there are networks only.
   const isList = (word: string) => word.includes(",") && !word.includes(":");
@@ -63,6 +63,16 @@ export function networkMode(
     aliases: [...(options.networkAlias ?? []), ...own.aliases],
   }));
   return { kind: "bridge", networks: nameInterfaces(joins) };
+}
+
+/** The network of an ordinary user's container that names none. */
+function defaultUserMode(engine: Engine): NetworkMode {
+  const program = engine.conf.network.default_rootless_network_cmd || "slirp4netns";
+  if (program !== "slirp4netns" && program !== "pasta")
+    throw new UserError(
+      `invalid default_rootless_network_cmd option ${JSON.stringify(program)}: choose slirp4netns or pasta`,
+    );
+  return userMode(engine, program)!;
 }
 
 /** The user-mode network that a word names; undefined where it names something else. */

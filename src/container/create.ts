@@ -299,7 +299,7 @@ function complete(
     dnsOption: options.dnsOption ?? conf.dns_options ?? [],
     mounts: completeMounts(decided.mounts, base, options.imageVolume ?? engine.conf.engine.image_volume_mode),
     volumesFrom: options.volumesFrom,
-    readOnly: options.readOnly ?? false,
+    readOnly: options.readOnly ?? engine.conf.containers.read_only ?? false,
     readOnlyTmpfs: options.readOnlyTmpfs ?? true,
     devices: decided.devices,
     limits: decided.limits,
