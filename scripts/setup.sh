@@ -29,6 +29,7 @@ podman: to compare with
 mmdebstrap: a Debian 13 with its newer podman and pasta, to compare with
 docker-registry: a real registry for pulls
 skopeo: fills that registry
+buildah: builds images for the build verb
 busybox-static: a small image made on the spot
 rpm: the package that zypper installs in the second container of the article
 zsh: completion in it

@@ -41,6 +41,11 @@ const importVerb: Entry = {
   summary: "Import a tarball to create a filesystem image",
   load: async () => (await import("./verbs/import.ts")).importVerb,
 };
+const build: Entry = {
+  name: "build",
+  summary: "Build an image using instructions from Containerfiles, by buildah",
+  load: async () => (await import("./verbs/build.ts")).build,
+};
 const history: Entry = {
   name: "history",
   summary: "Show history of a specified image",
@@ -100,6 +105,7 @@ const info: Entry = {
 
 export const COMMANDS: readonly Entry[] = [
   attach,
+  build,
   commit,
   {
     name: "completion",
@@ -177,6 +183,7 @@ export const COMMANDS: readonly Entry[] = [
     name: "image",
     summary: "Manage images",
     verbs: [
+      build,
       diff,
       {
         name: "exists",
