@@ -43,6 +43,7 @@ const ARGUMENTS: Readonly<Record<string, ValueKind>> = {
   POD: "pod",
   VOLUME: "volume",
   PATH: "file",
+  KUBEFILE: "file",
   COMMAND: "file",
   ARG: "file",
   SRC_PATH: "container-path",

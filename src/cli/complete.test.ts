@@ -35,6 +35,7 @@ test("values of flags, after a space, after `=`, after a cluster", async () => {
   expect(await values("run", "--rm=t")).toEqual(["--rm=true"]);
   expect((await complete(["run", "-dv", "./"])).files).toBe(true);
   expect((await complete(["run", "--pid", "n"])).open).toBe(true);
+  expect((await complete(["kube", "play", ""])).files).toBe(true);
   expect(await values("ps", "--sort", "cr")).toEqual(["created"]);
 });
 
