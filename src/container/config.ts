@@ -134,6 +134,10 @@ export interface CreateOptions extends ResourceLimits {
   restart?: string;
   stopSignal?: string;
   stopTimeout?: number;
+  /** Seconds that it may run; 0: for ever. */
+  timeout?: number;
+  /** `--systemd`: true, false or always. */
+  systemd?: string;
   init?: boolean;
   cidFile?: string;
   timezone?: string;
@@ -251,6 +255,10 @@ export interface ContainerConfig {
   stopSignal: number;
   /** Seconds. */
   stopTimeout: number;
+  /** Seconds that it may run; absent: for ever. */
+  timeout?: number;
+  /** Its first process is an init that manages units: it finds what systemd expects of a container. */
+  systemd?: boolean;
   /** Of `--init`'s program, on the host. */
   initPath?: string;
   timezone?: string;

@@ -94,6 +94,7 @@ export async function createByConmon(
     ...(config.tty ? ["-t"] : config.interactive ? ["-i"] : []),
     // A log that goes with its container need not reach the disk first.
     ...(config.remove ? ["--no-sync-log"] : []),
+    ...(config.timeout ? ["--timeout", String(config.timeout)] : []),
     ...(attended ? ["--exit-delay", EXIT_DELAY] : []),
     ...["--exit-command", exitCommand[0]!],
     ...exitCommand.slice(1).flatMap(word => ["--exit-command-arg", word]),

@@ -35,3 +35,20 @@ export function restartPolicy(text = "no"): RestartPolicy {
     );
   return { name, maxRetries: Number(retries) };
 }
+
+/** By which systemd as an init is told to halt (systemd(1), "Signals"). */
+export const HALT = "SIGRTMIN+3";
+/** What such an init wants for itself (https://systemd.io/CONTAINER_INTERFACE). */
+export const SYSTEMD_TMPFS = ["/run", "/run/lock", "/tmp", "/var/log/journal"];
+const INITS = new Set(["/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init"]);
+
+/** `--systemd`: with `true`, which is the default, where the container's command is an init or systemd. */
+export function systemdMode(asked = "true", args: readonly string[]): boolean {
+  if (asked === "always") return true;
+  const [command = ""] = args;
+  if (asked === "true") return INITS.has(command) || /(^|\/)systemd$/.test(command);
+  if (asked === "false") return false;
+  throw new UserError(
+    'invalid config provided: --systemd values must be one of "true, false, always": invalid configuration',
+  );
+}

@@ -22,7 +22,7 @@ import {
 import { environment, labels, mergeEnvironment, pairs } from "./create-environment.ts";
 import { commandWords, health } from "./create-health.ts";
 import { resolveImage } from "./create-image.ts";
-import { initProgram, restartPolicy } from "./create-lifecycle.ts";
+import { HALT, initProgram, restartPolicy, systemdMode } from "./create-lifecycle.ts";
 import { type LogSettings, limits, logSettings } from "./create-limits.ts";
 import { askedMounts, completeMounts } from "./create-mounts.ts";
 import { type NamespaceModes, namespaceModes, sharedContainer, sysctls } from "./create-namespaces.ts";
@@ -234,7 +234,8 @@ function complete(
   const args = [...entrypoint, ...command];
   if (args.length === 0)
     throw new UserError("no command or entrypoint provided, and no CMD or ENTRYPOINT from image");
-  const stopSignal = signalNumber(options.stopSignal ?? base.StopSignal ?? "SIGTERM");
+  const systemd = systemdMode(options.systemd, args);
+  const stopSignal = signalNumber(options.stopSignal ?? base.StopSignal ?? (systemd ? HALT : "SIGTERM"));
   if (stopSignal === undefined)
     throw new UserError(`invalid signal: ${options.stopSignal ?? base.StopSignal}`);
   const exposed = [
@@ -284,6 +285,8 @@ function complete(
     cidFile: options.cidFile,
     restart: decided.restart,
     stopSignal,
+    timeout: options.timeout || undefined,
+    systemd: systemd || undefined,
     stopTimeout: options.stopTimeout ?? engine.conf.engine.stop_timeout ?? 10,
     initPath: decided.initPath,
     timezone: decided.timezone,

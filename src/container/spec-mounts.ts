@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { writeAccounts } from "./accounts.ts";
 import type { Container, ContainerConfig, VolumeMount } from "./config.ts";
 import { containerEnv } from "./container-env.ts";
+import { SYSTEMD_TMPFS } from "./create-lifecycle.ts";
 import type { Engine } from "./engine.ts";
 import { hasResolver } from "./resolv.ts";
 import { type SpecMount, systemMounts } from "./system-mounts.ts";
@@ -65,6 +66,15 @@ export function specMounts(engine: Engine, container: Container, rootfs: string,
           type: "tmpfs",
           source: "tmpfs",
           options: ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"],
+        });
+  if (config.systemd)
+    for (const destination of SYSTEMD_TMPFS)
+      if (!taken.has(destination) && !list.some(one => one.destination === destination))
+        list.push({
+          destination,
+          type: "tmpfs",
+          source: "tmpfs",
+          options: ["rprivate", "nosuid", "nodev", "tmpcopyup"],
         });
   for (const mount of config.mounts) list.push(userMount(engine, mount, user));
   if (config.initPath) bind(INIT, config.initPath, "ro");

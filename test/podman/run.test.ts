@@ -25,6 +25,9 @@ table(
   "engine run --rm -a stdout busybox sh -c 'echo out; echo err >&2'; engine run --rm -a bogus busybox true",
   "engine run --rm -it busybox true </dev/null",
   "engine run -it; engine create",
+  "engine run --rm --timeout 1 busybox sleep 100; echo $?",
+  "engine run --rm --systemd=false busybox echo started; engine run --rm --systemd=maybe busybox true",
+  "engine run --rm --systemd=always busybox mount | grep -E 'on /(run|run/lock|tmp|var/log/journal) ' | cut -d' ' -f1-5 | sort",
 );
 
 // Names, labels, replacement.
