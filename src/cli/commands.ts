@@ -28,7 +28,7 @@ import {
   update,
   wait,
 } from "./container-commands.ts";
-import { kube, playNoun } from "./kube-commands.ts";
+import { generateNoun, kube, playNoun } from "./kube-commands.ts";
 import { POD } from "./pod-commands.ts";
 
 const images: Entry = {
@@ -124,6 +124,7 @@ export const COMMANDS: readonly Entry[] = [
     load: async () => (await import("./verbs/explain.ts")).explain,
   },
   history,
+  generateNoun,
   images,
   importVerb,
   info,

@@ -1,4 +1,4 @@
-/** `kube play`, which is also `play kube`, and `kube down`. */
+/** `kube play`, `kube down` and `kube generate`, which are also `play kube` and `generate kube`. */
 import { as, type Entry, verb } from "./command.ts";
 
 const play = verb(
@@ -11,15 +11,26 @@ const down = verb(
   "Remove pods based on Kubernetes YAML",
   async () => (await import("./verbs/kube-play.ts")).kubeDown,
 );
+const generate = verb(
+  "generate",
+  "Generate Kubernetes YAML from containers, pods or volumes",
+  async () => (await import("./verbs/kube-generate.ts")).kubeGenerate,
+);
 
 export const kube: Entry = {
   name: "kube",
   summary: "Play containers, pods or volumes from a structured file",
-  verbs: [down, play],
+  verbs: [down, generate, play],
 };
 export const playNoun: Entry = {
   name: "play",
   hidden: true,
   summary: "Play containers, pods or volumes from a structured file",
   verbs: [as(play, "kube")],
+};
+export const generateNoun: Entry = {
+  name: "generate",
+  hidden: true,
+  summary: "Generate structured data based on containers, pods or volumes",
+  verbs: [as(generate, "kube")],
 };

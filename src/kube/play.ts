@@ -74,6 +74,9 @@ export async function play(
     return played;
   } catch (error) {
     await undo.run();
+    // A command that can't be started is the file's failure, not the exit code of a `run`.
+    if (error instanceof UserError && error.exitCode !== 125)
+      throw new UserError(error.message, { hint: error.hint, cause: error });
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { errorText, hasCode, UserError } from "../../base/errors.ts";
-import { takeDown } from "../../kube/down.ts";
+import { type TakenDown, takeDown } from "../../kube/down.ts";
 import { checkPlayable, readConfigMaps, readKubeFile } from "../../kube/file.ts";
 import { type Played, type PlayOptions, play } from "../../kube/play.ts";
 import { type Command, print, requireArgs } from "../command.ts";
@@ -69,13 +69,17 @@ const FORCE: Flag = {
   help: "Remove the volumes of the file's PersistentVolumeClaims too",
 };
 
+function tellDown({ pods, volumes }: TakenDown, force: boolean): void {
+  print(["Pods stopped:", ...pods, "Pods removed:", ...pods].join("\n"));
+  if (force) print(["Volumes removed:", ...volumes].join("\n"));
+}
+
 const down = async (invocation: Parameters<Command["run"]>[0]): Promise<void> => {
-  const file = readKubeFile(textOf(invocation.args[0]!));
+  // Before standard input is read: a user's command begins anew inside.
   const engine = await invocation.engine();
+  const file = readKubeFile(textOf(invocation.args[0]!));
   const force = invocation.flags.bool("force");
-  const gone = await takeDown(engine, file, { volumes: force });
-  print(["Pods stopped:", ...gone.pods, "Pods removed:", ...gone.pods].join("\n"));
-  if (force) print(["Volumes removed:", ...gone.volumes].join("\n"));
+  tellDown(await takeDown(engine, file, { volumes: force }), force);
 };
 
 export const kubePlay: Command = {
@@ -116,12 +120,15 @@ export const kubePlay: Command = {
       return 0;
     }
     const options = playOptions(flags);
+    const engine = await invocation.engine();
     const maps = flags.list("configmap").flatMap(path => [...readConfigMaps(textOf(path))]);
     const file = readKubeFile(textOf(args[0]!));
     checkPlayable(file);
     for (const [name, values] of maps) file.configMaps.set(name, values);
-    const engine = await invocation.engine();
-    if (flags.bool("replace")) await takeDown(engine, file, { lenient: true });
+    if (flags.bool("replace")) {
+      const gone = await takeDown(engine, file, { lenient: true });
+      if (gone.pods.length > 0) tellDown(gone, false);
+    }
     tell(await play(engine, file, options, { pull: pullFor(engine) }));
     return 0;
   },
