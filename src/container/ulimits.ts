@@ -42,7 +42,7 @@ export function parseUlimit(text: string): Ulimit {
   };
   const match = /^([^=]*)=(?:(-1|unlimited|\d{1,20})(?::(-1|unlimited|\d{1,20}))?)$/.exec(text);
   const name = text.split("=", 1)[0]!.toLowerCase();
-  if (text.includes("=") && !(name in ROWS)) fail(`invalid ulimit type: ${name}`);
+  if (text.includes("=") && !Object.hasOwn(ROWS, name)) fail(`invalid ulimit type: ${name}`);
   if (!match) {
     const word = text
       .slice(text.indexOf("=") + 1)

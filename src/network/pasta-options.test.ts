@@ -132,6 +132,9 @@ test("whatever is said, it is understood or refused in one line", () => {
       "--no-tcp",
     ],
   );
+  // Names that every object has are no options.
+  for (const word of ["valueOf", "-constructor", "--toString", "__proto__"])
+    expect(() => parse(word)).toThrow(UserError);
   const value = fc.oneof(fc.ipV4(), fc.ipV6(), fc.nat().map(String), fc.string(), fc.constant("1-2:3-4"));
   fc.assert(
     fc.property(fc.array(fc.oneof(option, value), { maxLength: 8 }), list => {

@@ -201,8 +201,8 @@ export function parsePastaOptions(words: readonly string[]): PastaOptions {
   for (let index = 0; index < words.length; index++) {
     const word = words[index]!;
     const { name, attached } = split(word);
-    const alone = ALONE[name];
-    const take = VALUED[name];
+    const alone = Object.hasOwn(ALONE, name) ? ALONE[name] : undefined;
+    const take = Object.hasOwn(VALUED, name) ? VALUED[name] : undefined;
     if (alone && attached === undefined) alone(options);
     else if (take) {
       const value = attached ?? words[++index];
