@@ -7,7 +7,7 @@ import { type CreateContext, createContainer } from "../container/create.ts";
 import type { Engine } from "../container/engine.ts";
 import { removeNetwork } from "../container/networks.ts";
 import { removeContainer } from "../container/remove.ts";
-import { startContainer } from "../container/start.ts";
+import { startContainer, startLocked } from "../container/start.ts";
 import { waitContainer } from "../container/wait.ts";
 import { createPod } from "../pod/create.ts";
 import { removePod } from "../pod/remove.ts";
@@ -135,7 +135,17 @@ async function playPod(
   const containers: string[] = [];
   for (const one of plan.containers) containers.push(await create(one));
   if (options.start) {
-    for (const one of initial) await runToEnd(engine, one);
+    const prepare = async () => {
+      for (const one of initial) await runToEnd(engine, one);
+    };
+    const [first] = containers;
+    // Under its lock one that was only created counts as about to start: the pod does not end with an init container.
+    if (initial.length > 0 && first !== undefined)
+      await engine.containers.locked(first, async container => {
+        await prepare();
+        await startLocked(engine, container);
+      });
+    else await prepare();
     await startPod(engine, pod);
   }
   return { id, containers };
