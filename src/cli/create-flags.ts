@@ -1,7 +1,7 @@
 /** The flags that `run` and `create` share, and how they become `CreateOptions`. */
 import { UserError } from "../base/errors.ts";
-import type { CreateOptions } from "../container/config.ts";
 import { createContainer } from "../container/create.ts";
+import type { CreateOptions } from "../container/create-options.ts";
 import { parseUlimits } from "../container/ulimits.ts";
 import type { Flag, FlagKind, Values } from "./flags.ts";
 import { parseSize } from "./format/human.ts";

@@ -1,5 +1,5 @@
 /** Pulling an image for `run` and `create`, when it is not in the store. */
-import type { CreateOptions } from "../container/config.ts";
+import type { CreateOptions } from "../container/create-options.ts";
 import type { Engine } from "../container/engine.ts";
 import type { ImageRecord } from "../image/types.ts";
 

@@ -1,7 +1,8 @@
 /** Linux capabilities of a container (capabilities(7)): Podman's eleven, more or fewer as asked. */
 import { readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
-import type { ContainerConfig, CreateOptions } from "./config.ts";
+import type { ContainerConfig } from "./config.ts";
+import type { CreateOptions } from "./create-options.ts";
 
 /** All, in the kernel's order. */
 export const ALL_CAPABILITIES =

@@ -2,7 +2,8 @@
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../base/errors.ts";
-import type { ContainerConfig, CreateOptions } from "./config.ts";
+import type { ContainerConfig } from "./config.ts";
+import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
 
 /** `none`: containers stay in the control group of whoever starts them. */

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import type { ContainersConf } from "./conf.ts";
-import type { CreateOptions } from "./config.ts";
+import type { CreateOptions } from "./create-options.ts";
 
 /** Where containers.conf says nothing else. */
 const DEFAULTS = ["TERM=xterm", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];

@@ -2,7 +2,8 @@
 import { UserError } from "../base/errors.ts";
 import { parseDuration } from "../base/quantity.ts";
 import type { ImageRuntimeConfig } from "../image/types.ts";
-import type { CreateOptions, HealthCheck } from "./config.ts";
+import type { HealthCheck } from "./config.ts";
+import type { CreateOptions } from "./create-options.ts";
 
 /** The words of a JSON list; anything else is one word. */
 export function commandWords(text: string): string[] {

@@ -2,8 +2,8 @@
 import { errorText, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import type { ImageRecord } from "../image/types.ts";
-import type { CreateOptions } from "./config.ts";
 import type { CreateContext } from "./create.ts";
+import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
 
 const PULL_POLICIES = ["always", "missing", "never", "newer"] as const;

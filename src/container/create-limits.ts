@@ -3,8 +3,9 @@ import { UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { parseSize } from "../base/quantity.ts";
 import { checkLimits, hasController } from "./cgroups.ts";
-import type { ContainerConfig, CreateOptions, ResourceLimits } from "./config.ts";
+import type { ContainerConfig, ResourceLimits } from "./config.ts";
 import { pairs } from "./create-environment.ts";
+import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
 import { decideUlimits } from "./ulimits.ts";
 

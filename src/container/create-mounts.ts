@@ -1,7 +1,8 @@
 /** Deciding what is mounted into a new container. */
 import { UserError } from "../base/errors.ts";
 import type { ImageRuntimeConfig } from "../image/types.ts";
-import type { CreateOptions, VolumeMount } from "./config.ts";
+import type { VolumeMount } from "./config.ts";
+import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
 import { randomId } from "./names.ts";
 import { parseMounts } from "./parse-volumes.ts";

@@ -1,8 +1,9 @@
 /** Deciding a new container's pid, ipc, uts and cgroup namespaces, and the sysctls that they allow. */
 import { existsSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
-import { type Container, type CreateOptions, type NetworkMode, ownsNamespace } from "./config.ts";
+import { type Container, type NetworkMode, ownsNamespace } from "./config.ts";
 import { pairs } from "./create-environment.ts";
+import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
 
 /** What each takes besides `container:NAME` and `ns:PATH`. */

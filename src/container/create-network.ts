@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
 import { parseUserMode } from "../network/user-mode-options.ts";
 import { parseIP } from "../wire/addr.ts";
-import type { CreateOptions, NetworkJoin, NetworkMode, PortMapping } from "./config.ts";
+import type { NetworkJoin, NetworkMode, PortMapping } from "./config.ts";
 import { sharedContainer } from "./create-namespaces.ts";
+import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
 import { type JoinOptions, normalMac, parseNetworkWord } from "./parse-network.ts";
 

@@ -2,7 +2,8 @@
 import { UserError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import type { ImageRecord } from "../image/types.ts";
-import type { Container, CreateOptions, NetworkMode } from "./config.ts";
+import type { Container, NetworkMode } from "./config.ts";
+import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
 import type { Pod, Shared } from "./pod-store.ts";
 

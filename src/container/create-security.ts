@@ -1,7 +1,7 @@
 /** What `--security-opt` asks for. */
 import { existsSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
-import type { CreateOptions } from "./config.ts";
+import type { CreateOptions } from "./create-options.ts";
 
 /** The value of `--security-opt KEY=VALUE`, the last one where there are several. */
 export function securityValue(options: CreateOptions, key: string): string | undefined {

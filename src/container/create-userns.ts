@@ -9,8 +9,9 @@ import { UserError } from "../base/errors.ts";
 import { hasId, type IdMapping, type IdMaps, idCount, idMap, parseIdMap } from "../sys/user-namespace.ts";
 import type { Identity } from "../userns/identity.ts";
 import { readSubids } from "../userns/subids.ts";
-import type { CreateOptions, KeptId } from "./config.ts";
+import type { KeptId } from "./config.ts";
 import { sharedContainer } from "./create-namespaces.ts";
+import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
 
 /** What `--userns=auto` asks for; the ids are found when the container is recorded. */

@@ -10,7 +10,6 @@ import { recordContainerEvent } from "./cleanup.ts";
 import {
   type Container,
   type ContainerConfig,
-  type CreateOptions,
   type InfraRole,
   type NetworkMode,
   newState,
@@ -27,6 +26,7 @@ import { type LogSettings, limits, logSettings } from "./create-limits.ts";
 import { askedMounts, completeMounts } from "./create-mounts.ts";
 import { type NamespaceModes, namespaceModes, sharedContainer, sysctls } from "./create-namespaces.ts";
 import { checkAddresses, networkMode, portsOf } from "./create-network.ts";
+import type { CreateOptions } from "./create-options.ts";
 import { type Membership, membership, PAUSE_IMAGE, podModes, podNetwork, withPod } from "./create-pod.ts";
 import { apparmorProfile, checkSecurityOption, securityValue } from "./create-security.ts";
 import { type UserNamespace, userNamespace } from "./create-userns.ts";

@@ -1,5 +1,5 @@
 /** One container of a pod's spec as what `run` would be asked for. */
-import type { CreateOptions } from "../container/config.ts";
+import type { CreateOptions } from "../container/create-options.ts";
 import { type PodFacts, planEnvironment, quantity } from "./env.ts";
 import type { Field } from "./fields.ts";
 import type { KubeFile } from "./file.ts";

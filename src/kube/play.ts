@@ -2,8 +2,8 @@
 import { UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { hasController } from "../container/cgroups.ts";
-import type { CreateOptions } from "../container/config.ts";
 import { type CreateContext, createContainer } from "../container/create.ts";
+import type { CreateOptions } from "../container/create-options.ts";
 import type { Engine } from "../container/engine.ts";
 import { removeNetwork } from "../container/networks.ts";
 import { removeContainer } from "../container/remove.ts";

@@ -1,5 +1,5 @@
 /** A liveness probe as a health check that is run inside the container. */
-import type { CreateOptions } from "../container/config.ts";
+import type { CreateOptions } from "../container/create-options.ts";
 import type { Field } from "./fields.ts";
 
 type Health = Pick<

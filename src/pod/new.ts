@@ -1,7 +1,8 @@
 /** `--pod new:NAME`: a container and the pod that it is in, made by one command. */
 import { UserError } from "../base/errors.ts";
-import type { Container, CreateOptions } from "../container/config.ts";
+import type { Container } from "../container/config.ts";
 import { type CreateContext, createContainer } from "../container/create.ts";
+import type { CreateOptions } from "../container/create-options.ts";
 import type { Engine } from "../container/engine.ts";
 import { createPod } from "./create.ts";
 import { removePod } from "./remove.ts";

@@ -2,8 +2,9 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Container, CreateOptions } from "../../src/container/config.ts";
+import type { Container } from "../../src/container/config.ts";
 import { createContainer } from "../../src/container/create.ts";
+import type { CreateOptions } from "../../src/container/create-options.ts";
 import { Engine } from "../../src/container/engine.ts";
 import { removeContainer } from "../../src/container/remove.ts";
 import { startContainer } from "../../src/container/start.ts";
