@@ -40,6 +40,7 @@ slirp4netns: to compare with
 rootlesskit: drives our slirp4netns as Docker and nerdctl do
 fuse-overlayfs: root file systems where the kernel mounts no overlay
 iperf3: throughput, in the benches
+systemd: a journal, for --log-driver journald
 '
 
 missing=()

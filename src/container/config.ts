@@ -210,7 +210,7 @@ export interface ContainerConfig {
   ids?: IdMaps;
   keepId?: KeptId;
 
-  logDriver: "k8s-file" | "json-file" | "none";
+  logDriver: "k8s-file" | "json-file" | "journald" | "none";
   logPath: string;
   logMaxSize?: number;
   logTag?: string;

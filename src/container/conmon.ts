@@ -59,6 +59,8 @@ const OWN_FILES = ["attach", "ctl", "winsz", "oom"];
 /** Conmon's words for a log. */
 function logArgument({ config }: Container): string[] {
   if (config.logDriver === "none") return ["-l", "none"];
+  if (config.logDriver === "journald")
+    return ["-l", "journald", ...(config.logTag ? ["--log-tag", config.logTag] : [])];
   const size = config.logMaxSize ? ["--log-size-max", String(config.logMaxSize)] : [];
   return ["-l", `k8s-file:${config.logPath}`, ...size];
 }

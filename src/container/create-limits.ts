@@ -7,6 +7,7 @@ import type { ContainerConfig, ResourceLimits } from "./config.ts";
 import { pairs } from "./create-environment.ts";
 import type { CreateOptions } from "./create-options.ts";
 import type { Engine } from "./engine.ts";
+import { hasJournal } from "./journal.ts";
 import { decideUlimits } from "./ulimits.ts";
 
 function size(text: string): number {
@@ -37,7 +38,7 @@ export function limits(engine: Engine, options: CreateOptions): ResourceLimits {
 
 export type LogSettings = Pick<ContainerConfig, "logDriver" | "logMaxSize" | "logTag"> & { logPath?: string };
 
-const DRIVERS: readonly string[] = ["k8s-file", "json-file", "none"];
+const DRIVERS: readonly string[] = ["k8s-file", "json-file", "journald", "none"];
 
 /** `--log-driver` and `--log-opt`, else what containers.conf says, as far as that is known here. */
 export function logSettings(
@@ -45,16 +46,21 @@ export function logSettings(
   options: Pick<CreateOptions, "logDriver" | "logOpt">,
 ): LogSettings {
   const conf = engine.conf.containers;
-  if (/^(journald|passthrough)$/.test(options.logDriver ?? ""))
-    throw new UserError(`log driver ${JSON.stringify(options.logDriver)} is Podman's and not there yet`, {
+  if (options.logDriver === "passthrough")
+    throw new UserError('log driver "passthrough" is Podman\'s and not there yet', {
       status: 501,
       hint: `use ${DRIVERS.join(", ")}`,
+    });
+  if (options.logDriver === "journald" && !hasJournal())
+    throw new UserError("log driver journald: this machine has no journal", {
+      hint: "it needs systemd-journald to run, and journalctl; use k8s-file",
     });
   if (options.logDriver !== undefined && !DRIVERS.includes(options.logDriver))
     throw new UserError("running container create option: invalid log driver: invalid argument");
   if (conf.log_driver && !DRIVERS.includes(conf.log_driver))
     log.debug(`log driver ${conf.log_driver} of containers.conf is not known here: k8s-file is used`);
-  const driver = options.logDriver ?? conf.log_driver ?? "";
+  const configured = conf.log_driver === "journald" && !hasJournal() ? "" : (conf.log_driver ?? "");
+  const driver = options.logDriver ?? configured;
   const given = pairs(options.logOpt ?? [], text => `invalid log option ${JSON.stringify(text)}`);
   const maxSize = given["max-size"] === undefined ? conf.log_size_max : size(given["max-size"]);
   return {

@@ -89,7 +89,7 @@ export function hostPart(engine: Engine, container: Container): object {
     LogConfig: {
       Type: config.logDriver,
       Config: null,
-      Path: config.logDriver === "none" ? "" : config.logPath,
+      Path: config.logDriver === "none" || config.logDriver === "journald" ? "" : config.logPath,
       Tag: config.logTag ?? "",
       Size: "0B",
     },

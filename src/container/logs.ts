@@ -38,6 +38,8 @@ export function parseLogLine(line: string): LogLine | undefined {
 const READ = 64 * 1024;
 /** How often a followed file is looked at, in milliseconds. */
 const LOOK = 50;
+/** The same for the journal, where each look is a program. */
+const LOOK_IN_JOURNAL = 500;
 
 /** The container's log lines; with `follow`, until it has ended and its last line is given. */
 export async function* readLogs(
@@ -50,32 +52,50 @@ export async function* readLogs(
     throw new UserError(
       "this container is using the 'none' log driver, cannot read logs: this container is not logging output",
     );
+  if (config.logDriver === "journald") {
+    const { JournalReader } = await import("./journal.ts");
+    yield* linesOf(engine, container, new JournalReader(config.id), options);
+    return;
+  }
   if (!existsSync(config.logPath)) return;
   const fd = openSync(config.logPath, "r");
   try {
-    const lines = new LineReader(fd);
-    const wanted = (line: LogLine) => {
-      const at = Date.parse(line.time);
-      return (
-        (options.since === undefined || at >= options.since) &&
-        (options.until === undefined || at <= options.until)
-      );
-    };
-    if (options.tail !== undefined && options.tail >= 0) yield* lastLines(lines, options.tail, wanted);
-    for (;;) {
-      // Asked before the file is read to its end: what is written after that is read in another round.
-      const over = !options.follow || isOver(engine, config.id);
-      for (const line of lines.rest()) if (wanted(line)) yield line;
-      if (over || (options.until !== undefined && Date.now() > options.until)) return;
-      await Bun.sleep(LOOK);
-    }
+    yield* linesOf(engine, container, new LineReader(fd), options);
   } finally {
     closeSync(fd);
   }
 }
 
+/** Where lines come from; `rest` gives those that have come since it was called last. */
+interface Source {
+  rest(): Generator<LogLine>;
+}
+
+async function* linesOf(
+  engine: Engine,
+  { config }: Container,
+  lines: Source,
+  options: LogOptions,
+): AsyncGenerator<LogLine> {
+  const wanted = (line: LogLine) => {
+    const at = Date.parse(line.time);
+    return (
+      (options.since === undefined || at >= options.since) &&
+      (options.until === undefined || at <= options.until)
+    );
+  };
+  if (options.tail !== undefined && options.tail >= 0) yield* lastLines(lines, options.tail, wanted);
+  for (;;) {
+    // Asked before the file is read to its end: what is written after that is read in another round.
+    const over = !options.follow || isOver(engine, config.id);
+    for (const line of lines.rest()) if (wanted(line)) yield line;
+    if (over || (options.until !== undefined && Date.now() > options.until)) return;
+    await Bun.sleep(config.logDriver === "journald" ? LOOK_IN_JOURNAL : LOOK);
+  }
+}
+
 /** The last `count` lines of what is there; the parts of one line count once. */
-function lastLines(lines: LineReader, count: number, wanted: (line: LogLine) => boolean): LogLine[] {
+function lastLines(lines: Source, count: number, wanted: (line: LogLine) => boolean): LogLine[] {
   let kept: LogLine[][] = [];
   let open = false;
   for (const line of lines.rest()) {
