@@ -133,6 +133,11 @@ export class TestHost implements AsyncDisposable {
       if (!pid) throw new Error(`the host does not start: ${await init.stderr.text()}`);
       const host = new TestHost(init, pid, outside, groups, scratch);
       host.layCable();
+      // The kernel takes its time to notice; until then the host has no address by Bun's count.
+      await until(
+        async () => (await host.must("cat", "/sys/class/net/eth0/operstate")) === "up",
+        () => "the host's cable does not come up",
+      );
       return host;
     } catch (error) {
       outside[Symbol.dispose]();
