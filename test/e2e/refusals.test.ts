@@ -34,7 +34,6 @@ afterAll(() => host[Symbol.asyncDispose]());
 
 /** Command, exit code, what it says. */
 const REFUSALS: [string, number, RegExp][] = [
-  ["cp a b", 125, /`portolan cp` is Podman.s and not there yet/],
   ["manifest inspect x", 125, /`portolan manifest` is Podman.s and not there yet/],
   ["rmm", 125, /did you mean `rm` or /],
   ["frobnicate", 125, /unrecognized command `portolan frobnicate`/],
