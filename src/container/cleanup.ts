@@ -231,8 +231,8 @@ export async function followExitPolicy(engine: Engine, pod: string | undefined):
 
 async function restart(engine: Engine, container: Container): Promise<void> {
   const { startLocked } = await import("./start.ts");
+  // Written with the row that says `starting`: nobody shall take the end of the last run for this one's.
   container.state.restartCount++;
-  engine.containers.save(container);
   try {
     await startLocked(engine, container);
   } catch (error) {

@@ -100,7 +100,6 @@ async function endRun(engine: Engine, container: Container): Promise<void> {
   if (container.state.bootId === bootId() && wantsRestart(container)) {
     const { startLocked } = await import("./start.ts");
     container.state.restartCount++;
-    engine.containers.save(container);
     await startLocked(engine, container);
   }
 }
