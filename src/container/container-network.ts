@@ -151,7 +151,7 @@ export async function publishOn(
 }
 
 /** The keys of a container's orders to the data plane: its tap's is its id, its ports' are numbered. */
-const portsKey = (id: string, index: number) => `${id}:${index}`;
+export const portsKey = (id: string, index: number) => `${id}:${index}`;
 
 /** Gives the container's namespace at `path` its tap, as `state.userMode` has it, and the ports. */
 export async function joinUserMode(

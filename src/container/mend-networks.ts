@@ -8,7 +8,7 @@ import * as netns from "../sys/netns.ts";
 import { portCarrier } from "./carry-ports.ts";
 import { hasEnded } from "./cleanup.ts";
 import { type Container, dependencies, joinsOf } from "./config.ts";
-import { joinUserMode, takePorts } from "./container-network.ts";
+import { joinUserMode, portsKey, takePorts } from "./container-network.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
 import { isPinned } from "./pins.ts";
@@ -44,8 +44,12 @@ function processIn(engine: Engine, container: Container): number {
 async function mend(engine: Engine, container: Container, keys: ReadonlySet<string>): Promise<void> {
   const { config, state } = container;
   const isBridged = engine.user !== undefined && state.attachments.length > 0;
+  const carrier = portCarrier(engine, state, joinsOf(container))?.network;
+  // A command that was killed at this may have got as far as the tap.
+  const lacksPorts =
+    state.ports.length > 0 && (state.userMode || carrier) && !keys.has(portsKey(config.id, 0));
   const lost = state.userMode ? !keys.has(config.id) : isBridged && !keys.has("home");
-  if (lost) {
+  if (lost || ((state.userMode || isBridged) && lacksPorts)) {
     using taken = await takePorts(engine, container, state.ports);
     // The pin went with the run directory; the container's process holds the namespace.
     const path = netns.isNetns(state.netnsPath)
@@ -53,7 +57,6 @@ async function mend(engine: Engine, container: Container, keys: ReadonlySet<stri
       : `/proc/${processIn(engine, container)}/ns/net`;
     if (state.userMode) await joinUserMode(engine, container, path, taken);
     else {
-      const carrier = portCarrier(engine, state, joinsOf(container))?.network;
       const attachment = state.attachments.find(one => one.network === carrier);
       await (await engine.networkSetup()).serveUplink(config.id, attachment, taken.listeners);
     }
