@@ -1,6 +1,7 @@
 /** What a plugin is: three functions of a context. Nothing in it knows how it was called. */
 import type { FirewallBatch } from "../../firewall/batch.ts";
 import type { PluginConf, Result } from "../types.ts";
+import type { Field } from "./field.ts";
 
 export interface PluginContext {
   conf: PluginConf;
@@ -28,6 +29,8 @@ export interface PluginContext {
 }
 
 export interface Plugin {
+  /** What its configuration may hold besides the keys that every plugin has (SPEC.md, "Plugin configuration objects"). */
+  fields?: readonly Field[];
   add(context: PluginContext): Promise<Result> | Result;
   /** Quiet when there is nothing to remove. */
   del(context: PluginContext): Promise<void> | void;
