@@ -9,21 +9,9 @@ import { parseConfList } from "./conflist.ts";
 import { execPlugin, findPlugin } from "./exec.ts";
 import { DATA_DIRECTORY, foreignCapabilities, foreignConf } from "./foreign.ts";
 import type { Plugin, PluginContext, StatusContext } from "./plugins/plugin.ts";
+import { loadPlugin } from "./plugins/table.ts";
 import { formatResult, parseResult } from "./result.ts";
 import { CNI_ERROR, CniError, type NetConfList, type PluginConf, type Result } from "./types.ts";
-
-/** Our own plugin types; each file loads when a chain first names it. */
-const BUILTIN: Record<string, () => Promise<Plugin>> = {
-  bridge: async () => (await import("./plugins/bridge.ts")).bridge,
-  dnsname: async () => (await import("./plugins/dnsname.ts")).dnsname,
-  firewall: async () => (await import("./plugins/firewall.ts")).firewall,
-  "host-local": async () => (await import("./plugins/host-local.ts")).hostLocal,
-  loopback: async () => (await import("./plugins/loopback.ts")).loopback,
-  macvlan: async () => (await import("./plugins/macvlan.ts")).macvlan,
-  portmap: async () => (await import("./plugins/portmap.ts")).portmap,
-  static: async () => (await import("./plugins/static.ts")).staticIpam,
-  tuning: async () => (await import("./plugins/tuning.ts")).tuning,
-};
 
 export type { Attachment } from "./attachment.ts";
 
@@ -234,7 +222,7 @@ export class CniRuntime {
   }
 
   async #builtin(type: string): Promise<Plugin | undefined> {
-    return this.#foreign.has(type) ? undefined : BUILTIN[type]?.();
+    return this.#foreign.has(type) ? undefined : loadPlugin(type);
   }
 
   #context(
