@@ -26,6 +26,8 @@ telnet: knocking at a database as the article does
 nftables: the tests read the firewall with nft(8)
 containernetworking-plugins: the Go CNI plugins, to compare with and to share state with
 podman: to compare with
+netavark: to compare with, and podman's other network backend
+aardvark-dns: its name server
 mmdebstrap: a Debian 13 with its newer podman and pasta, to compare with
 docker-registry: a real registry for pulls
 skopeo: fills that registry

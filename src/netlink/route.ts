@@ -8,8 +8,8 @@ const RTM = { NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26 } as const;
 const RTA = { DST: 1, IIF: 3, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRICS: 8, TABLE: 15 } as const;
 const RTAX_MTU = 2;
 const RT_TABLE_MAIN = 254;
-const RTPROT_BOOT = 3;
-const RTN = { unicast: 1, local: 2 } as const;
+const RTPROT = { boot: 3, static: 4 } as const;
+const RTN = { unicast: 1, local: 2, blackhole: 6, unreachable: 7, prohibit: 8 } as const;
 const RTNH_F_ONLINK = 4;
 const SCOPE = { global: 0, link: 253, host: 254 } as const;
 const AF = { 4: 2, 6: 10 } as const;
@@ -119,8 +119,12 @@ export interface NewRoute {
   scope?: keyof typeof SCOPE;
   mtu?: number;
   onlink?: boolean;
-  /** `local`: packets to there are this namespace's own. */
+  /** `local`: packets to there are this namespace's own. The last three lead nowhere, and have no link. */
   type?: keyof typeof RTN;
+  /** Who made it, for others to see (linux/rtnetlink.h, RTPROT_*); `boot` where nothing is said. */
+  protocol?: keyof typeof RTPROT;
+  /** Behind the routes of the same destination and metric that are there; IPv6 shares packets out among such. */
+  append?: boolean;
 }
 
 function requireIp(text: string): IpAddress {
@@ -144,11 +148,12 @@ function encode(spec: NewRoute): Uint8Array {
   if (spec.mtu) attributes.push(attr.nested(RTA.METRICS, [attr.u32(RTAX_MTU, spec.mtu)]));
   const table = spec.table ?? RT_TABLE_MAIN;
   attributes.push(attr.u32(RTA.TABLE, table));
-  const scope = SCOPE[spec.scope ?? (spec.gateway || cidr.ip.family === 6 ? "global" : "link")];
+  const isFar = spec.gateway || cidr.ip.family === 6 || RTN[spec.type ?? "unicast"] >= RTN.blackhole;
+  const scope = SCOPE[spec.scope ?? (isFar ? "global" : "link")];
   return body(
     header(AF[cidr.ip.family], cidr.prefix, {
       table,
-      protocol: RTPROT_BOOT,
+      protocol: RTPROT[spec.protocol ?? "boot"],
       scope,
       type: RTN[spec.type ?? "unicast"],
       flags: spec.onlink ? RTNH_F_ONLINK : 0,
@@ -157,9 +162,10 @@ function encode(spec: NewRoute): Uint8Array {
   );
 }
 
-/** Adds a route; EEXIST when there is one of the same destination and metric. */
+/** Adds a route; EEXIST when there is one of the same destination and metric, unless it is appended. */
 export function addRoute(nl: NetlinkSocket, spec: NewRoute): void {
-  nl.request(`add route ${spec.dst}`, RTM.NEWROUTE, NLM_F.CREATE | NLM_F.EXCL, encode(spec));
+  const how = NLM_F.CREATE | (spec.append ? NLM_F.APPEND : NLM_F.EXCL);
+  nl.request(`add route ${spec.dst}`, RTM.NEWROUTE, how, encode(spec));
 }
 
 export function deleteRoute(nl: NetlinkSocket, spec: NewRoute): void {
