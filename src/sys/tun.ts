@@ -18,9 +18,11 @@ const REQUEST = {
 } as const;
 /** Requests that take a number in the pointer's place. */
 const TUNSETPERSIST = 0x400454cb;
+const TUNSETOWNER = 0x400454cc;
+const TUNSETGROUP = 0x400454ce;
 const TUNSETOFFLOAD = 0x400454d0;
 
-const IFF = { TUN: 0x0001, TAP: 0x0002, NO_PI: 0x1000, VNET_HDR: 0x4000 } as const;
+const IFF = { TUN: 0x0001, TAP: 0x0002, MULTI_QUEUE: 0x0100, NO_PI: 0x1000, VNET_HDR: 0x4000 } as const;
 const TUN_F = { CSUM: 0x01, TSO4: 0x02, TSO6: 0x04, USO4: 0x20, USO6: 0x40 } as const;
 
 /** `sizeof(struct virtio_net_hdr)`: the form without the count of merged buffers. */
@@ -65,6 +67,26 @@ export function openTap(name: string, options: OpenTapOptions = {}): TapDevice {
   } catch (error) {
     closeFd(fd);
     throw error;
+  }
+}
+
+/** Makes a persistent tap for others to open, in the calling thread's namespace; EBUSY where the name is taken. */
+export function makeTap(
+  name: string,
+  options: { owner?: number; group?: number; multiQueue?: boolean } = {},
+): void {
+  const fd = openFd("/dev/net/tun", O.RDWR);
+  try {
+    const flags = IFF.TAP | IFF.NO_PI | (options.multiQueue ? IFF.MULTI_QUEUE : 0);
+    ask(fd, "TUNSETIFF", interfaceRequest(name, flags), name);
+    for (const [request, id] of [
+      [TUNSETOWNER, options.owner],
+      [TUNSETGROUP, options.group],
+    ] as const)
+      if (id !== undefined) check(packetLibc.ioctl(fd, request, id), "set the owner of tap", name);
+    setPersistent(fd, true);
+  } finally {
+    closeFd(fd);
   }
 }
 

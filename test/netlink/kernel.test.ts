@@ -1,22 +1,17 @@
 /** What we read and write by netlink is what ip(8) writes and reads. */
 import { expect, test } from "bun:test";
 import { addAddress, addresses, deleteAddress } from "../../src/netlink/address.ts";
+import { setBridgePort } from "../../src/netlink/bridge-port.ts";
 import { dropLink } from "../../src/netlink/drop-link.ts";
-import {
-  addLink,
-  addTap,
-  deleteLink,
-  linkByName,
-  links,
-  setBridgePort,
-  setLink,
-} from "../../src/netlink/link.ts";
+import { deleteLink, linkByName, links, setLink } from "../../src/netlink/link.ts";
 import { deleteNeighbour, neighbours, setNeighbour } from "../../src/netlink/neighbour.ts";
+import { addLink, knowsKind } from "../../src/netlink/new-link.ts";
 import { addRoute, deleteRoute, routes, routeTo } from "../../src/netlink/route.ts";
 import { addRule, deleteRule, rules } from "../../src/netlink/rule.ts";
 import { NetlinkSocket } from "../../src/netlink/socket.ts";
 import { closeFd } from "../../src/sys/fd.ts";
 import { openCurrent } from "../../src/sys/netns.ts";
+import { makeTap } from "../../src/sys/tun.ts";
 import { TestNetns } from "../support/netns.ts";
 
 type IpLink = {
@@ -120,7 +115,7 @@ test("links that we make are shown by ip: bridge, veth into another namespace, m
         name: "vx0",
         vxlan: { id: 42, local: "192.0.2.1", port: 8472, learning: false },
       });
-      addTap("tap0");
+      makeTap("tap0");
     });
   } finally {
     closeFd(there);
@@ -334,4 +329,34 @@ test("two hundred links are all in one dump", () => {
     for (let number = 0; number < 200; number++) addLink(nl, { kind: "bridge", name: `b${number}` });
     expect(links(nl).filter(link => link.kind === "bridge").length).toBe(200);
   });
+});
+
+test("whether the kernel has a kind of links is told without making one", () => {
+  using ns = new TestNetns();
+  for (const kind of ["bridge", "macvlan", "dummy", "nonsense"]) {
+    let made = true;
+    try {
+      ns.sh("ip", "link", "add", "try0", "type", "veth", "peer", "name", "try1");
+      ns.sh("ip", "link", "add", "link", "try0", "name", "x0", "type", kind);
+    } catch (error) {
+      made = !String(error).includes("Unknown device type");
+    }
+    ns.sh("ip", "link", "delete", "try0");
+    const before = ns.sh("ip", "-o", "link");
+    ns.run(() => {
+      using nl = new NetlinkSocket();
+      expect([kind, knowsKind(nl, kind)]).toEqual([kind, made]);
+    });
+    expect(ns.sh("ip", "-o", "link")).toBe(before);
+    if (before.includes("x0")) ns.sh("ip", "link", "delete", "x0");
+  }
+});
+
+test("a tap for others: its owner, group and queues", () => {
+  using ns = new TestNetns();
+  ns.run(() => makeTap("tap1", { owner: 1234, group: 5678, multiQueue: true }));
+  const [shown] = ns.json<{ linkinfo: { info_data: object } }[]>("ip", "-j", "-d", "link", "show", "tap1");
+  const expected = { type: "tap", persist: true, multi_queue: true, user: 1234, group: 5678 };
+  expect(shown!.linkinfo.info_data).toMatchObject(expected);
+  expect(() => ns.run(() => makeTap("lo"))).toThrow("TUNSETIFF");
 });

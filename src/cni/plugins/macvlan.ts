@@ -4,7 +4,8 @@
  */
 
 import { dropLink } from "../../netlink/drop-link.ts";
-import { addLink, type Link, linkByIndex, linkByName } from "../../netlink/link.ts";
+import { type Link, linkByIndex, linkByName } from "../../netlink/link.ts";
+import { addLink } from "../../netlink/new-link.ts";
 import { routes } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { closeFd, O, openFd } from "../../sys/fd.ts";

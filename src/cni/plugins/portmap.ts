@@ -8,8 +8,9 @@ import { type Element, fieldsOf, owner, sameValue } from "../../firewall/element
 import { isPortMap } from "../../firewall/layout.ts";
 import { type ContainerAddress, type Protocol, type PublishedPort, publish } from "../../firewall/ports.ts";
 import { listElements } from "../../firewall/transaction.ts";
+import { setBridgePort } from "../../netlink/bridge-port.ts";
 import { forgetUdpToHost } from "../../netlink/conntrack.ts";
-import { linkByIndex, linkByName, setBridgePort } from "../../netlink/link.ts";
+import { linkByIndex, linkByName } from "../../netlink/link.ts";
 import { routeTo } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { formatIP, parseIP } from "../../wire/addr.ts";
