@@ -13,7 +13,6 @@ import { dropLink } from "../../netlink/drop-link.ts";
 import { type Link, linkByIndex, linkByName, setLink } from "../../netlink/link.ts";
 import { addLink } from "../../netlink/new-link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { closeFd } from "../../sys/fd.ts";
 import * as netns from "../../sys/netns.ts";
 import {
   bigIntToIp,
@@ -26,8 +25,10 @@ import {
 } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type Result } from "../types.ts";
 import { containerAddress } from "./address.ts";
+import { allowForwarding } from "./forwarding.ts";
 import { configureInside, sysctl } from "./inside.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+import { dropHostEnd, makePair } from "./veth.ts";
 
 interface BridgeConf {
   bridge?: string;
@@ -76,39 +77,6 @@ function ensureBridge(nl: NetlinkSocket, conf: BridgeConf): Link {
   return bridge;
 }
 
-const randomName = () => `veth${crypto.randomUUID().slice(0, 8)}`;
-
-/** A veth made from inside the namespace, its peer straight on the bridge of the host. */
-function makePair(context: PluginContext, conf: BridgeConf, home: number, mac: string | undefined): string {
-  for (let attempt = 0; ; attempt++) {
-    const hostName = randomName();
-    try {
-      netns.run(context.netns, () => {
-        using nl = new NetlinkSocket();
-        addLink(nl, {
-          kind: "veth",
-          name: context.ifName,
-          mac,
-          mtu: conf.mtu,
-          peer: { name: hostName, netns: home, mtu: conf.mtu },
-        });
-      });
-      return hostName;
-    } catch (error) {
-      if (!hasCode(error, "EEXIST") || attempt >= 10) throw error;
-      const taken = netns.run(context.netns, () => {
-        using nl = new NetlinkSocket();
-        return linkByName(nl, context.ifName) !== undefined;
-      });
-      if (taken)
-        throw new CniError(
-          CNI_ERROR.INTERNAL,
-          `container veth name provided (${context.ifName}) already exists`,
-        );
-    }
-  }
-}
-
 /** Gives the bridge the gateway's addresses. An address that is another's is an error, or is taken (`forceAddress`). */
 export function holdGateway(
   nl: NetlinkSocket,
@@ -149,25 +117,11 @@ export function holdGateway(
   if (now.mac) setLink(nl, bridge.index, { mac: now.mac });
 }
 
-function allowForwarding(result: Result): void {
-  if (result.ips.some(one => !one.address.includes(":"))) sysctl("ipv4/ip_forward", "1");
-  if (result.ips.some(one => one.address.includes(":"))) sysctl("ipv6/conf/all/forwarding", "1");
-}
-
 function masquerade(context: PluginContext, ips: Result["ips"]): void {
   for (const one of ips)
     context.firewall.add(
       ...masqueraded(owner(context.containerId, context.ifName), containerAddress(one.address)),
     );
-}
-
-/** Some callers have no path to a namespace that still lives (containerd's DEL): the pair goes from its other end. */
-function deleteHostEnd(result: Result | undefined): void {
-  using nl = new NetlinkSocket();
-  for (const { name, mac, sandbox } of result?.interfaces ?? []) {
-    const link = sandbox ? undefined : linkByName(nl, name);
-    if (link?.kind === "veth" && link.mac === mac) dropLink(nl, link.index);
-  }
 }
 
 export const bridge: Plugin = {
@@ -180,13 +134,7 @@ export const bridge: Plugin = {
       throw new CniError(CNI_ERROR.INTERNAL, "IPAM plugin returned missing IP config");
     using nl = new NetlinkSocket();
     const master = ensureBridge(nl, conf);
-    const home = netns.openCurrent();
-    let hostName: string;
-    try {
-      hostName = makePair(context, conf, home, mac);
-    } finally {
-      closeFd(home);
-    }
+    const hostName = makePair(context, { mtu: conf.mtu, mac });
     const host = linkByName(nl, hostName)!;
     sysctl(`ipv6/conf/${hostName}/accept_ra`, "0");
     setLink(nl, host.index, { master: master.index, up: true });
@@ -229,7 +177,7 @@ export const bridge: Plugin = {
       using nl = netns.run(context.netns, () => new NetlinkSocket());
       const link = linkByName(nl, context.ifName);
       if (link) dropLink(nl, link.index);
-    } else deleteHostEnd(context.prevResult);
+    } else dropHostEnd(context.prevResult);
     context.firewall.remove(owner(context.containerId, context.ifName));
     if (context.conf.ipam?.type) await context.ipam.del();
   },
