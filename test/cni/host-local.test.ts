@@ -1,6 +1,15 @@
 /** host-local side by side with Go's: one pool, the same files, the same refusals. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hostLocal } from "../../src/cni/plugins/host-local.ts";
@@ -187,4 +196,76 @@ test("the same container can't have two addresses of one network on one interfac
 test("releasing on a network that never was makes nothing", () => {
   ours.del({ id: "one", ipam: SMALL });
   expect(existsSync(join(directory, "net"))).toBe(false);
+});
+
+test("resolvConf becomes the result's dns, as with Go's", async () => {
+  const resolvConf = join(directory, "resolv.conf");
+  writeFileSync(
+    resolvConf,
+    "# ours\nnameserver 192.0.2.1\ndomain example.com\nsearch a.test b.test\noptions ndots:2\n",
+  );
+  const ipam = { ...SMALL, resolvConf };
+  const theirs = parseResult(await go("ADD", { id: "theirs", ipam }), "1.0.0");
+  expect(ours.add({ id: "mine", ipam }).dns).toEqual(theirs.dns);
+  expect(() => ours.add({ id: "other", ipam: { ...SMALL, resolvConf: "/nowhere" } })).toThrow(
+    "can't read the resolvConf /nowhere",
+  );
+  expect(files()).not.toContain("10.9.0.4");
+});
+
+test("two addresses of a family are more than version 0.2.0 can tell", async () => {
+  const ipam = { ranges: [[SMALL], [{ subnet: "10.9.1.0/29" }]] };
+  const context = { ...contextOf({ id: "a", ipam }), cniVersion: "0.2.0" };
+  expect(() => hostLocal.add(context)).toThrow(
+    "CNI version 0.2.0 does not support more than 1 address per family",
+  );
+});
+
+test("DEL by a known result gives back what is the container's, and nobody else's", () => {
+  const [mine] = addresses(ours.add({ id: "mine", ipam: SMALL }));
+  const [others] = addresses(ours.add({ id: "other", ipam: SMALL }));
+  const ips = [mine!, others!].map(address => ({ address }));
+  const prevResult: Result = { cniVersion: "1.0.0", interfaces: [], ips, routes: [], dns: {} };
+  hostLocal.del({ ...contextOf({ id: "mine", ipam: SMALL }), prevResult });
+  expect(files()).toEqual(["10.9.0.3", "last_reserved_ip.0", "lock"]);
+});
+
+test("CHECK misses an address that somebody took away", () => {
+  const context = contextOf({ id: "mine", ipam: SMALL });
+  expect(() => hostLocal.check(context)).toThrow("Failed to find address added by container mine");
+  hostLocal.add(context);
+  hostLocal.check(context);
+  rmSync(join(directory, "net/10.9.0.2"));
+  expect(() => hostLocal.check(context)).toThrow("Failed to find address added by container mine");
+});
+
+test("STATUS: a pool that is given out, and a directory that can't be written, are said before an ADD fails", () => {
+  const status = (ipam: object) => () => hostLocal.status!(contextOf({ id: "", ipam }));
+  const ipam = { subnet: "10.9.0.0/30" };
+  status(ipam)();
+  ours.add({ id: "a", ipam });
+  expect(status(ipam)).toThrow("no IP addresses available in range set: 10.9.0.1-10.9.0.2");
+  try {
+    status(ipam)();
+  } catch (error) {
+    expect((error as { code: number }).code).toBe(50);
+  }
+  // What a crash left empty is free.
+  writeFileSync(join(directory, "net/10.9.0.2"), "");
+  status(ipam)();
+  const file = join(directory, "file");
+  writeFileSync(file, "");
+  expect(status({ ...ipam, dataDir: file })).toThrow(`host-local can't write to ${file}/net`);
+});
+
+test("GC takes what nobody valid has, empty files too; of what came before a time, only that", () => {
+  for (const id of ["lives", "died", "young"]) ours.add({ id, ipam: SMALL });
+  writeFileSync(join(directory, "net/10.9.0.6"), "");
+  utimesSync(join(directory, "net/10.9.0.3"), 1000, 1000);
+  const context = contextOf({ id: "", ipam: SMALL });
+  const valid = [{ containerId: "lives", ifName: "eth0" }];
+  hostLocal.gc!({ ...context, valid, before: 2_000_000 });
+  expect(files()).toEqual(["10.9.0.2", "10.9.0.4", "10.9.0.6", "last_reserved_ip.0", "lock"]);
+  hostLocal.gc!({ ...context, valid });
+  expect(files()).toEqual(["10.9.0.2", "last_reserved_ip.0", "lock"]);
 });

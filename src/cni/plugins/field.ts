@@ -1,8 +1,8 @@
 /** What a plugin's configuration may hold, told once: it is checked by this, and docs/cni has its tables from here. */
 import { CNI_ERROR, CniError, type PluginConf } from "../types.ts";
 
-/** Shapes of values: `strings` and `objects` are lists, `map` is an object of texts. */
-export type FieldType = "string" | "boolean" | "integer" | "strings" | "object" | "objects" | "map";
+/** Shapes of values: `strings`, `objects` and `lists` are lists of such, `map` is an object of texts. */
+export type FieldType = "string" | "boolean" | "integer" | "strings" | "object" | "objects" | "lists" | "map";
 
 export interface Field {
   /** The key; below an object, `args.cni.mac`, which is for the docs alone. */
@@ -26,6 +26,7 @@ const FITS: Record<FieldType, (value: unknown) => boolean> = {
   strings: value => isList(value, isText),
   object: isObject,
   objects: value => isList(value, isObject),
+  lists: value => isList(value, Array.isArray),
   map: value => isObject(value) && Object.values(value as object).every(isText),
 };
 

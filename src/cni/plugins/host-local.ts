@@ -1,18 +1,63 @@
 /**
- * host-local: addresses from ranges, remembered in files. The files, the lock and the order are those of the Go plugin,
- * so that both may share one pool.
- *
- * `dataDir/NETWORK/`: a file per address (`10.88.0.3`, holding `<container id>\r\n<interface>`), `last_reserved_ip.<n>`
- * for each range set, and `lock` (flock(2), exclusive, held for each operation).
+ * host-local: addresses from ranges, remembered in files (`address-store.ts`). The files, the lock and the order are those of
+ * the Go plugin, so that both may share one pool.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { hasCode } from "../../base/errors.ts";
-import { lock } from "../../sys/flock.ts";
 import { bigIntToIp, contains, formatIP, ipToBigInt, parseIP } from "../../wire/addr.ts";
-import { CNI_ERROR, CniError, type ResultRoute } from "../types.ts";
-import { emptyResult, type Plugin, type PluginContext, type StatusContext } from "./plugin.ts";
-import { candidates, type Range, rangeText, readAddress, readRangeSets } from "./ranges.ts";
+import { CNI_ERROR, CniError, type PluginConf, type Result, type ResultRoute } from "../types.ts";
+import { AddressStore, isOwner, ownerOf } from "./address-store.ts";
+import { checkFields, type Field } from "./field.ts";
+import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+import { candidates, type Range, rangeText, readAddress, readRangeSets, sizeOf } from "./ranges.ts";
+import { readResolvConf } from "./resolv-conf.ts";
+
+const FIELDS: readonly Field[] = [
+  {
+    name: "subnet",
+    type: "string",
+    text: "The network that addresses are from, `10.88.0.0/16`; with the three fields below it is the first range set.",
+  },
+  {
+    name: "rangeStart",
+    type: "string",
+    default: "the first address of the subnet",
+    text: "The first address that is given out.",
+  },
+  {
+    name: "rangeEnd",
+    type: "string",
+    default: "the last address of the subnet, without the broadcast address",
+    text: "The last address that is given out.",
+  },
+  {
+    name: "gateway",
+    type: "string",
+    default: "the first address of the subnet",
+    text: "The address that containers are told as their gateway. It is never given out.",
+  },
+  {
+    name: "ranges",
+    type: "lists",
+    text: "Range sets: a list of lists of objects with the four fields above. Each set gives a container one address.",
+  },
+  {
+    name: "routes",
+    type: "objects",
+    text: "Routes for the container: `dst`, and `gw` if it is not the gateway.",
+  },
+  {
+    name: "resolvConf",
+    type: "string",
+    text: "A file in the form of resolv.conf(5), which becomes the result's `dns`.",
+  },
+  {
+    name: "dataDir",
+    type: "string",
+    default: "/var/lib/cni/networks",
+    text: "Where addresses are remembered, in a directory of the network's name.",
+  },
+];
+
+const ipamOf = ({ conf }: { conf: PluginConf }): Record<string, unknown> => conf.ipam ?? {};
 
 /** Addresses asked for, by CNI_ARGS, by the older `args.cni.ips`, and by the capability `ips`. */
 function requestedAddresses(context: PluginContext): string[] {
@@ -23,158 +68,159 @@ function requestedAddresses(context: PluginContext): string[] {
     ...(older?.cni?.ips ?? []),
     ...(capability ?? []),
   ];
-  return texts.map(text => formatIP(readAddress(text.split("/")[0])));
+  return texts.map(text => formatIP(readAddress(String(text).split("/")[0])));
 }
 
-const isOwner = (owner: string, containerId: string, ifName: string) =>
-  owner === `${containerId}\r\n${ifName}` || owner === containerId;
-
-class Store {
-  readonly #directory: string;
-
-  constructor(context: StatusContext) {
-    const dataDir = (context.conf.ipam?.dataDir as string | undefined) ?? context.dataDirectory;
-    this.#directory = join(dataDir, context.network);
-  }
-
-  get exists(): boolean {
-    return existsSync(this.#directory);
-  }
-
-  locked<T>(fn: () => T): T {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o755 });
-    using _held = lock(join(this.#directory, "lock"), { mode: 0o750 });
-    return fn();
-  }
-
-  /** Takes `ip` if it is free. A file left empty by a crash counts as free. */
-  reserve(ip: string, owner: string, rangeIndex: number): boolean {
-    const path = join(this.#directory, ip);
-    try {
-      writeFileSync(path, owner, { flag: "wx", mode: 0o600 });
-    } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
-      if (readFileSync(path, "utf8").trim() !== "") return false;
-      writeFileSync(path, owner, { mode: 0o600 });
-    }
-    writeFileSync(join(this.#directory, `last_reserved_ip.${rangeIndex}`), ip, { mode: 0o600 });
-    return true;
-  }
-
-  lastReserved(rangeIndex: number): bigint | undefined {
-    try {
-      const ip = parseIP(
-        readFileSync(join(this.#directory, `last_reserved_ip.${rangeIndex}`), "utf8").trim(),
-      );
-      return ip && ipToBigInt(ip);
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** Every reserved address with its owner: `<container id>\r\n<interface>`, in old files the id alone. */
-  reserved(): { ip: string; owner: string }[] {
-    return readdirSync(this.#directory)
-      .filter(name => name !== "lock" && !name.startsWith("last_reserved_ip."))
-      .map(ip => ({ ip, owner: readFileSync(join(this.#directory, ip), "utf8").trim() }));
-  }
-
-  ownedBy(containerId: string, ifName: string): string[] {
-    return this.reserved()
-      .filter(({ owner }) => isOwner(owner, containerId, ifName))
-      .map(({ ip }) => ip);
-  }
-
-  /** Removes the directory; not while an address is reserved in it, by whichever engine. */
-  removeIfEmpty(): void {
-    if (this.reserved().length === 0) rmSync(this.#directory, { recursive: true, force: true });
-  }
-
-  release(ip: string): void {
-    rmSync(join(this.#directory, ip), { force: true });
-  }
+/** The range sets, where the version of the configuration allows for their number. */
+function readSets(context: PluginContext): Range[][] {
+  const sets = readRangeSets(ipamOf(context), context.runtimeConfig.ipRanges);
+  const { cniVersion } = context;
+  const many = ([4, 6] as const).some(
+    family => sets.filter(([range]) => range!.family === family).length > 1,
+  );
+  if (many && /^0\.[12]\.0$/.test(cniVersion))
+    throw new CniError(
+      CNI_ERROR.INVALID_CONFIG,
+      `CNI version ${cniVersion} does not support more than 1 address per family`,
+    );
+  return sets;
 }
+
+const exhausted = (set: readonly Range[]) => `no IP addresses available in range set: ${rangeText(set)}`;
 
 export const hostLocal: Plugin = {
+  fields: FIELDS,
+
   add(context) {
-    const sets = readRangeSets(context.conf.ipam ?? {}, context.runtimeConfig.ipRanges);
+    checkFields(FIELDS, ipamOf(context) as PluginConf);
+    const sets = readSets(context);
     const wanted = new Set(requestedAddresses(context));
-    const store = new Store(context);
-    const owner = `${context.containerId}\r\n${context.ifName}`;
+    const store = new AddressStore(context);
     const result = emptyResult(context.cniVersion);
+    result.routes = (ipamOf(context).routes as ResultRoute[] | undefined) ?? [];
+    const { resolvConf } = ipamOf(context);
+    if (resolvConf) result.dns = readResolvConf(resolvConf as string);
     return store.locked(() => {
-      const taken: string[] = [];
-      try {
-        const [has] = store.ownedBy(context.containerId, context.ifName);
-        if (has)
-          throw new CniError(
-            CNI_ERROR.INTERNAL,
-            `failed to allocate for range 0: ${has} has been allocated to ${context.containerId}, duplicate allocation is not allowed`,
-          );
-        for (const [index, set] of sets.entries()) {
-          const choice = allocate(store, set, index, wanted, owner);
-          taken.push(formatIP(choice.ip));
-          result.ips.push({
-            address: `${formatIP(choice.ip)}/${choice.range.prefix}`,
-            gateway: formatIP(bigIntToIp(choice.range.gateway, choice.range.family)),
-          });
-        }
-        if (wanted.size > 0)
-          throw new CniError(
-            CNI_ERROR.INTERNAL,
-            `failed to allocate all requested IPs: ${[...wanted].join(", ")}`,
-          );
-      } catch (error) {
-        for (const ip of taken) store.release(ip);
-        throw error;
-      }
-      result.routes = (context.conf.ipam?.routes as ResultRoute[] | undefined) ?? [];
+      result.ips = reserveAll(context, store, sets, wanted);
       return result;
     });
   },
 
   del(context) {
-    const store = new Store(context);
+    const store = new AddressStore(context);
+    const { containerId, ifName } = context;
     if (!store.exists) return;
     store.locked(() => {
+      const known = knownAddresses(context);
+      const own = known.filter(ip => isOwner(store.owner(ip) ?? "", containerId, ifName));
+      for (const ip of own) store.release(ip);
+      if (own.length > 0 && own.length === known.length) return;
       // Whoever holds the lock has none half written: an empty file is that of a killed ADD, perhaps of this container's.
       for (const { ip, owner } of store.reserved())
-        if (owner === "" || isOwner(owner, context.containerId, context.ifName)) store.release(ip);
+        if (owner === "" || isOwner(owner, containerId, ifName)) store.release(ip);
     });
   },
 
   check(context) {
-    const store = new Store(context);
-    if (store.locked(() => store.ownedBy(context.containerId, context.ifName)).length === 0)
+    const store = new AddressStore(context);
+    const { containerId, ifName } = context;
+    if (!store.exists || !store.locked(() => store.find(containerId, ifName)))
       throw new CniError(
         CNI_ERROR.INTERNAL,
-        `host-local: Failed to find address added by container ${context.containerId}`,
+        `host-local: Failed to find address added by container ${containerId}`,
       );
   },
 
   gc(context) {
-    const store = new Store(context);
+    const store = new AddressStore(context);
     if (!store.exists) return;
     const valid = new Set(
-      context.valid.flatMap(one => [`${one.containerId}\r\n${one.ifName}`, one.containerId]),
+      context.valid.flatMap(one => [ownerOf(one.containerId, one.ifName), one.containerId]),
     );
     store.locked(() => {
-      for (const { ip, owner } of store.reserved()) if (!valid.has(owner)) store.release(ip);
+      for (const { ip, owner } of store.reserved()) {
+        const isOld = context.before === undefined || store.since(ip) < context.before;
+        if (isOld && !valid.has(owner)) store.release(ip);
+      }
     });
   },
 
   forget(context) {
-    const store = new Store(context);
+    const store = new AddressStore(context);
     if (store.exists) store.locked(() => store.removeIfEmpty());
   },
 
   status(context) {
-    readRangeSets(context.conf.ipam ?? {}, undefined);
+    const sets = readRangeSets(ipamOf(context), undefined);
+    const store = new AddressStore(context);
+    store.checkWritable();
+    if (!store.exists) return;
+    // An empty file is free, but only few pools are so full that it matters.
+    const counted = (all: readonly string[]) => all.flatMap(ip => parseIP(ip) ?? []);
+    const given = counted(store.addresses());
+    const isFull = (set: readonly Range[], ips: typeof given) =>
+      ips.filter(ip => set.some(range => includes(range, ip))).length >= sizeOf(set);
+    for (const set of sets) {
+      if (!isFull(set, given)) continue;
+      const owned = store.reserved().flatMap(({ ip, owner }) => (owner === "" ? [] : [ip]));
+      if (isFull(set, counted(owned))) throw new CniError(CNI_ERROR.NOT_AVAILABLE, exhausted(set));
+    }
   },
 };
 
+/** What ADD gave the container, if the runtime tells: then nobody has to look through all files. */
+function knownAddresses({ prevResult, ifName }: PluginContext): string[] {
+  return (prevResult?.ips ?? [])
+    .filter(one => one.interface === undefined || prevResult!.interfaces[one.interface]?.name === ifName)
+    .flatMap(one => parseIP(one.address.split("/")[0]!) ?? [])
+    .map(formatIP);
+}
+
+const includes = (range: Range, ip: NonNullable<ReturnType<typeof parseIP>>) => {
+  const value = ipToBigInt(ip);
+  return ip.family === range.family && value >= range.first && value <= range.last;
+};
+
+/** One address of each set; none, where one of them has none. */
+function reserveAll(
+  context: PluginContext,
+  store: AddressStore,
+  sets: readonly Range[][],
+  wanted: Set<string>,
+): Result["ips"] {
+  const { containerId, ifName } = context;
+  const has = store.find(containerId, ifName);
+  if (has)
+    throw new CniError(
+      CNI_ERROR.INTERNAL,
+      `failed to allocate for range 0: ${has} has been allocated to ${containerId}, duplicate allocation is not allowed`,
+    );
+  const taken: string[] = [];
+  try {
+    const ips = sets.map((set, index) => {
+      const { ip, range } = allocate(store, set, index, wanted, ownerOf(containerId, ifName));
+      taken.push(formatIP(ip));
+      return {
+        address: `${formatIP(ip)}/${range.prefix}`,
+        gateway: formatIP(bigIntToIp(range.gateway, range.family)),
+      };
+    });
+    if (wanted.size === 0) return ips;
+    throw new CniError(CNI_ERROR.INTERNAL, `failed to allocate all requested IPs: ${[...wanted].join(", ")}`);
+  } catch (error) {
+    for (const ip of taken) store.release(ip);
+    throw error;
+  }
+}
+
 /** Reserves an address of a set: one of those that are `wanted`, which is then crossed out, or the next free one. */
-function allocate(store: Store, set: readonly Range[], index: number, wanted: Set<string>, owner: string) {
+function allocate(
+  store: AddressStore,
+  set: readonly Range[],
+  index: number,
+  wanted: Set<string>,
+  owner: string,
+) {
   const refuse = (why: string) =>
     new CniError(CNI_ERROR.INTERNAL, `failed to allocate for range ${index}: ${why}`);
   for (const text of wanted) {
@@ -190,5 +236,5 @@ function allocate(store: Store, set: readonly Range[], index: number, wanted: Se
   }
   for (const choice of candidates(set, store.lastReserved(index)))
     if (store.reserve(formatIP(choice.ip), owner, index)) return choice;
-  throw refuse(`no IP addresses available in range set: ${rangeText(set)}`);
+  throw refuse(exhausted(set));
 }

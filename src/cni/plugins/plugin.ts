@@ -57,6 +57,8 @@ export interface StatusContext {
 
 export interface GcContext extends StatusContext {
   valid: readonly { containerId: string; ifName: string }[];
+  /** Only what is older than this goes: milliseconds since 1970. */
+  before?: number;
 }
 
 export function emptyResult(cniVersion: string): Result {

@@ -121,6 +121,14 @@ export function rangeText(set: readonly Range[]): string {
   return set.map(range => `${text(range.first, range)}-${text(range.last, range)}`).join(",");
 }
 
+/** How many addresses a set has to give. */
+export function sizeOf(set: readonly Range[]): number {
+  return set.reduce((sum, { first, last, gateway }) => {
+    const own = gateway >= first && gateway <= last ? 1n : 0n;
+    return sum + Number(last - first + 1n - own);
+  }, 0);
+}
+
 /** The addresses of a set in round-robin order, beginning behind `after`, the one given out last. */
 export function* candidates(
   set: readonly Range[],
