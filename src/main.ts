@@ -2,15 +2,20 @@
  * Where every name of the executable begins. Nothing heavy is imported here: each way in loads only what it needs.
  *
  * The verbs that begin with `__` are Portolan calling itself: the unpacker in its chroot, who reads and writes
- * a container's files in another, the timer of a health check, what a shell asks at a tab.
+ * a container's files in another, the timer of a health check, what a shell asks at a tab, a CNI plugin by its launcher.
  */
 import { report } from "./cli/report.ts";
+import { pluginOf } from "./cni/door/about.ts";
 import { restoreWorkingDirectory } from "./userns/working-directory.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   if (/(^|\/)slirp4netns$/.test(process.argv0))
     return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv);
+  const plugin = pluginOf(process.argv0);
+  if (plugin) return (await import("./cni/door/main.ts")).pluginMain(plugin);
   switch (argv[0]) {
+    case "__cni":
+      return (await import("./cni/door/main.ts")).pluginMain(argv[1] ?? "");
     case "__untar":
       return (await import("./image/unpack.ts")).untarMain(argv.slice(1));
     case "__health":

@@ -1,4 +1,4 @@
-/** One container's place on one network, as the specification names it. */
+/** One container's place on one network, as the specification names it, and the rules for its names (libcni's utils.go). */
 import { CNI_ERROR, CniError } from "./types.ts";
 
 export interface Attachment {
@@ -10,16 +10,38 @@ export interface Attachment {
   capabilityArgs?: Record<string, unknown>;
 }
 
-const ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 /** IFNAMSIZ less its NUL. */
 const MAX_IFNAME = 15;
 
-/** Refuses ids and interface names that could name another file or device (libcni's rules). Throws a CniError. */
+const refuse = (why: string, what?: string) => new CniError(CNI_ERROR.INVALID_ENVIRONMENT, why, what);
+
+/** Refuses what could name another network's files. Throws a CniError. */
+export function checkNetworkName(name: unknown): asserts name is string {
+  if (typeof name !== "string" || name === "")
+    throw new CniError(CNI_ERROR.INVALID_CONFIG, "missing network name");
+  if (!NAME.test(name))
+    throw new CniError(CNI_ERROR.INVALID_CONFIG, "invalid characters found in network name", name);
+}
+
+export function checkContainerId(id: string): void {
+  if (id === "") throw new CniError(CNI_ERROR.UNKNOWN_CONTAINER, "missing containerID");
+  if (!NAME.test(id)) throw refuse("invalid characters in containerID", id);
+}
+
+export function checkInterfaceName(name: string): void {
+  if (name === "") throw refuse("interface name is empty");
+  if (Buffer.byteLength(name) > MAX_IFNAME)
+    throw refuse(
+      "interface name is too long",
+      `interface name should be less than ${MAX_IFNAME + 1} characters`,
+    );
+  if (name === "." || name === "..") throw refuse("interface name is . or ..");
+  if (/[/:\s]/.test(name)) throw refuse("interface name contains / or : or whitespace characters");
+}
+
+/** Refuses ids and interface names that could name another file or device. Throws a CniError. */
 export function checkAttachment({ containerId, ifName }: Attachment): void {
-  const refuse = (why: string, what: string) => new CniError(CNI_ERROR.INVALID_ENVIRONMENT, why, what);
-  if (!ID.test(containerId)) throw refuse("invalid characters in containerID", containerId);
-  if (ifName === "" || Buffer.byteLength(ifName) > MAX_IFNAME)
-    throw refuse(`interface name must have 1 to ${MAX_IFNAME} characters`, ifName);
-  if (ifName === "." || ifName === ".." || /[/:\s]/.test(ifName))
-    throw refuse("invalid interface name", ifName);
+  checkContainerId(containerId);
+  checkInterfaceName(ifName);
 }

@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { errorText, hasCode, UserError } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { bigIntToIp, formatIP, ipToBigInt, networkOf, parseCidr } from "../wire/addr.ts";
+import { checkNetworkName } from "./attachment.ts";
 import { CNI_ERROR, CniError, type NetConfList, type PluginConf, SUPPORTED_VERSIONS } from "./types.ts";
-
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
@@ -22,10 +21,7 @@ export function parseConfList(source: string): NetConfList {
   if (!isObject(data))
     throw new CniError(CNI_ERROR.DECODE, "error parsing configuration list", "it is no JSON object");
   const { name, plugins } = data;
-  if (typeof name !== "string" || name === "")
-    throw new CniError(CNI_ERROR.INVALID_CONFIG, "missing network name");
-  if (!NAME.test(name))
-    throw new CniError(CNI_ERROR.INVALID_CONFIG, "invalid characters found in network name", name);
+  checkNetworkName(name);
   if (!Array.isArray(plugins) || plugins.length === 0)
     throw new CniError(CNI_ERROR.INVALID_CONFIG, "error parsing configuration list", "no plugins in list");
   for (const plugin of plugins) {

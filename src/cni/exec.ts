@@ -1,5 +1,5 @@
 /** Foreign plugins: found on CNI_PATH, executed as the specification says (§2, §4). */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../base/errors.ts";
 import { CNI_ERROR, CniError } from "./types.ts";
@@ -16,15 +16,16 @@ export interface Invocation {
 
 /** The executable of a plugin type; CniError where no directory of the path has it. */
 export function findPlugin(type: string, path: readonly string[]): string {
+  if (type.includes("/")) throw new CniError(CNI_ERROR.INTERNAL, `invalid plugin name: ${type}`);
   for (const directory of path) {
     const file = join(directory, type);
     try {
       accessSync(file, constants.X_OK);
-      return file;
+      if (statSync(file).isFile()) return file;
     } catch {}
   }
   throw new CniError(
-    CNI_ERROR.INVALID_CONFIG,
+    CNI_ERROR.INTERNAL,
     `failed to find plugin ${JSON.stringify(type)} in path [${path.join(" ")}]`,
   );
 }
@@ -40,9 +41,7 @@ function sortedKeys(value: unknown): unknown {
   );
 }
 
-const ATTEMPTS_WHILE_BUSY = 5;
-
-/** Runs a plugin; what it printed as JSON, or undefined for nothing. Its error object becomes a CniError. */
+/** Runs a plugin as libcni does; what it printed as JSON, or undefined for nothing. Its error object becomes a CniError. */
 export async function execPlugin(
   type: string,
   conf: Record<string, unknown>,
@@ -58,7 +57,22 @@ export async function execPlugin(
     CNI_ARGS: invocation.args,
     CNI_PATH: invocation.path.join(":"),
   };
-  const stdin = new TextEncoder().encode(JSON.stringify(sortedKeys(conf)));
+  try {
+    return await execute(file, env, new TextEncoder().encode(JSON.stringify(sortedKeys(conf))));
+  } catch (error) {
+    if (!(error instanceof CniError)) throw error;
+    throw new CniError(error.code, `plugin type=${JSON.stringify(type)} failed: ${error.msg}`, error.details);
+  }
+}
+
+const ATTEMPTS_WHILE_BUSY = 5;
+
+/** Runs an executable with these variables and bytes. Throws the error that it printed, as it printed it. */
+export async function execute(
+  file: string,
+  env: Record<string, string | undefined>,
+  stdin: Uint8Array,
+): Promise<unknown> {
   for (let attempt = 1; ; attempt++) {
     try {
       const child = Bun.spawn([file], { env, stdin, stdout: "pipe", stderr: "pipe" });
@@ -67,8 +81,8 @@ export async function execPlugin(
         new Response(child.stderr).text(),
         child.exited,
       ]);
-      if (code === 0) return out.trim() === "" ? undefined : decode(type, out);
-      throw failure(type, out, err, code);
+      if (code === 0) return out.trim() === "" ? undefined : decode(out);
+      throw failure(out, err, code);
     } catch (error) {
       // A plugin that is just being installed is still open for writing.
       if (!hasCode(error, "ETXTBSY") || attempt >= ATTEMPTS_WHILE_BUSY) throw error;
@@ -77,15 +91,15 @@ export async function execPlugin(
   }
 }
 
-function decode(type: string, text: string): unknown {
+function decode(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new CniError(CNI_ERROR.DECODE, `plugin ${type} answered with something that is no JSON`);
+    throw new CniError(CNI_ERROR.DECODE, "it answered with something that is no JSON");
   }
 }
 
-function failure(type: string, out: string, err: string, code: number): CniError {
+function failure(out: string, err: string, code: number): CniError {
   if (out.trim() === "")
     return new CniError(
       CNI_ERROR.INTERNAL,
@@ -93,10 +107,6 @@ function failure(type: string, out: string, err: string, code: number): CniError
         ? `netplugin failed: ${JSON.stringify(err.trim())}`
         : `netplugin failed with no error message: exit status ${code}`,
     );
-  const said = decode(type, out) as { code?: number; msg?: string; details?: string };
-  return new CniError(
-    said.code ?? CNI_ERROR.INTERNAL,
-    `plugin type=${JSON.stringify(type)} failed: ${said.msg ?? "no message"}`,
-    said.details,
-  );
+  const said = decode(out) as { code?: number; msg?: string; details?: string } | null;
+  return new CniError(said?.code ?? CNI_ERROR.INTERNAL, said?.msg ?? "no message", said?.details);
 }

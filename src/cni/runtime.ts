@@ -6,6 +6,7 @@ import { owner } from "../firewall/element.ts";
 import { type Attachment, checkAttachment } from "./attachment.ts";
 import { ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
+import { delegation } from "./delegate.ts";
 import { execPlugin, findPlugin } from "./exec.ts";
 import { DATA_DIRECTORY, foreignCapabilities, foreignConf } from "./foreign.ts";
 import type { Plugin, PluginContext, StatusContext } from "./plugins/plugin.ts";
@@ -233,7 +234,7 @@ export class CniRuntime {
     runtimeConfig: Record<string, unknown>,
     firewall: FirewallBatch,
   ): PluginContext {
-    const context: PluginContext = {
+    const context: Omit<PluginContext, "ipam"> = {
       conf,
       network: list.name,
       dataDirectory: this.#dataDirectory,
@@ -248,35 +249,21 @@ export class CniRuntime {
       },
       prevResult: prevResult && structuredClone(prevResult),
       firewall,
-      ipam: {
-        add: async () => {
-          const ipam = await this.#ipam(conf);
-          if (ipam) return ipam.add({ ...context, prevResult: undefined });
-          return parseResult(
-            await this.#exec("ADD", list, conf, conf.ipam!.type!, attachment, undefined, runtimeConfig),
-            list.cniVersion,
-          );
-        },
-        del: async () => {
-          // No rule may speak of an address any more when somebody else can be given it.
-          firewall.commit();
-          const ipam = await this.#ipam(conf);
-          if (ipam) await ipam.del(context);
-          else await this.#exec("DEL", list, conf, conf.ipam!.type!, attachment, prevResult, runtimeConfig);
-        },
-        check: async () => {
-          const ipam = await this.#ipam(conf);
-          if (ipam) await ipam.check(context);
-          else await this.#exec("CHECK", list, conf, conf.ipam!.type!, attachment, prevResult, runtimeConfig);
-        },
-      },
     };
-    return context;
-  }
-
-  async #ipam(conf: PluginConf): Promise<Plugin | undefined> {
-    const type = conf.ipam?.type;
-    return type ? this.#builtin(type) : undefined;
+    const ipam = delegation(context, {
+      plugin: async () => (conf.ipam?.type ? this.#builtin(conf.ipam.type) : undefined),
+      execute: command =>
+        this.#exec(
+          command,
+          list,
+          conf,
+          conf.ipam!.type!,
+          attachment,
+          command === "ADD" ? undefined : prevResult,
+          runtimeConfig,
+        ),
+    });
+    return { ...context, ipam };
   }
 
   #exec(

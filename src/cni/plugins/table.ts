@@ -14,6 +14,8 @@ const BUILTIN: Record<string, () => Promise<Plugin>> = {
   tuning: async () => (await import("./tuning.ts")).tuning,
 };
 
+export const PLUGIN_TYPES: readonly string[] = Object.keys(BUILTIN);
+
 /** The plugin of a type; undefined where it is none of ours. */
 export async function loadPlugin(type: string): Promise<Plugin | undefined> {
   return Object.hasOwn(BUILTIN, type) ? BUILTIN[type]!() : undefined;

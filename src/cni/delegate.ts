@@ -1,0 +1,38 @@
+/** How a plugin reaches the address plugin that its configuration names: in the process or executed. */
+import type { Plugin, PluginContext } from "./plugins/plugin.ts";
+import { parseResult } from "./result.ts";
+
+export interface Delegate {
+  /** The address plugin where it is to run in this process. */
+  plugin(): Promise<Plugin | undefined>;
+  /** Executes the other; what it printed. */
+  execute(command: "ADD" | "DEL" | "CHECK"): Promise<unknown>;
+}
+
+export function delegation(
+  context: Omit<PluginContext, "ipam">,
+  { plugin, execute }: Delegate,
+): PluginContext["ipam"] {
+  const whole = { ...context } as PluginContext;
+  const ipam: PluginContext["ipam"] = {
+    async add() {
+      const ours = await plugin();
+      if (ours) return ours.add({ ...whole, prevResult: undefined });
+      return parseResult(await execute("ADD"), context.cniVersion);
+    },
+    async del() {
+      // No rule may speak of an address any more when somebody else can be given it.
+      context.firewall.commit();
+      const ours = await plugin();
+      if (ours) await ours.del(whole);
+      else await execute("DEL");
+    },
+    async check() {
+      const ours = await plugin();
+      if (ours) await ours.check(whole);
+      else await execute("CHECK");
+    },
+  };
+  whole.ipam = ipam;
+  return ipam;
+}

@@ -1,0 +1,138 @@
+/** One call of one plugin: the verb is done, and the firewall with it. */
+import { statSync } from "node:fs";
+import { ErrorList, errorText } from "../../base/errors.ts";
+import { log } from "../../base/log.ts";
+import { FirewallBatch } from "../../firewall/batch.ts";
+import { delegation } from "../delegate.ts";
+import { execute } from "../exec.ts";
+import { DATA_DIRECTORY } from "../foreign.ts";
+import type { Plugin, PluginContext } from "../plugins/plugin.ts";
+import { formatResult } from "../result.ts";
+import { CNI_ERROR, CniError, type Result } from "../types.ts";
+import { type Configuration, readAttachments, readPrevResult } from "./configuration.ts";
+import { type Call, type Environment, readArgs } from "./environment.ts";
+import { type Found, findAddressPlugin } from "./find.ts";
+
+export interface Request {
+  name: string;
+  plugin: Plugin;
+  call: Call;
+  configuration: Configuration;
+  /** What an address plugin of others is given, as it came. */
+  env: Environment;
+  stdin: Uint8Array;
+}
+
+/** Does what the verb says. ADD gives the result in the form of the configuration's version, the others nothing. */
+export async function perform(request: Request): Promise<Record<string, unknown> | undefined> {
+  const { plugin, call, configuration } = request;
+  switch (call.verb) {
+    case "ADD":
+      refuseOurNetns(call);
+      return formatResult(await add(plugin, contextOf(request)), configuration.cniVersion);
+    case "CHECK":
+      await plugin.check(contextOf(request));
+      return undefined;
+    case "DEL": {
+      const ours = isOurNetns(call);
+      // Nothing in our own namespace was made by an ADD, so nothing in it is to go.
+      await del(plugin, contextOf(ours ? { ...request, call: { ...call, netns: "" } } : request));
+      refuseOurNetns(call);
+      return undefined;
+    }
+    default:
+      return about(request);
+  }
+}
+
+async function add(plugin: Plugin, context: PluginContext): Promise<Result> {
+  const result = await plugin.add(context);
+  context.firewall.commit();
+  return result;
+}
+
+async function del(plugin: Plugin, context: PluginContext): Promise<void> {
+  const errors = new ErrorList();
+  await errors.tryAsync(async () => plugin.del(context));
+  errors.try(() => context.firewall.commit());
+  if (errors.errors.length > 0) throw errors.errors[0];
+}
+
+/** GC and STATUS: of the plugin and of its address plugin, which no runtime asks itself. */
+async function about({ plugin, call, configuration, env, stdin }: Request): Promise<undefined> {
+  const { conf, network } = configuration;
+  const context = { conf, network, dataDirectory: DATA_DIRECTORY };
+  const isGc = call.verb === "GC";
+  const valid = isGc ? readAttachments(conf) : [];
+  const ask = (one: Plugin) => (isGc ? one.gc?.({ ...context, valid }) : one.status?.(context));
+  ask(plugin);
+  const type = conf.ipam?.type;
+  if (!type) return undefined;
+  let found: Found;
+  try {
+    found = await findAddressPlugin(type, call.path);
+  } catch (error) {
+    throw new CniError(CNI_ERROR.NOT_AVAILABLE, errorText(error));
+  }
+  if (found.plugin) ask(found.plugin);
+  else await execute(found.file, env, stdin);
+  return undefined;
+}
+
+function isOurNetns({ netns, mayBeOurNetns }: Call): boolean {
+  if (mayBeOurNetns || netns === "") return false;
+  try {
+    const [there, here] = [statSync(netns), statSync("/proc/thread-self/ns/net")];
+    return there.dev === here.dev && there.ino === here.ino;
+  } catch {
+    return false;
+  }
+}
+
+function refuseOurNetns(call: Call): void {
+  if (isOurNetns(call))
+    throw new CniError(
+      CNI_ERROR.INVALID_NETNS,
+      "plugin's netns and netns from CNI_NETNS should not be the same",
+    );
+}
+
+/** At DEL a result that can't be read is as one that nobody kept: what is left goes all the same. */
+function prevResultOf(configuration: Configuration, isDel: boolean): Result | undefined {
+  try {
+    return readPrevResult(configuration);
+  } catch (error) {
+    if (!isDel) throw error;
+    log.warn(errorText(error));
+    return undefined;
+  }
+}
+
+function contextOf({ name, call, configuration, env, stdin }: Request): PluginContext {
+  const { conf, network, cniVersion, runtimeConfig } = configuration;
+  const isDel = call.verb === "DEL";
+  const type = conf.ipam?.type;
+  const context: Omit<PluginContext, "ipam"> = {
+    conf,
+    network,
+    dataDirectory: DATA_DIRECTORY,
+    cniVersion,
+    containerId: call.containerId,
+    netns: call.netns,
+    ifName: call.ifName,
+    args: readArgs(call.args, type ? [name, type] : [name], isDel),
+    runtimeConfig,
+    prevResult: prevResultOf(configuration, isDel),
+    firewall: new FirewallBatch(),
+  };
+  let found: Promise<Found> | undefined;
+  const find = () => {
+    found ??= findAddressPlugin(type!, call.path);
+    return found;
+  };
+  const ipam = delegation(context, {
+    plugin: async () => (await find()).plugin,
+    execute: async () => execute((await find()).file, env, stdin),
+  });
+  return { ...context, ipam };
+}
