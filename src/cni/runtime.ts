@@ -236,6 +236,7 @@ export class CniRuntime {
   ): PluginContext {
     const context: Omit<PluginContext, "ipam"> = {
       conf,
+      source: list.source,
       network: list.name,
       dataDirectory: this.#dataDirectory,
       cniVersion: list.cniVersion,

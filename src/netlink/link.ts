@@ -36,6 +36,7 @@ export interface Link {
   mac: string;
   up: boolean;
   promisc: boolean;
+  allMulticast: boolean;
   loopback: boolean;
   operState: (typeof OPER_STATES)[number];
   /** Index of the bridge or bond it belongs to; 0 for none. */
@@ -72,6 +73,7 @@ export function parseLink(message: Message): Link {
     mac: "",
     up: (flags & IFF.UP) !== 0,
     promisc: (flags & IFF.PROMISC) !== 0,
+    allMulticast: (flags & IFF.ALLMULTI) !== 0,
     loopback: (flags & IFF.LOOPBACK) !== 0,
     operState: "unknown",
     master: 0,

@@ -405,7 +405,7 @@ test("static: addresses of the configuration, or those that are asked for, with 
   };
   const empty = world.list("net", { plugins: [{ ...bridge(), ipam: { type: "static" } }] });
   expect(world.steps({ do: "add", list: empty, attachment: asked })[0]!.error).toContain(
-    'invalid address "10.77.0.300/24"',
+    "the 'ip' field is expected to be in CIDR notation, got: '10.77.0.300/24'",
   );
   expect(linksOf(place)).toEqual(["lo"]);
 });

@@ -5,6 +5,8 @@ import type { Field } from "./field.ts";
 
 export interface PluginContext {
   conf: PluginConf;
+  /** The JSON text that `conf` came from, or a longer one around it, where it is known. */
+  source?: string;
   /** Name of the network. */
   network: string;
   dataDirectory: string;

@@ -1,12 +1,49 @@
-/** tuning: sysctls of the namespace, and MAC, MTU and modes of the interface. All of it dies with the namespace. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { linkByName, setLink } from "../../netlink/link.ts";
+/** tuning: sysctls of the namespace, and MAC, MTU, modes and queue of the interface that another plugin made. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { errorText } from "../../base/errors.ts";
+import { log } from "../../base/log.ts";
+import { type Link, type LinkChange, linkByName, setLink } from "../../netlink/link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import * as netns from "../../sys/netns.ts";
-import { CNI_ERROR, CniError } from "../types.ts";
-import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+import { parseMac } from "../../wire/addr.ts";
+import { DATA_DIRECTORY } from "../foreign.ts";
+import { CNI_ERROR, CniError, type PluginConf } from "../types.ts";
+import type { Field } from "./field.ts";
+import type { Plugin, PluginContext } from "./plugin.ts";
+import { checkAllowed, duplicateSysctl, sysctlPath } from "./sysctl-keys.ts";
 
-interface TuningConf {
+const FIELDS: readonly Field[] = [
+  {
+    name: "sysctl",
+    type: "map",
+    default: "none",
+    text: "Keys below `net` with their values; `IFNAME` in a key is the interface.",
+  },
+  { name: "mac", type: "string", default: "unchanged", text: "Hardware address." },
+  { name: "mtu", type: "integer", default: "unchanged", text: "Bytes of a packet; 0 leaves it." },
+  { name: "promisc", type: "boolean", default: "unchanged", text: "Promiscuous mode on." },
+  { name: "allmulti", type: "boolean", default: "unchanged", text: "All-multicast mode on or off." },
+  { name: "txQLen", type: "integer", default: "unchanged", text: "Packets that the transmit queue holds." },
+  {
+    name: "dataDir",
+    type: "string",
+    default: "/run/cni/tuning",
+    text: "Where the values before are kept for DEL.",
+  },
+  {
+    name: "args.cni",
+    type: "object",
+    text: "`sysctl`, `mac`, `mtu`, `promisc`, `allmulti`, `txQLen` once more; these win over all others.",
+  },
+  {
+    name: "runtimeConfig.mac",
+    type: "string",
+    text: "Wins over `MAC` of `CNI_ARGS`, which wins over `mac` (capability `mac`).",
+  },
+];
+
+interface Wanted {
   sysctl?: Record<string, string>;
   mac?: string;
   mtu?: number;
@@ -14,75 +51,167 @@ interface TuningConf {
   allmulti?: boolean;
   txQLen?: number;
 }
+/** What the backup file holds: the interface before, in the order of Go's keys. */
+type Before = Omit<Wanted, "sysctl">;
 
-const ALLOW_LIST = "/etc/cni/tuning/allowlist.conf";
+const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
+const failed = (message: string) => new CniError(CNI_ERROR.INTERNAL, message);
 
-/** `net.ipv4.conf.IFNAME.arp_notify` → the file's path; only below /proc/sys/net. */
-function sysctlPath(name: string, ifName: string): string {
-  const path = (name.includes("/") ? name : name.replaceAll(".", "/")).replace("IFNAME", ifName);
-  if (!path.startsWith("net/") || path.split("/").includes(".."))
-    throw new CniError(CNI_ERROR.INVALID_CONFIG, `invalid net sysctl key: ${JSON.stringify(name)}`);
-  if (existsSync(ALLOW_LIST)) {
-    const patterns = readFileSync(ALLOW_LIST, "utf8")
-      .split("\n")
-      .filter(line => line.trim() !== "");
-    if (!patterns.some(pattern => new RegExp(pattern).test(name)))
-      throw new CniError(CNI_ERROR.INVALID_CONFIG, `sysctl ${name} is not in the allowlist ${ALLOW_LIST}`);
-  }
-  return `/proc/sys/${path}`;
+/** The configuration, and over it what the runtime and the person ask for. */
+function wantedBy(context: Pick<PluginContext, "conf"> & Partial<PluginContext>): Wanted {
+  const conf = context.conf as PluginConf & Wanted;
+  const over = (conf.args as { cni?: Wanted } | undefined)?.cni ?? {};
+  const asked = context.runtimeConfig?.mac as string | undefined;
+  const wanted: Wanted = {
+    sysctl: { ...conf.sysctl, ...over.sysctl },
+    mac: over.mac ?? (asked || context.args?.MAC || conf.mac || undefined),
+    mtu: (over.mtu ?? conf.mtu) || undefined,
+    promisc: over.promisc ?? conf.promisc,
+    allmulti: over.allmulti ?? conf.allmulti,
+    txQLen: over.txQLen ?? conf.txQLen,
+  };
+  if (wanted.mac && !parseMac(wanted.mac))
+    throw invalid(`invalid args ${wanted.mac} for MAC addr: address ${wanted.mac}: invalid hardware address`);
+  checkAllowed(Object.keys(wanted.sysctl!));
+  return wanted;
 }
 
-const confOf = (context: PluginContext) => context.conf as unknown as TuningConf;
-const macOf = (context: PluginContext) =>
-  (context.runtimeConfig.mac as string | undefined) ?? context.args.MAC ?? confOf(context).mac;
+/** The files to write, in the order of the configuration. */
+function sysctlsOf(context: PluginContext, { sysctl = {} }: Wanted) {
+  const twice = context.source === undefined ? undefined : duplicateSysctl(context.source);
+  const files = Object.entries(sysctl).map(([key, text]) => ({
+    key,
+    path: sysctlPath(key, context.ifName),
+    text: String(text),
+  }));
+  const again = files.find(({ path }, index) => files.findIndex(one => one.path === path) < index)?.key;
+  if (twice ?? again) throw invalid(`duplicate sysctl key: ${JSON.stringify(twice ?? again)}`);
+  return files;
+}
+
+const changeOf = (one: Before): LinkChange => ({
+  mtu: one.mtu,
+  mac: one.mac,
+  promisc: one.promisc,
+  allMulticast: one.allmulti,
+  txQueueLength: one.txQLen,
+});
+
+/** What DEL must set again: of each value that changes, the one before. */
+function before(link: Link, wanted: Wanted): Before {
+  const kept: Before = {};
+  if (wanted.mac) kept.mac = link.mac;
+  if (wanted.promisc) kept.promisc = link.promisc;
+  if (wanted.mtu) kept.mtu = link.mtu;
+  if (wanted.allmulti !== undefined) kept.allmulti = link.allMulticast;
+  if (wanted.txQLen !== undefined) kept.txQLen = link.txQueueLength;
+  return kept;
+}
+
+/** One file an attachment, as Go's plugin names it, so that either takes back what the other did. */
+function backupFile({ conf, containerId, ifName, dataDirectory }: PluginContext): string {
+  const usual = dataDirectory === DATA_DIRECTORY ? "/run/cni/tuning" : join(dirname(dataDirectory), "tuning");
+  return join((conf.dataDir as string) || usual, `${containerId}_${ifName}.json`);
+}
+
+function keep(file: string, kept: Before): void {
+  if (Object.keys(kept).length === 0) return;
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(file, JSON.stringify(kept, undefined, 1), { mode: 0o600 });
+}
+
+/** Others learn of the new hardware address: the kernel says it (arp_notify) where it is told to. */
+function changeMac(nl: NetlinkSocket, { index, name }: Link, mac: string): void {
+  const notify = `/proc/sys/net/ipv4/conf/${name}/arp_notify`;
+  const usual = readFileSync(notify, "utf8");
+  writeFileSync(notify, "1");
+  try {
+    // Some drivers refuse a new address while the link is up; veth does not, and routes would be lost by taking it down.
+    setLink(nl, index, { mac });
+  } finally {
+    writeFileSync(notify, usual);
+  }
+}
 
 export const tuning: Plugin = {
+  fields: FIELDS,
   add(context) {
-    const conf = confOf(context);
-    const result = context.prevResult ?? emptyResult(context.cniVersion);
-    const mac = macOf(context);
-    const files = Object.entries(conf.sysctl ?? {}).map(([name, text]) => ({
-      path: sysctlPath(name, context.ifName),
-      text,
-    }));
-    if (
-      files.length === 0 &&
-      !mac &&
-      conf.mtu === undefined &&
-      conf.promisc === undefined &&
-      conf.allmulti === undefined &&
-      conf.txQLen === undefined
-    )
-      return result;
+    if (!context.prevResult) throw invalid("Required prevResult missing");
+    const result = context.prevResult;
+    const wanted = wantedBy(context);
+    const files = sysctlsOf(context, wanted);
+    const { sysctl: _, mac, ...rest } = wanted;
+    const change = { ...rest, promisc: rest.promisc || undefined };
+    const changesLink = mac !== undefined || Object.values(change).some(one => one !== undefined);
+    if (files.length === 0 && !changesLink) return result;
     netns.run(context.netns, () => {
-      for (const { path, text } of files) writeFileSync(path, String(text));
+      for (const { path, text } of files) writeFileSync(path, text);
+      if (!changesLink) return;
       using nl = new NetlinkSocket();
       const link = linkByName(nl, context.ifName);
-      if (!link) throw new CniError(CNI_ERROR.INTERNAL, `no interface ${context.ifName} in the namespace`);
-      // Some drivers refuse a new address while the link is up; veth does not, and routes would be lost by taking it down.
-      setLink(nl, link.index, {
-        mac: mac && mac.toLowerCase() !== link.mac ? mac : undefined,
-        mtu: conf.mtu,
-        promisc: conf.promisc,
-        allMulticast: conf.allmulti,
-        txQueueLength: conf.txQLen,
-      });
+      if (!link) throw failed(`no interface ${context.ifName} in the namespace`);
+      keep(backupFile(context), before(link, wanted));
+      if (mac && mac.toLowerCase() !== link.mac) changeMac(nl, link, mac);
+      setLink(nl, link.index, changeOf(change));
     });
     for (const one of result.interfaces) {
       if (one.name !== context.ifName || !one.sandbox) continue;
       if (mac) one.mac = mac.toLowerCase();
-      if (conf.mtu !== undefined) one.mtu = conf.mtu;
+      if (wanted.mtu) one.mtu = wanted.mtu;
     }
     return result;
   },
-  del() {},
+
+  del(context) {
+    const file = backupFile(context);
+    let kept: Before;
+    try {
+      kept = JSON.parse(readFileSync(file, "utf8")) as Before;
+    } catch {
+      return rmSync(file, { force: true });
+    }
+    if (context.netns && netns.isNetns(context.netns))
+      netns.run(context.netns, () => {
+        using nl = new NetlinkSocket();
+        const link = linkByName(nl, context.ifName);
+        for (const [key, one] of link ? Object.entries(kept) : [])
+          try {
+            setLink(nl, link!.index, changeOf({ [key]: one }));
+          } catch (error) {
+            log.debug(`${key} of ${context.ifName} stays as it is: ${errorText(error)}`);
+          }
+      });
+    rmSync(file, { force: true });
+  },
+
   check(context) {
+    if (!context.prevResult) throw invalid("Required prevResult missing");
+    const wanted = wantedBy(context);
+    const words = (text: string) => text.trim().replaceAll(/\s+/g, " ");
     netns.run(context.netns, () => {
-      for (const [name, text] of Object.entries(confOf(context).sysctl ?? {})) {
-        const found = readFileSync(sysctlPath(name, context.ifName), "utf8").trim();
-        if (found !== String(text))
-          throw new CniError(CNI_ERROR.INTERNAL, `sysctl ${name} is ${found}, not ${text}`);
+      for (const { path, text } of sysctlsOf(context, wanted)) {
+        const found = words(readFileSync(path, "utf8"));
+        if (found !== words(text))
+          throw failed(`Error: Tuning configured value of ${path} is ${text}, current value is ${found}`);
       }
+      using nl = new NetlinkSocket();
+      const link = linkByName(nl, context.ifName);
+      if (!link) throw failed(`Cannot find container link ${context.ifName}`);
+      for (const [what, want, found] of [
+        ["Ethernet", wanted.mac?.toLowerCase(), link.mac],
+        ["promiscuous mode", wanted.promisc, link.promisc],
+        ["MTU", wanted.mtu, link.mtu],
+        ["all-multicast mode", wanted.allmulti, link.allMulticast],
+        ["transmit queue length", wanted.txQLen, link.txQueueLength],
+      ] as const)
+        if (want !== undefined && want !== found)
+          throw failed(
+            `Error: Tuning configured ${what} of ${context.ifName} is ${want}, current value is ${found}`,
+          );
     });
+  },
+
+  status(context) {
+    for (const key of Object.keys(wantedBy(context).sysctl!)) sysctlPath(key, "lo");
   },
 };
