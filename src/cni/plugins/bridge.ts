@@ -5,8 +5,6 @@
  * from IPAM → addresses and routes in the namespace → gateway address on the bridge, forwarding → source NAT.
  */
 import { hasCode } from "../../base/errors.ts";
-import { owner } from "../../firewall/element.ts";
-import { masqueraded } from "../../firewall/masquerade.ts";
 import { addAddress, addresses, deleteAddress, IFA_F } from "../../netlink/address.ts";
 import { setBridgePort } from "../../netlink/bridge-port.ts";
 import { dropLink } from "../../netlink/drop-link.ts";
@@ -24,10 +22,11 @@ import {
   parseIP,
 } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type Result } from "../types.ts";
-import { containerAddress } from "./address.ts";
+import { addressesOf, containerAddress } from "./address.ts";
 import { allowForwarding } from "./forwarding.ts";
 import { configureInside, sysctl } from "./inside.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+import { masquerade, removeMasquerade } from "./rules.ts";
 import { dropHostEnd, makePair } from "./veth.ts";
 
 interface BridgeConf {
@@ -117,13 +116,6 @@ export function holdGateway(
   if (now.mac) setLink(nl, bridge.index, { mac: now.mac });
 }
 
-function masquerade(context: PluginContext, ips: Result["ips"]): void {
-  for (const one of ips)
-    context.firewall.add(
-      ...masqueraded(owner(context.containerId, context.ifName), containerAddress(one.address)),
-    );
-}
-
 export const bridge: Plugin = {
   async add(context) {
     const conf = confOf(context);
@@ -160,7 +152,11 @@ export const bridge: Plugin = {
       holdGateway(nl, conf, master, result);
       allowForwarding(result);
     }
-    if (conf.ipMasq) masquerade(context, result.ips);
+    if (conf.ipMasq)
+      masquerade(
+        context,
+        result.ips.map(one => containerAddress(one.address)),
+      );
     const dns = context.conf.dns as Result["dns"] | undefined;
     if (dns && Object.keys(dns).length > 0) result.dns = dns;
     result.interfaces = [
@@ -178,7 +174,7 @@ export const bridge: Plugin = {
       const link = linkByName(nl, context.ifName);
       if (link) dropLink(nl, link.index);
     } else dropHostEnd(context.prevResult);
-    context.firewall.remove(owner(context.containerId, context.ifName));
+    removeMasquerade(context);
     if (context.conf.ipam?.type) await context.ipam.del();
   },
 
@@ -186,11 +182,7 @@ export const bridge: Plugin = {
     const conf = confOf(context);
     const result = context.prevResult!;
     if (conf.isGateway) allowForwarding(result);
-    if (conf.ipMasq)
-      masquerade(
-        context,
-        result.ips.filter(one => result.interfaces[one.interface ?? -1]?.sandbox),
-      );
+    if (conf.ipMasq) masquerade(context, addressesOf(result, context.ifName));
   },
 
   async check(context) {

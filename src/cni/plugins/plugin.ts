@@ -1,4 +1,5 @@
 /** What a plugin is: three functions of a context. Nothing in it knows how it was called. */
+import type { Backend } from "../../firewall/backend.ts";
 import type { FirewallBatch } from "../../firewall/batch.ts";
 import type { PluginConf, Result } from "../types.ts";
 import type { Field } from "./field.ts";
@@ -22,7 +23,12 @@ export interface PluginContext {
   /** The result so far at ADD; the final one at CHECK and DEL, if it is known. */
   prevResult: Result | undefined;
   /**
-   * Firewall elements to add or remove. The runtime makes the changes of a whole chain in one transaction: at the end of
+   * Where rules are kept unless the configuration says: `portolan` (when absent) in the engine, `nftables` where a foreign
+   * runtime executes the plugin, whose other plugins may be Go's. For the functions of `rules.ts`.
+   */
+  backend?: Exclude<Backend, "iptables">;
+  /**
+   * Firewall elements and rules to add or remove. The runtime makes the changes of a whole chain in one transaction: at the end of
    * ADD, and before an address is given back in DEL.
    */
   firewall: FirewallBatch;

@@ -17,6 +17,7 @@ import { formatIP, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type PortMap, type Result } from "../types.ts";
 import { addressesOf } from "./address.ts";
 import type { Plugin, PluginContext } from "./plugin.ts";
+import { removePorts } from "./rules.ts";
 
 const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
 
@@ -132,7 +133,7 @@ export const portmap: Plugin = {
   refresh: context => void publishAll(context),
 
   del(context) {
-    context.firewall.remove(owner(context.containerId, context.ifName));
+    removePorts(context);
     try {
       forgetOldFlows(context, mappingsOf(context));
     } catch (error) {
