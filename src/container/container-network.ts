@@ -171,7 +171,8 @@ export async function joinUserMode(
   for (const [index, { family, settings, fds }] of listeners.entries()) {
     // A container of the other family alone is served all the same, its callers then come from the gateway.
     const guestAddr = family === 6 ? ipv6 || ipv4 : ipv4 || ipv6;
-    await netd!.addPorts(portsKey(id, index), id, { ...settings, guestAddr }, fds);
+    const otherwise = family === 6 && ipv6 && ipv4 ? { otherwise: ipv4 } : {};
+    await netd!.addPorts(portsKey(id, index), id, { ...settings, guestAddr, ...otherwise }, fds);
   }
 }
 

@@ -29,6 +29,8 @@ export interface PortSettings {
   hostAddr: string;
   hostPort: number;
   guestAddr: string;
+  /** Where callers of TCP go whom `guestAddr` refuses: many programs listen on IPv4 alone. */
+  otherwise?: string;
   guestPort: number;
   /** Ports in a row. */
   count: number;

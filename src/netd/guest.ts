@@ -10,9 +10,13 @@ export interface Guest {
   hasFamily(family: 4 | 6): boolean;
   /** Takes in a socket that was accepted; 0 or a negative errno, and then the socket is closed. */
   adopt(fd: number): number;
-  /** Connects an accepted socket without the stack; false where there is no such way, and the socket is as it was. */
-  relay(fd: number, from: Endpoint, to: Endpoint): boolean;
-  tcpAccepted(now: number, fd: number, from: Endpoint, to: Endpoint): void;
+  /**
+   * Connects an accepted socket without the stack; false where there is no such way, and the socket is as it was. Where the
+   * guest refuses, `refused` gets it back as it was.
+   */
+  relay(fd: number, from: Endpoint, to: Endpoint, refused?: () => void): boolean;
+  /** Connects it by the stack, and where the guest refuses, to `otherwise`. */
+  tcpAccepted(now: number, fd: number, from: Endpoint, to: Endpoint, otherwise?: Endpoint): void;
   datagramArrived(
     now: number,
     fd: number,

@@ -23,6 +23,8 @@ export class TcpListener implements Ready {
     private readonly guest: Guest,
     private readonly fd: number,
     private readonly to: Endpoint,
+    /** Where callers go whom `to` refuses. */
+    private readonly otherwise: Endpoint | undefined,
   ) {
     relayStream(fd);
     const result = guest.loop.add(fd, EPOLL.IN, this);
@@ -47,8 +49,19 @@ export class TcpListener implements Ready {
 
   private pass(now: number, fd: number): void {
     const from = endpointOf(peer);
-    if (this.guest.relay(fd, from, this.to)) return;
-    if (this.guest.adopt(fd) >= 0) this.guest.tcpAccepted(now, fd, from, this.to);
+    const { to, otherwise } = this;
+    if (otherwise === undefined) this.lead(now, fd, from, to);
+    else {
+      const caller = { ...from, address: from.address.slice() };
+      this.lead(now, fd, from, to, () => this.lead(performance.now(), fd, caller, otherwise));
+    }
+  }
+
+  /** Past the stack where that is possible, else through it. */
+  private lead(now: number, fd: number, from: Endpoint, to: Endpoint, refused?: () => void): void {
+    if (this.guest.relay(fd, from, to, refused)) return;
+    const { otherwise } = this;
+    if (this.guest.adopt(fd) >= 0) this.guest.tcpAccepted(now, fd, from, to, refused && otherwise);
   }
 
   private backOff(now: number, errno: number): void {

@@ -106,7 +106,7 @@ export class Orders {
       for (const fd of fds) closeFd(fd);
       throw new BugError(`there is no tap ${tapKey}`);
     }
-    const { proto, hostAddr, hostPort, guestAddr, guestPort, count } = settings;
+    const { proto, hostAddr, hostPort, guestAddr, otherwise, guestPort, count } = settings;
     const id = tap.publish(
       {
         protocol: proto,
@@ -114,6 +114,7 @@ export class Orders {
         hostPort,
         count,
         guestAddress: ip(guestAddr),
+        ...(otherwise ? { otherwise: ip(otherwise) } : {}),
         guestPort,
       },
       fds,

@@ -15,6 +15,8 @@ import { PublishedUdp } from "./published-udp.ts";
 export interface Publication extends HostPorts {
   /** The host's ports are passed on to as many from `guestPort` on. */
   guestAddress: IpAddress;
+  /** Of the guest's too, for callers of TCP whom `guestAddress` refuses. */
+  otherwise?: IpAddress;
   guestPort: number;
 }
 
@@ -86,11 +88,13 @@ export class PublishedPorts {
 
   /** Takes `fd`, the socket of the publication's port `index`; closes it when that fails. */
   private open(publication: Publication, fd: number, index: number): Socket {
-    const { protocol, hostAddress, guestAddress } = publication;
-    const { family, bytes: address } = guestAddress;
-    const to = { family, address, port: publication.guestPort + index };
+    const { protocol, hostAddress, guestAddress, otherwise } = publication;
+    const at = ({ family, bytes: address }: IpAddress) => ({
+      ...{ family, address, port: publication.guestPort + index },
+    });
+    const to = at(guestAddress);
     if (protocol === "tcp") {
-      const listener = new TcpListener(this.guest, fd, to);
+      const listener = new TcpListener(this.guest, fd, to, otherwise && at(otherwise));
       return { fd, close: () => listener.close() };
     }
     const socket = new PublishedUdp(this.guest, fd, hostAddress, to);

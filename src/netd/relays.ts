@@ -34,6 +34,8 @@ interface Relay {
   caller: number;
   inside: number;
   connected: boolean;
+  /** Where the guest refuses: what happens to the caller, of whom nothing was read. Absent: it is refused. */
+  otherwise: (() => void) | undefined;
   streams: readonly [Stream, Stream];
 }
 
@@ -57,9 +59,9 @@ export class Relays implements Ready, Turn {
 
   /**
    * Connects a caller, who shall appear as `address`, to the guest endpoint `to`. False when that can't be done in this way;
-   * then the caller is as it was.
+   * then the caller is as it was. A caller whom the guest refuses goes back to `otherwise` if that is there.
    */
-  take(caller: number, address: Uint8Array, to: Endpoint): boolean {
+  take(caller: number, address: Uint8Array, to: Endpoint, otherwise?: () => void): boolean {
     const inside = this.sockets.connect(address, to);
     if (inside < 0) return false;
     const out = this.pipe();
@@ -76,6 +78,7 @@ export class Relays implements Ready, Turn {
       caller,
       inside,
       connected: false,
+      otherwise,
       streams: [stream(caller, inside, out), stream(inside, caller, back)],
     };
     for (const fd of [caller, inside]) {
@@ -104,7 +107,12 @@ export class Relays implements Ready, Turn {
       relay.connected = getInt(fd, LEVEL.SOCKET, SO.ERROR) === 0;
     }
     if (relay.connected) this.move(relay);
-    else this.end(relay, true);
+    else if (relay.otherwise === undefined) this.end(relay, true);
+    else {
+      this.letGo(relay);
+      this.loop.unwatch(relay.caller);
+      relay.otherwise();
+    }
   }
 
   run(): void {
@@ -125,14 +133,20 @@ export class Relays implements Ready, Turn {
     }
   }
 
-  /** Forgets both ends; `reset`: neither shall take it for an orderly end. */
+  /** Ends both sides; `reset`: neither shall take it for an orderly end. */
   private end(relay: Relay, reset: boolean): void {
-    const { caller, inside, streams } = relay;
-    this.unfinished.delete(relay);
-    for (const fd of [caller, inside]) this.relays.delete(fd);
+    const { caller } = relay;
+    this.letGo(relay);
     this.loop.forget(caller);
     if (reset) resetOnClose(caller);
     closeSocket(caller);
+  }
+
+  /** Forgets a relay and gives back what it had; the caller's socket stays as it is. */
+  private letGo(relay: Relay): void {
+    const { caller, inside, streams } = relay;
+    this.unfinished.delete(relay);
+    for (const fd of [caller, inside]) this.relays.delete(fd);
     this.loop.unwatch(inside);
     this.sockets.release(inside);
     for (const { pipe, held } of streams)

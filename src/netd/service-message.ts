@@ -147,13 +147,14 @@ function service(value: unknown): Service {
 }
 
 function portSettings(value: unknown): PortSettings {
-  const { proto, hostAddr, hostPort, guestAddr, guestPort, count } = record(value, "settings");
+  const { proto, hostAddr, hostPort, guestAddr, otherwise, guestPort, count } = record(value, "settings");
   if (proto !== "tcp" && proto !== "udp") throw new Error("proto is neither tcp nor udp");
   return {
     proto,
     hostAddr: address(hostAddr, "hostAddr"),
     hostPort: number(hostPort, "hostPort", 1, 65_535),
     guestAddr: address(guestAddr, "guestAddr"),
+    ...(otherwise === undefined ? {} : { otherwise: address(otherwise, "otherwise") }),
     guestPort: number(guestPort, "guestPort", 1, 65_535),
     count: number(count, "count", 1, 65_535),
   };

@@ -89,11 +89,11 @@ export class Tap implements Turn {
       loop,
       hasFamily: family => family === 4 || config.ipv6 !== undefined,
       adopt: fd => sockets.adopt(fd),
-      relay: (fd, from, to) => this.relays.take(fd, this.stack.clientAddress(from, to), to),
-      tcpAccepted: (now, fd, from, to) => {
+      relay: (fd, from, to, refused) => this.relays.take(fd, this.stack.clientAddress(from, to), to, refused),
+      tcpAccepted: (now, fd, from, to, otherwise) => {
         loop.touch(this);
         try {
-          this.stack.tcpAccepted(now, fd, from, to);
+          this.stack.tcpAccepted(now, fd, from, to, otherwise);
         } catch (error) {
           this.broken(error);
         }

@@ -276,7 +276,8 @@ async function publishHome(
 ): Promise<void> {
   for (const [index, { family, settings, fds }] of listeners.entries()) {
     const guestAddr = ipv6 && (family === 6 || !ipv4) ? guest.ipv6 : guest.ipv4;
-    const order = { ...settings, guestAddr, guestPort: numberOf(settings) };
+    const otherwise = family === 6 && ipv6 && ipv4 ? { otherwise: guest.ipv4 } : {};
+    const order = { ...settings, guestAddr, ...otherwise, guestPort: numberOf(settings) };
     await netd.addPorts(keyOf(containerId, index), HOME_KEY, order, fds);
   }
 }

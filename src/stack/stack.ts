@@ -103,10 +103,16 @@ export class Stack {
     return this.#policy.clientAddress(from, to);
   }
 
-  /** `handle` was accepted from `from` on a published port: the stack connects it to the guest endpoint `to`. */
-  tcpAccepted(now: number, handle: Handle, from: Endpoint, to: Endpoint): void {
-    const address = this.clientAddress(from, to);
-    this.#tcp.accepted(now, handle, { family: to.family, address, port: from.port }, to);
+  /**
+   * `handle` was accepted from `from` on a published port: the stack connects it to the guest endpoint `to`, and where the
+   * guest refuses that, to `otherwise`.
+   */
+  tcpAccepted(now: number, handle: Handle, from: Endpoint, to: Endpoint, otherwise?: Endpoint): void {
+    const callAs = (end: Endpoint) => ({
+      from: { family: end.family, address: this.clientAddress(from, end), port: from.port },
+      to: end,
+    });
+    this.#tcp.accepted(now, handle, callAs(to), otherwise && callAs(otherwise));
   }
 
   /** A published UDP socket got a datagram from `from` for the guest endpoint `to`; answers go by `Outside.sendTo`. */

@@ -4,6 +4,7 @@
  * `snd` is towards the guest, `rcv` from it. Sequence numbers are signed words; times are the stack's milliseconds, with
  * Infinity for "not set". The functions beside this file do the work; here is only what they work on.
  */
+import type { Endpoint } from "../endpoint.ts";
 import { Timer } from "../timers.ts";
 import { Congestion } from "./congestion.ts";
 import type { Ranges } from "./ranges.ts";
@@ -31,6 +32,14 @@ export type State = (typeof STATE)[keyof typeof STATE];
 /** What loss recovery is about. */
 export const RECOVERY = { NONE: 0, FAST: 1, TIMEOUT: 2 } as const;
 
+/** A published port's client to the guest. */
+export interface Call {
+  /** Whom the guest is to see; another port is taken if that one is in use. */
+  from: Endpoint;
+  /** Address and port in the guest. */
+  to: Endpoint;
+}
+
 export class Connection {
   state: State = STATE.CONNECTING;
   /** Entry in the table of flows; -1 when it is in it no more. */
@@ -42,6 +51,8 @@ export class Connection {
   remotePort = 0;
   /** Came in through a published port: we sent the SYN. */
   published = false;
+  /** What is tried where the guest refuses it. */
+  otherwise: Call | undefined;
 
   // The host's socket.
   /** -1: none, or closed. */

@@ -6,7 +6,7 @@ import { type Connection, STATE } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { replyWithReset, sendAck, sendChallenge, sendSyn } from "./emit.ts";
 import { enqueue, enterTimeWait, guestAborted, guestDone, KEEPALIVE_IDLE, schedule } from "./lifecycle.ts";
-import { open, takeSynOptions } from "./open.ts";
+import { open, publishedRefused, takeSynOptions } from "./open.ts";
 import type { Segment } from "./segment.ts";
 import { seqDiff, seqGt, seqLe, seqLt } from "./sequence.ts";
 import { acceptEdge, takeText } from "./text.ts";
@@ -59,7 +59,7 @@ function inSynSent(tcp: TcpContext, connection: Connection, packet: Packet, segm
     return;
   }
   if (flags & TCP_FLAG.RST) {
-    if (acknowledged) guestAborted(tcp, connection);
+    if (acknowledged) publishedRefused(tcp, connection);
     return;
   }
   if (!(flags & TCP_FLAG.SYN)) return;

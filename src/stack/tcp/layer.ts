@@ -4,13 +4,12 @@
  * Calls give the time; nothing here waits. Acknowledgments that a batch of segments calls for are sent by `flush`.
  */
 import type { StackConfig } from "../config.ts";
-import type { Endpoint } from "../endpoint.ts";
 import { FlowTable } from "../flow-table.ts";
 import type { IpOutput } from "../ip-output.ts";
 import { type Handle, type Outside, READY } from "../outside.ts";
 import type { Packet } from "../packet.ts";
 import type { Timers } from "../timers.ts";
-import { type Connection, STATE } from "./connection.ts";
+import { type Call, type Connection, STATE } from "./connection.ts";
 import { type TcpContext, TcpCounters } from "./context.ts";
 import { expired } from "./expire.ts";
 import { segmentArrived, withoutConnection } from "./input.ts";
@@ -148,13 +147,10 @@ export class TcpLayer {
     return true;
   }
 
-  /**
-   * A client of a published port. `from`: whom the guest is to see; another port is taken if that one is in use. `to`: the
-   * guest's address and port.
-   */
-  accepted(now: number, handle: Handle, from: Endpoint, to: Endpoint): void {
+  /** A client of a published port; `otherwise`: what is tried where the guest refuses the first. */
+  accepted(now: number, handle: Handle, call: Call, otherwise?: Call): void {
     this.#tcp.now = now;
-    openPublished(this.#tcp, handle, from, to);
+    openPublished(this.#tcp, handle, call, otherwise);
   }
 
   /**

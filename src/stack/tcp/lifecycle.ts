@@ -173,6 +173,14 @@ function unlist(tcp: TcpContext, connection: Connection): void {
   if (tcp.flows.size === 0) tcp.rings.clear();
 }
 
+/** The host's socket is no longer this connection's, and stays as it is. */
+export function releaseHandle(tcp: TcpContext, connection: Connection): number {
+  const { handle } = connection;
+  dropHandle(tcp, connection);
+  connection.handle = -1;
+  return handle;
+}
+
 function dropHandle(tcp: TcpContext, connection: Connection): void {
   tcp.byHandle[connection.handle] = undefined;
 }

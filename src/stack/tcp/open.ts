@@ -3,13 +3,20 @@
  * a direct connection would have shown; a published port's client is connected already, and we send the SYN.
  */
 import { MAX_WINDOW_SCALE } from "../../wire/tcp.ts";
-import type { Endpoint } from "../endpoint.ts";
 import { ERRNO, isExhaustion } from "../errno.ts";
 import type { Packet } from "../packet.ts";
-import { Connection, STATE } from "./connection.ts";
+import { type Call, Connection, STATE } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { ourMss, replyWithReset, sendReset, sendSyn } from "./emit.ts";
-import { endOldestWait, guestDone, hostClosed, remove, schedule } from "./lifecycle.ts";
+import {
+  endOldestWait,
+  guestAborted,
+  guestDone,
+  hostClosed,
+  releaseHandle,
+  remove,
+  schedule,
+} from "./lifecycle.ts";
 import { SMALLEST_RING } from "./ring.ts";
 import { RTO } from "./rto.ts";
 import type { Segment } from "./segment.ts";
@@ -58,8 +65,19 @@ export function open(tcp: TcpContext, packet: Packet, segment: Segment): void {
   connection.lastHeard = tcp.now;
 }
 
-/** A client of a published port: `from` is what the guest is to see, `to` where in the guest it goes. */
-export function openPublished(tcp: TcpContext, handle: number, from: Endpoint, to: Endpoint): void {
+/** The guest refused a published port's client, of whom nothing was read yet. */
+export function publishedRefused(tcp: TcpContext, connection: Connection): void {
+  const { otherwise } = connection;
+  if (otherwise === undefined) {
+    guestAborted(tcp, connection);
+    return;
+  }
+  const handle = releaseHandle(tcp, connection);
+  remove(tcp, connection);
+  openPublished(tcp, handle, otherwise);
+}
+
+export function openPublished(tcp: TcpContext, handle: number, { from, to }: Call, otherwise?: Call): void {
   const connection = admit(tcp);
   if (connection === undefined) {
     tcp.outside.reset(handle);
@@ -67,6 +85,7 @@ export function openPublished(tcp: TcpContext, handle: number, from: Endpoint, t
   }
   connection.family = to.family;
   connection.published = true;
+  connection.otherwise = otherwise;
   connection.addresses.set(to.address);
   connection.addresses.set(from.address, 16);
   connection.guestPort = to.port;

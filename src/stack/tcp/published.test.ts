@@ -9,7 +9,16 @@ const ANSWER = "S. 0 ack 1 win 60000 <mss 1460,sack,ts 50 0,ws 7>";
 
 function published(t = new TcpTrace()): TcpTrace {
   t.guestPort = 80;
-  t.layer.accepted(t.now, t.host.accept(), CLIENT, SERVER);
+  t.layer.accepted(t.now, t.host.accept(), { from: CLIENT, to: SERVER });
+  return t;
+}
+
+/** Whom the guest refuses is another client to it at the second attempt. */
+function calledTwice(): TcpTrace {
+  const t = new TcpTrace();
+  t.guestPort = 80;
+  const [first, second] = [CLIENT, { ...CLIENT, port: 6666 }].map(from => ({ from, to: SERVER }));
+  t.layer.accepted(t.now, t.host.accept(), first!, second);
   return t;
 }
 
@@ -39,6 +48,29 @@ describe("a client of a published port", () => {
   test("refused by the guest: it sees a reset", () => {
     const t = published();
     t.drain();
+    t.guest("R. 0 ack 1").expect();
+    expect(t.socket.state).toBe("reset");
+    expect(t.layer.promised).toBe(0);
+  });
+
+  test("refused by the guest at one address: it is led to the other, with what it has said", () => {
+    const t = calledTwice();
+    t.drain();
+    t.feed(100).expect();
+    t.guest("R. 0 ack 1");
+    expect(t.drain().length).toBe(1);
+    expect(t.remotePort).toBe(6666);
+    t.guest(ANSWER).expect("P. 1:101 ack 1");
+    t.guest("P. 1:51 ack 101 win 500 <ts 51 0>").expect(". 101 ack 51");
+    expect(t.socket.taken).toBe(50);
+  });
+
+  test("refused at both: it sees a reset", () => {
+    const t = calledTwice();
+    t.drain();
+    t.guest("R. 0 ack 1");
+    t.drain();
+    expect(t.socket.state).toBe("open");
     t.guest("R. 0 ack 1").expect();
     expect(t.socket.state).toBe("reset");
     expect(t.layer.promised).toBe(0);
