@@ -1,5 +1,6 @@
 /** Every noun and verb, with the file that does it. The files load when they are called, not before. */
 
+import { cni } from "./cni-commands.ts";
 import { as, type Entry } from "./command.ts";
 import {
   attach,
@@ -106,6 +107,7 @@ const info: Entry = {
 export const COMMANDS: readonly Entry[] = [
   attach,
   build,
+  cni,
   commit,
   {
     name: "completion",

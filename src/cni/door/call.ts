@@ -46,9 +46,24 @@ export async function perform(request: Request): Promise<Record<string, unknown>
 }
 
 async function add(plugin: Plugin, context: PluginContext): Promise<Result> {
-  const result = await plugin.add(context);
-  context.firewall.commit();
-  return result;
+  let hasAddress = false;
+  const ipam: PluginContext["ipam"] = {
+    ...context.ipam,
+    async add() {
+      const result = await context.ipam.add();
+      hasAddress = true;
+      return result;
+    },
+  };
+  try {
+    const result = await plugin.add({ ...context, ipam });
+    context.firewall.commit();
+    return result;
+  } catch (error) {
+    // As Go's plugins do: who reserved an address and then fails gives it back. The rest is for the runtime's DEL.
+    if (hasAddress) await context.ipam.del().catch(() => {});
+    throw error;
+  }
 }
 
 async function del(plugin: Plugin, context: PluginContext): Promise<void> {
@@ -114,8 +129,10 @@ function contextOf({ name, call, configuration, env, stdin }: Request): PluginCo
   const type = conf.ipam?.type;
   const context: Omit<PluginContext, "ipam"> = {
     conf,
+    source: new TextDecoder().decode(stdin),
     network,
     dataDirectory: DATA_DIRECTORY,
+    backend: "nftables",
     cniVersion,
     containerId: call.containerId,
     netns: call.netns,

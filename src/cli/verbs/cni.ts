@@ -1,0 +1,110 @@
+/** `cni add|del|check|gc|status NET NETNS`: networks without an engine, by the variables and in the words of cnitool. */
+import { createHash } from "node:crypto";
+import { resolve } from "node:path";
+import { errorText, UserError } from "../../base/errors.ts";
+import { loadNetworkConf } from "../../cni/load.ts";
+import { formatResult } from "../../cni/result.ts";
+import { type Attachment, CniRuntime } from "../../cni/runtime.ts";
+import type { NetConfList } from "../../cni/types.ts";
+import { type Command, type Invocation, print, requireArgs } from "../command.ts";
+import type { Flag } from "../flags.ts";
+
+const FOREIGN: Flag = {
+  long: "foreign",
+  kind: "slice",
+  metavar: "type",
+  help: "Execute the plugin of CNI_PATH though there is one of ours",
+};
+
+/** `K=V;K=V` of CNI_ARGS. */
+function cniArgs(): [string, string][] {
+  const text = process.env.CNI_ARGS;
+  if (!text) return [];
+  return text.split(";").map(pair => {
+    const parts = pair.split("=");
+    if (parts.length !== 2 || !parts[0] || !parts[1])
+      throw new UserError(`invalid CNI_ARGS pair ${JSON.stringify(pair)}`);
+    return [parts[0], parts[1]];
+  });
+}
+
+/** The JSON object of CAP_ARGS. */
+function capabilityArgs(): Record<string, unknown> {
+  const text = process.env.CAP_ARGS;
+  if (!text) return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`CAP_ARGS is no JSON: ${(error as Error).message}`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new UserError('CAP_ARGS must be an object, such as {"portMappings": [...]}');
+  return value as Record<string, unknown>;
+}
+
+interface Request {
+  runtime: CniRuntime;
+  list: NetConfList;
+  attachment: Attachment;
+}
+
+function request(invocation: Invocation): Request {
+  const [network, namespace] = invocation.args as [string, string];
+  const netns = resolve(namespace);
+  const path = process.env.CNI_PATH?.split(":").filter(one => one !== "");
+  return {
+    runtime: new CniRuntime({ pluginPath: path, foreign: invocation.flags.list("foreign") }),
+    list: loadNetworkConf(process.env.NETCONFPATH || "/etc/cni/net.d", network),
+    attachment: {
+      // cnitool's id, so that either removes what the other added: the first ten bytes of the path's digest.
+      containerId: `cnitool-${createHash("sha512").update(netns).digest("hex").slice(0, 20)}`,
+      netns,
+      ifName: process.env.CNI_IFNAME || "eth0",
+      cniArgs: cniArgs(),
+      capabilityArgs: capabilityArgs(),
+    },
+  };
+}
+
+function command(summary: string, run: (request: Request) => Promise<void>): Command {
+  return {
+    summary,
+    usage: "[options] NETWORK NETNS",
+    flags: [FOREIGN],
+    async run(invocation) {
+      requireArgs(invocation, 2, 2);
+      try {
+        await run(request(invocation));
+      } catch (error) {
+        throw new UserError(errorText(error), { exitCode: 1, cause: error });
+      }
+      return 0;
+    },
+  };
+}
+
+export const cniAdd = command(
+  "Add a network namespace to a network and print the result",
+  async ({ runtime, list, attachment }) => {
+    const result = await runtime.add(list, attachment);
+    print(JSON.stringify(formatResult(result, list.cniVersion), null, 4));
+  },
+);
+
+export const cniCheck = command(
+  "Check that a network namespace is as it was added",
+  ({ runtime, list, attachment }) => runtime.check(list, attachment),
+);
+
+export const cniDel = command("Take a network namespace off a network", ({ runtime, list, attachment }) =>
+  runtime.del(list, list.name, attachment),
+);
+
+export const cniGc = command("Remove everything that is attached to a network", ({ runtime, list }) =>
+  runtime.gc(list, []),
+);
+
+export const cniStatus = command("Tell whether a network is ready to be added to", ({ runtime, list }) =>
+  runtime.status(list),
+);

@@ -1,0 +1,108 @@
+/**
+ * What other engines find in a directory of plugins: a launcher for each of ours, or a link. A launcher is a shell script
+ * that answers VERSION and the bare call itself, which podman asks of every plugin again and again, and starts us for the
+ * rest (docs/adr/0013-plugins-by-name.md).
+ */
+import {
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import { hasCode, UserError } from "../../base/errors.ts";
+import { selfCommand } from "../../base/self.ts";
+import { PLUGIN_TYPES } from "../plugins/table.ts";
+import { aboutText, versionText } from "./about.ts";
+import { isOurs, LAUNCHER_MARK } from "./find.ts";
+
+/** One word of a shell command. */
+const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+
+export function launcherText(name: string, program: readonly string[]): string {
+  const print = (text: string) => `printf '%s\\n' ${text.trimEnd().split("\n").map(quoted).join(" ")}`;
+  return `#!/bin/sh
+${LAUNCHER_MARK}
+case "$CNI_COMMAND$#" in
+VERSION0) ${print(versionText(name))} ;;
+0) ${print(aboutText(name))} >&2 ;;
+*) exec ${[...program, "__cni", name].map(quoted).join(" ")} "$@" ;;
+esac
+`;
+}
+
+/** A link of ours whose executable may have moved away since. */
+function isOurLink(path: string): boolean {
+  try {
+    return basename(readlinkSync(path)) === basename(process.execPath);
+  } catch {
+    return false;
+  }
+}
+
+const there = (directory: string) => {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return [];
+    throw error;
+  }
+};
+
+const mine = (path: string) => isOurLink(path) || isOurs(path);
+
+function explained<T>(what: string, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (error instanceof UserError || !(error instanceof Error)) throw error;
+    throw new UserError(`can't ${what}: ${error.message}`, { cause: error });
+  }
+}
+
+export interface InstallOptions {
+  symlink?: boolean;
+  /** Others' files of these names are replaced. */
+  force?: boolean;
+}
+
+/** Puts every plugin into `directory`; gives the paths. All or, where a file of others is in the way, none. */
+export function installPlugins(directory: string, options: InstallOptions = {}): string[] {
+  const program = selfCommand();
+  if (options.symlink && program.length > 1)
+    throw new UserError("only the built executable can be linked to: leave --symlink out");
+  return explained(`install plugins in ${directory}`, () => {
+    mkdirSync(directory, { recursive: true });
+    const names = there(directory);
+    const others = PLUGIN_TYPES.filter(name => names.includes(name) && !mine(join(directory, name)));
+    if (others.length > 0 && !options.force)
+      throw new UserError(`${directory} has plugins of others: ${others.join(", ")}`, {
+        hint: "--force replaces them",
+      });
+    return PLUGIN_TYPES.map(name => {
+      const path = join(directory, name);
+      // A runtime may look at any moment: the new file takes the old one's place at once.
+      const fresh = `${path}.new`;
+      rmSync(fresh, { force: true });
+      if (options.symlink) symlinkSync(program[0]!, fresh);
+      else writeFileSync(fresh, launcherText(name, program), { mode: 0o755 });
+      renameSync(fresh, path);
+      return path;
+    });
+  });
+}
+
+/** Removes what `installPlugins` put there and nothing else; gives the paths. */
+export function uninstallPlugins(directory: string): string[] {
+  return explained(`remove plugins from ${directory}`, () => {
+    const names = there(directory);
+    const paths = PLUGIN_TYPES.filter(name => names.includes(name))
+      .map(name => join(directory, name))
+      .filter(mine);
+    for (const path of paths) rmSync(path);
+    return paths;
+  });
+}
