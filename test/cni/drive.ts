@@ -9,7 +9,7 @@ import { CniRuntime } from "../../src/cni/runtime.ts";
 import { CniError, type Result } from "../../src/cni/types.ts";
 
 export interface Step {
-  do: "add" | "del" | "check" | "gc" | "refresh" | "forget";
+  do: "add" | "del" | "check" | "gc" | "refresh" | "forget" | "status";
   /** Text of a conflist. */
   list: string;
   attachment?: Attachment;
@@ -31,6 +31,7 @@ async function take(step: Step): Promise<Outcome> {
     if (step.do === "del") await runtime.del(list, list.name, attachment);
     else if (step.do === "refresh") await runtime.refresh(list.name, attachment);
     else if (step.do === "forget") await runtime.forget(list);
+    else if (step.do === "status") await runtime.status(list);
     else if (step.do === "check") await runtime.check(list, attachment);
     else await runtime.gc(list, step.valid ?? []);
     return {};

@@ -3,6 +3,7 @@ import type { Plugin } from "./plugin.ts";
 
 /** Each file loads when it is first called for. */
 const BUILTIN: Record<string, () => Promise<Plugin>> = {
+  bandwidth: async () => (await import("./bandwidth.ts")).bandwidth,
   bridge: async () => (await import("./bridge.ts")).bridge,
   dnsname: async () => (await import("./dnsname.ts")).dnsname,
   firewall: async () => (await import("./firewall.ts")).firewall,

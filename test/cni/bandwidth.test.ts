@@ -1,0 +1,197 @@
+/** bandwidth behind a bridge: what it makes in the kernel beside Go's, that the limits hold, and that nothing of it stays. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { join } from "node:path";
+import { World } from "./world.ts";
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+afterEach(() => world[Symbol.dispose]());
+
+const bridge = () => JSON.parse(world.list()).plugins[0] as object;
+const list = (conf: object) =>
+  world.list("net", {
+    plugins: [bridge(), { type: "bandwidth", capabilities: { bandwidth: true }, ...conf }],
+  });
+const go = () => ({ ...world.options, pluginPath: ["/usr/lib/cni"], foreign: ["bandwidth"] });
+const LIMITS = { ingressRate: 8_000_000, ingressBurst: 800_000, egressRate: 4_000_000, egressBurst: 400_000 };
+
+interface Qdisc {
+  kind: string;
+  dev: string;
+  handle: string;
+  options: { rate?: number; burst?: number; lat?: number };
+  packets: number;
+  drops: number;
+  qlen: number;
+}
+
+const qdiscs = () => world.host.json<Qdisc[]>("tc", "-s", "-j", "qdisc", "show");
+const through = () =>
+  world.host
+    .json<{ ifname?: string; address: string }[]>("ip", "-j", "link", "show", "type", "ifb")
+    .filter(one => one.ifname);
+const filters = (dev: string) =>
+  world.host
+    .json<{ options?: { actions?: { kind: string; mirred_action: string; to_dev: string }[] } }[]>(
+      ...["tc", "-j", "filter", "show", "dev", dev, "ingress"],
+    )
+    .flatMap(one => one.options?.actions ?? [])
+    .map(one => [one.kind, one.mirred_action, one.to_dev]);
+
+test("links, qdiscs, filter and result are Go's, and each takes away what the other made", () => {
+  const seen = [[world.options, go()] as const, [go(), world.options] as const].map(([options, other]) => {
+    const attachment = world.attachment("abc", world.container().path);
+    const result = world.step({ do: "add", list: list(LIMITS), attachment, options })!;
+    const veth = result.interfaces[1]!.name;
+    const [ifb] = through();
+    expect(result.interfaces.at(-1)).toEqual({ name: ifb!.ifname!, mac: ifb!.address });
+    const shown = qdiscs()
+      .filter(one => one.dev === veth || one.dev === ifb!.ifname)
+      .map(({ dev, kind, handle, options }) => ({ dev: dev.replace(veth, "veth"), kind, handle, options }));
+    const [first] = filters(veth);
+    world.step({ do: "check", list: list(LIMITS), attachment, options: other });
+    world.step({ do: "del", list: list(LIMITS), attachment, options: other });
+    expect([through(), qdiscs().filter(one => one.kind === "tbf")]).toEqual([[], []]);
+    return { shown, first, interfaces: result.interfaces.length };
+  });
+  expect(seen[0]!.shown).toEqual([
+    { dev: "veth", kind: "tbf", handle: "1:", options: { rate: 1_000_000, burst: 100_000, lat: 25_000 } },
+    { dev: "veth", kind: "ingress", handle: "ffff:", options: {} },
+    {
+      dev: "bwp3ce8a0924fde",
+      kind: "tbf",
+      handle: "1:",
+      options: { rate: 500_000, burst: 50_000, lat: 25_000 },
+    },
+  ]);
+  expect(seen[0]!.first).toEqual(["mirred", "redirect", "bwp3ce8a0924fde"]);
+  expect(seen[1]).toEqual(seen[0]!);
+});
+
+test("the limits hold: of a burst of packets either way, only the bucket and the queue pass, and the rest is dropped", () => {
+  // A kilobyte a second: however slow the machine is, the bucket does not fill again while the test runs.
+  const slow = { Rate: 8_000, Burst: 800_000 };
+  const [COUNT, SIZE] = [400, 1000];
+  // Another container asks: what a program of the host itself sends waits in the program, not in the qdisc.
+  const other = world.container();
+  world.step({ do: "add", list: list({}), attachment: world.attachment("other", other.path) });
+  for (const way of ["ingress", "egress", undefined]) {
+    const place = world.container();
+    const attachment = world.attachment(`abc${way}`, place.path);
+    const conf = list(way ? { [`${way}Rate`]: slow.Rate, [`${way}Burst`]: slow.Burst } : {});
+    const { interfaces, ips } = world.step({ do: "add", list: conf, attachment })!;
+    const address = ips[0]!.address.split("/")[0]!;
+    other.sh("ping", "-c1", "-w5", address);
+    const { stdout } = other.run(() =>
+      Bun.spawnSync(["ping", "-f", "-q", `-c${COUNT}`, `-l${COUNT}`, `-s${SIZE}`, "-w3", address]),
+    );
+    const [, sent, back] = /(\d+) packets transmitted, (\d+) received/.exec(stdout.toString())!.map(Number);
+    if (way) {
+      const dev = way === "ingress" ? interfaces[1]!.name : interfaces.at(-1)!.name;
+      const bucket = qdiscs().find(one => one.dev === dev && one.kind === "tbf")!;
+      // 100 kB in the bucket are 95 of these frames, and as many wait behind it.
+      expect(bucket.drops).toBeGreaterThan(0);
+      expect(bucket.qlen).toBeGreaterThan(50);
+      expect(sent).toBeGreaterThanOrEqual(COUNT);
+      expect(back).toBeGreaterThan(80);
+      expect(back).toBeLessThan(130);
+      expect(bucket.packets).toBeLessThan(130);
+    } else expect(back).toBe(sent!);
+    world.step({ do: "del", list: conf, attachment: { ...attachment, netns: "" } });
+    expect([through(), qdiscs().filter(one => one.kind === "tbf")]).toEqual([[], []]);
+  }
+});
+
+test("the runtime's limits are taken where the configuration has none; no limit is no change", () => {
+  const attachment = {
+    ...world.attachment("abc", world.container().path),
+    capabilityArgs: { bandwidth: { ...LIMITS, egressRate: 0, egressBurst: 0 } },
+  };
+  for (const options of [world.options, go()]) {
+    const asked = world.step({ do: "add", list: list({}), attachment, options })!;
+    expect(asked.interfaces).toHaveLength(3);
+    expect(qdiscs().filter(one => one.kind === "tbf")).toMatchObject([{ options: { rate: 1_000_000 } }]);
+    world.step({ do: "del", list: list({}), attachment, options });
+    const own = list({ ingressRate: 80_000, ingressBurst: 800_000 });
+    world.step({ do: "add", list: own, attachment, options });
+    expect(qdiscs().filter(one => one.kind === "tbf")).toMatchObject([{ options: { rate: 10_000 } }]);
+    world.step({ do: "del", list: own, attachment, options });
+  }
+  const plain = world.attachment("def", world.container().path);
+  expect(world.step({ do: "add", list: list({}), attachment: plain })!.interfaces).toHaveLength(3);
+  expect(qdiscs().filter(one => one.kind === "tbf")).toEqual([]);
+});
+
+test("numbers that can't be, in Go's words, and nothing is left", () => {
+  for (const [conf, says] of [
+    [{ ingressRate: 8 }, "if rate is set, burst must also be set"],
+    [{ egressBurst: 8 }, "if burst is set, rate must also be set"],
+    [{ egressRate: 8, egressBurst: 999_999_999_999 }, "burst cannot be more than 4GB"],
+    [{ ingressRate: -8, ingressBurst: 8 }, "rate and burst must be a positive integer"],
+    [{ ingressRate: 7, ingressBurst: 8 }, "a rate of 7 bits a second is less than a byte"],
+  ] as const) {
+    const attachment = world.attachment("abc", world.container().path);
+    expect(world.steps({ do: "add", list: list(conf), attachment })[0]).toEqual({ error: says, code: 7 });
+    expect(world.steps({ do: "status", list: list(conf) })[0]!.error).toBe(says);
+    if (!/positive|byte/.test(says))
+      expect(world.steps({ do: "add", list: list(conf), attachment, options: go() })[0]!.error).toContain(
+        says,
+      );
+  }
+  expect(through()).toEqual([]);
+  world.step({ do: "status", list: list(LIMITS) });
+  const first = world.list("net", { plugins: [{ type: "bandwidth", ...LIMITS }] });
+  const attachment = world.attachment("abc", world.container().path);
+  expect(world.steps({ do: "add", list: first, attachment })[0]!.error).toBe(
+    "must be called as chained plugin",
+  );
+});
+
+test("CHECK: rate, bucket, link and filter are looked at", () => {
+  const attachment = world.attachment("abc", world.container().path);
+  const conf = list(LIMITS);
+  const veth = world.step({ do: "add", list: conf, attachment })!.interfaces[1]!.name;
+  const ifb = through()[0]!.ifname!;
+  const tc = (...words: string[]) => world.host.sh("tc", ...words);
+  const bucket = (dev: string, rate: number, burst: number) =>
+    tc(
+      ...`qdisc replace dev ${dev} root handle 1: tbf rate ${rate}bit burst ${burst} latency 25ms`.split(" "),
+    );
+  const says = () => world.steps({ do: "check", list: conf, attachment })[0]!.error;
+  expect(says()).toBeUndefined();
+  bucket(veth, 8_000_008, 100_000);
+  expect(says()).toBe(`Rate doesn't match: it is 1000001 on ${veth}, not 1000000`);
+  bucket(veth, 8_000_000, 90_000);
+  expect(says()).toStartWith("Limit doesn't match");
+  tc("qdisc", "del", "dev", veth, "root");
+  expect(says()).toBe(`Failed to find qdisc: ${veth} has no token bucket`);
+  bucket(veth, 8_000_000, 100_000);
+  expect(says()).toBeUndefined();
+  tc("filter", "del", "dev", veth, "ingress");
+  expect(says()).toBe(`what comes from the container by ${veth} is not sent through ${ifb}`);
+  world.host.sh("ip", "link", "del", ifb);
+  expect(says()).toBe(`get ifb device: ${ifb} is not there`);
+});
+
+test("GC: links of attachments that nobody knows go, ours by what they say, Go's once nothing is sent through them", () => {
+  const add = (id: string, name: string, options: object) => {
+    const attachment = world.attachment(id, world.container().path);
+    const conf = JSON.stringify({ ...JSON.parse(list(LIMITS)), name });
+    return world.step({ do: "add", list: conf, attachment, options })!.interfaces;
+  };
+  // Their results are kept somewhere that GC does not look into, as after a crash.
+  const lost = { ...world.options, cacheDirectory: join(world.directory, "lost") };
+  const goLost = { ...go(), cacheDirectory: join(world.directory, "lost") };
+  const ours = add("dead", "net", lost);
+  const goDead = add("dead2", "net", goLost);
+  const goUsed = add("used", "net", goLost);
+  const living = add("living", "net", world.options);
+  const otherNet = add("dead", "other", lost);
+  world.host.sh("ip", "link", "del", goDead[1]!.name);
+  world.step({ do: "gc", list: list(LIMITS), valid: [{ containerId: "living", ifName: "eth0" }] });
+  const names = through().map(one => one.ifname);
+  expect(names).not.toContain(ours.at(-1)!.name);
+  expect(names.sort()).toEqual([goUsed, living, otherNet].map(one => one.at(-1)!.name).sort());
+});
