@@ -37,7 +37,8 @@ export function addresses(nl: NetlinkSocket, filter: { index?: number; family?: 
   for (const message of nl.dump(
     "list addresses",
     RTM.GETADDR,
-    header(filter.family ? AF[filter.family] : 0, 0, 0),
+    // The kernel leaves out those of other links (NETLINK_GET_STRICT_CHK), of which a host may have thousands.
+    header(filter.family ? AF[filter.family] : 0, 0, filter.index ?? 0),
   )) {
     const view = new DataView(message.body.buffer, message.body.byteOffset, message.body.byteLength);
     const family = view.getUint8(0) === AF[4] ? 4 : 6;

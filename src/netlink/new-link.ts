@@ -2,6 +2,7 @@
 import { hasCode } from "../base/errors.ts";
 import { parseIP } from "../wire/addr.ts";
 import { type Attribute, attr, body, NLM_F } from "../wire/netlink.ts";
+import { filtering } from "./bridge-vlan.ts";
 import { checkName, IFF, IFLA, INFO, linkHeader, macBytes, RTM } from "./link.ts";
 import type { NetlinkSocket } from "./socket.ts";
 
@@ -28,6 +29,8 @@ export interface LinkSpec {
   ipvlanMode?: keyof typeof IPVLAN_MODES;
   /** Number of a VLAN, 0 to 4094. */
   vlanId?: number;
+  /** A bridge on which ports have VLANs. */
+  vlanFiltering?: boolean;
   vxlan?: { id: number; local?: string; port?: number; learning?: boolean };
 }
 
@@ -69,6 +72,8 @@ function data(spec: LinkSpec): Attribute[] {
     }
     case "ipvlan":
       return [attr.u16(IFLA_IPVLAN.MODE, IPVLAN_MODES[spec.ipvlanMode ?? "l2"])];
+    case "bridge":
+      return spec.vlanFiltering ? filtering() : [];
     case "vlan":
       return [attr.u16(IFLA_VLAN.ID, spec.vlanId ?? 0)];
     case "vxlan": {
