@@ -156,7 +156,11 @@ export class CniRuntime {
       for (const type of [conf.type, conf.ipam?.type])
         await errors.tryAsync(async () => {
           const builtin = type ? await this.#builtin(type) : undefined;
-          if (builtin) builtin.gc?.({ ...this.#about(list, conf), valid });
+          if (builtin) {
+            const firewall = new FirewallBatch();
+            builtin.gc?.({ ...this.#about(list, conf), valid, firewall });
+            firewall.commit();
+          }
           // A foreign plugin takes its address plugin along.
           else if (type === conf.type && speaksGc(list)) await this.#ask("GC", list, { ...conf, ...extra });
         });

@@ -57,7 +57,13 @@ async function add(plugin: Plugin, context: PluginContext): Promise<Result> {
   };
   try {
     const result = await plugin.add({ ...context, ipam });
-    context.firewall.commit();
+    try {
+      context.firewall.commit();
+    } catch (error) {
+      // While the interface lives, nobody else may be given its address.
+      await Promise.try(() => plugin.del({ ...context, prevResult: result })).catch(() => {});
+      throw error;
+    }
     return result;
   } catch (error) {
     // As Go's plugins do: who reserved an address and then fails gives it back. The rest is for the runtime's DEL.
@@ -79,7 +85,12 @@ async function about({ plugin, call, configuration, env, stdin }: Request): Prom
   const context = { conf, network, dataDirectory: DATA_DIRECTORY };
   const isGc = call.verb === "GC";
   const valid = isGc ? readAttachments(conf) : [];
-  const ask = (one: Plugin) => (isGc ? one.gc?.({ ...context, valid }) : one.status?.(context));
+  const firewall = new FirewallBatch();
+  const ask = (one: Plugin) => {
+    if (!isGc) return one.status?.(context);
+    one.gc?.({ ...context, valid, firewall });
+    firewall.commit();
+  };
   ask(plugin);
   const type = conf.ipam?.type;
   if (!type) return undefined;
@@ -149,7 +160,7 @@ function contextOf({ name, call, configuration, env, stdin }: Request): PluginCo
   };
   const ipam = delegation(context, {
     plugin: async () => (await find()).plugin,
-    execute: async () => execute((await find()).file, env, stdin),
+    execute: async command => execute((await find()).file, { ...env, CNI_COMMAND: command }, stdin),
   });
   return { ...context, ipam };
 }

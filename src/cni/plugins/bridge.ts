@@ -1,207 +1,188 @@
 /**
  * bridge: a veth pair between the namespace and a bridge of the host, which is the containers' gateway.
  *
- * ADD: the bridge, made where it is missing → a veth made inside the namespace with its peer on the bridge → addresses
- * from IPAM → addresses and routes in the namespace → gateway address on the bridge, forwarding → source NAT.
+ * ADD: addresses from IPAM → the bridge, made where it is missing → a veth made inside the namespace with its peer on the
+ * bridge, its options, VLANs and guard → addresses and routes in the namespace → gateway address on the bridge, forwarding →
+ * source NAT. What a step made goes back when a later one fails.
  */
-import { hasCode } from "../../base/errors.ts";
-import { addAddress, addresses, deleteAddress, IFA_F } from "../../netlink/address.ts";
-import { setBridgePort } from "../../netlink/bridge-port.ts";
+import { guardMac, unguardMac } from "../../firewall/spoof.ts";
 import { dropLink } from "../../netlink/drop-link.ts";
-import { type Link, linkByIndex, linkByName, setLink } from "../../netlink/link.ts";
-import { addLink } from "../../netlink/new-link.ts";
+import { type Link, linkByIndex, linkByName, links } from "../../netlink/link.ts";
+import { knowsKind } from "../../netlink/new-link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import * as netns from "../../sys/netns.ts";
-import {
-  bigIntToIp,
-  contains,
-  formatIP,
-  ipToBigInt,
-  networkOf,
-  parseCidr,
-  parseIP,
-} from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type Result } from "../types.ts";
 import { addressesOf, containerAddress } from "./address.ts";
+import { checkAttached } from "./bridge-check.ts";
+import { type BridgeConf, FIELDS, macOf, readConf } from "./bridge-conf.ts";
+import { ensureBridge, ensureVlanLink, joinBridge, ownerOfPort, portAlias } from "./bridge-device.ts";
+import { awaitDad } from "./dad.ts";
 import { allowForwarding } from "./forwarding.ts";
-import { configureInside, sysctl } from "./inside.ts";
+import { firstOf, holdGateway } from "./gateway.ts";
+import { configureInside } from "./inside.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 import { masquerade, removeMasquerade } from "./rules.ts";
 import { dropHostEnd, makePair } from "./veth.ts";
 
-interface BridgeConf {
-  bridge?: string;
-  isGateway?: boolean;
-  isDefaultGateway?: boolean;
-  forceAddress?: boolean;
-  ipMasq?: boolean;
-  mtu?: number;
-  hairpinMode?: boolean;
-  promiscMode?: boolean;
-  portIsolation?: boolean;
-  vlan?: number;
-  mac?: string;
-}
-
-const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
-const bridgeName = (conf: BridgeConf) => conf.bridge || "cni0";
-
-function confOf(context: PluginContext): BridgeConf {
-  const conf = context.conf as unknown as BridgeConf;
-  if (conf.hairpinMode && conf.promiscMode)
-    throw invalid("cannot set hairpin mode and promiscuous mode at the same time");
-  if (conf.vlan) throw new CniError(CNI_ERROR.UNSUPPORTED_FIELD, "bridge: vlan is not supported yet");
-  return { ...conf, isGateway: conf.isGateway || conf.isDefaultGateway };
-}
-
-/** The bridge, made and up. Another process may make it at the same moment. */
-function ensureBridge(nl: NetlinkSocket, conf: BridgeConf): Link {
-  const name = bridgeName(conf);
-  let bridge = linkByName(nl, name);
-  if (!bridge) {
-    try {
-      addLink(nl, { kind: "bridge", name, mtu: conf.mtu });
-    } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
-    }
-    bridge = linkByName(nl, name)!;
-    sysctl(`ipv6/conf/${name}/accept_ra`, "0");
-    // While the bridge asks whether its link-local address is free (two seconds), it asks for no neighbour.
-    sysctl(`ipv6/conf/${name}/accept_dad`, "0");
+/** What IPAM gave, with the gateways and the default route that the configuration asks for. */
+function addressed(context: PluginContext, conf: BridgeConf, given: Result): Result {
+  const result = { ...emptyResult(context.cniVersion), routes: [...given.routes], dns: given.dns };
+  for (const one of given.ips) {
+    const gateway = one.gateway || (conf.isGateway ? firstOf(one.address) : undefined);
+    result.ips.push({ ...one, gateway, interface: 2 });
+    const dst = one.address.includes(":") ? "::/0" : "0.0.0.0/0";
+    if (conf.isDefaultGateway && !result.routes.some(route => route.dst === dst))
+      result.routes.push({ dst, gw: gateway });
   }
-  if (bridge.kind !== "bridge")
-    throw new CniError(CNI_ERROR.INTERNAL, `${name} already exists but is not a bridge`);
-  if (!bridge.up || (conf.promiscMode && !bridge.promisc))
-    setLink(nl, bridge.index, { up: true, promisc: conf.promiscMode ? true : undefined });
-  return bridge;
+  return result;
 }
 
-/** Gives the bridge the gateway's addresses. An address that is another's is an error, or is taken (`forceAddress`). */
-export function holdGateway(
-  nl: NetlinkSocket,
-  conf: Pick<BridgeConf, "forceAddress">,
-  bridge: Link,
-  result: Result,
-): void {
-  const have = addresses(nl, { index: bridge.index });
-  const gateways = result.ips.map(one => `${one.gateway}/${one.address.split("/")[1]}`);
-  for (const [index, one] of result.ips.entries()) {
-    if (!one.gateway) continue;
-    const cidr = parseCidr(one.address)!;
-    const wanted = gateways[index]!;
-    if (have.some(other => `${other.ip}/${other.prefix}` === wanted)) continue;
-    const rival = have.find(
-      other =>
-        other.family === cidr.ip.family &&
-        other.scope === "global" &&
-        !gateways.includes(`${other.ip}/${other.prefix}`) &&
-        (cidr.ip.family === 4 || contains(cidr, parseIP(other.ip)!)),
-    );
-    if (rival) {
-      if (!conf.forceAddress)
-        throw new CniError(
-          CNI_ERROR.INTERNAL,
-          `failed to set bridge addr: "${bridge.name}" already has an IP address different from ${wanted}`,
-        );
-      deleteAddress(nl, bridge.index, `${rival.ip}/${rival.prefix}`);
-    }
-    try {
-      addAddress(nl, { index: bridge.index, address: wanted, flags: cidr.ip.family === 6 ? IFA_F.NODAD : 0 });
-    } catch (error) {
-      if (!hasCode(error, "EEXIST")) throw error;
-    }
+/** Deletes the container's interface, and with it the other end; quiet where it or the namespace is gone. */
+function dropInside(context: PluginContext): void {
+  using nl = netns.run(context.netns, () => new NetlinkSocket());
+  const link = linkByName(nl, context.ifName);
+  if (link) dropLink(nl, link.index);
+}
+
+/** The gateway's side of an attachment. Gives the link of a VLAN's gateway, which the result names. */
+function beGateway(nl: NetlinkSocket, conf: BridgeConf, master: Link, result: Result): Link | undefined {
+  const vlan = conf.vlan === undefined ? undefined : ensureVlanLink(nl, conf, master);
+  const what = vlan ? "vlan interface for bridge with addr" : "bridge addr";
+  holdGateway(nl, { forceAddress: conf.forceAddress, what }, vlan ?? master, result);
+  allowForwarding(result);
+  return vlan && linkByIndex(nl, vlan.index);
+}
+
+/** Everything of ADD behind the addresses. */
+async function connect(context: PluginContext, conf: BridgeConf, result: Result): Promise<void> {
+  const { containerId, ifName } = context;
+  using nl = new NetlinkSocket();
+  const master = ensureBridge(nl, conf);
+  const hostName = makePair(context, { mtu: conf.mtu, mac: macOf(context) });
+  try {
+    const alias = portAlias(context.network, containerId, ifName);
+    const port = joinBridge(nl, conf, master, hostName, alias);
+    const mac = conf.disableContainerInterface
+      ? containerMac(context)
+      : configureInside(context, result, { detectDuplicates: conf.enabledad });
+    if (conf.macspoofchk) guardMac(containerId, ifName, hostName, mac);
+    if (conf.enabledad) await awaitDad(context.netns, ifName);
+    const gateway = conf.isGateway && result.ips.length > 0 ? beGateway(nl, conf, master, result) : undefined;
+    const targets = result.ips.map(one => containerAddress(one.address));
+    if (conf.ipMasq) masquerade(context, targets);
+    result.interfaces = [
+      { name: master.name, mac: linkByIndex(nl, master.index)!.mac },
+      { name: hostName, mac: port.mac },
+      { name: ifName, mac, sandbox: context.netns },
+      ...(gateway ? [{ name: gateway.name, mac: gateway.mac }] : []),
+    ];
+  } catch (error) {
+    quietly(() => dropInside(context));
+    if (conf.macspoofchk) quietly(() => unguardMac(containerId, ifName));
+    throw error;
   }
-  // A bridge without a fixed address takes the lowest of its ports', and would change it as containers come and go.
-  const now = linkByIndex(nl, bridge.index)!;
-  if (now.mac) setLink(nl, bridge.index, { mac: now.mac });
+}
+
+/** What went wrong first is what the person must hear of. */
+function quietly(step: () => void): void {
+  try {
+    step();
+  } catch {}
+}
+
+/** The container's end, left down. */
+function containerMac(context: PluginContext): string {
+  return netns.run(context.netns, () => {
+    using nl = new NetlinkSocket();
+    return linkByName(nl, context.ifName)!.mac;
+  });
 }
 
 export const bridge: Plugin = {
-  async add(context) {
-    const conf = confOf(context);
-    const mac = (context.runtimeConfig.mac as string | undefined) ?? context.args.MAC ?? conf.mac;
-    // Addresses first: what can't be had is refused before any link is made.
-    const given = context.conf.ipam?.type ? await context.ipam.add() : undefined;
-    if (given?.ips.length === 0)
-      throw new CniError(CNI_ERROR.INTERNAL, "IPAM plugin returned missing IP config");
-    using nl = new NetlinkSocket();
-    const master = ensureBridge(nl, conf);
-    const hostName = makePair(context, { mtu: conf.mtu, mac });
-    const host = linkByName(nl, hostName)!;
-    sysctl(`ipv6/conf/${hostName}/accept_ra`, "0");
-    setLink(nl, host.index, { master: master.index, up: true });
-    if (conf.hairpinMode || conf.portIsolation)
-      setBridgePort(nl, host.index, { hairpin: conf.hairpinMode, isolated: conf.portIsolation });
+  fields: FIELDS,
 
-    const result = emptyResult(context.cniVersion);
-    if (given) {
-      result.ips = given.ips.map(one => ({ ...one, interface: 2 }));
-      result.routes = [...given.routes];
-      result.dns = given.dns;
-      for (const one of result.ips) {
-        const cidr = parseCidr(one.address)!;
-        if (!one.gateway && conf.isGateway)
-          one.gateway = formatIP(bigIntToIp(ipToBigInt(networkOf(cidr)) + 1n, cidr.ip.family));
-        const dst = cidr.ip.family === 4 ? "0.0.0.0/0" : "::/0";
-        if (conf.isDefaultGateway && !result.routes.some(route => route.dst === dst))
-          result.routes.push({ dst, gw: one.gateway });
-      }
+  async add(context) {
+    const conf = readConf(context.conf);
+    const hasIpam = Boolean(context.conf.ipam?.type);
+    // Addresses first: what can't be had is refused before any link is made.
+    const given = hasIpam ? await context.ipam.add() : emptyResult(context.cniVersion);
+    try {
+      if (hasIpam && given.ips.length === 0)
+        throw new CniError(CNI_ERROR.INTERNAL, "IPAM plugin returned missing IP config");
+      const result = addressed(context, conf, given);
+      await connect(context, conf, result);
+      if (Object.keys(conf.dns ?? {}).length > 0) result.dns = conf.dns as Result["dns"];
+      return result;
+    } catch (error) {
+      if (hasIpam) await context.ipam.del().catch(() => {});
+      throw error;
     }
-    const containerMac = configureInside(context, result);
-    if (conf.isGateway) {
-      holdGateway(nl, conf, master, result);
-      allowForwarding(result);
-    }
-    if (conf.ipMasq)
-      masquerade(
-        context,
-        result.ips.map(one => containerAddress(one.address)),
-      );
-    const dns = context.conf.dns as Result["dns"] | undefined;
-    if (dns && Object.keys(dns).length > 0) result.dns = dns;
-    result.interfaces = [
-      { name: master.name, mac: linkByIndex(nl, master.index)!.mac },
-      { name: hostName, mac: host.mac },
-      { name: context.ifName, mac: containerMac, sandbox: context.netns },
-    ];
-    return result;
   },
 
   async del(context) {
     // The address goes last: while the link lives, nobody else may be given it.
-    if (context.netns && netns.isNetns(context.netns)) {
-      using nl = netns.run(context.netns, () => new NetlinkSocket());
-      const link = linkByName(nl, context.ifName);
-      if (link) dropLink(nl, link.index);
-    } else dropHostEnd(context.prevResult);
+    if (context.netns && netns.isNetns(context.netns)) dropInside(context);
+    else if (context.prevResult) dropHostEnd(context.prevResult);
+    else
+      dropPorts(
+        context.network,
+        one => one.containerId === context.containerId && one.ifName === context.ifName,
+      );
+    if (context.conf.macspoofchk) unguardMac(context.containerId, context.ifName);
     removeMasquerade(context);
     if (context.conf.ipam?.type) await context.ipam.del();
   },
 
   refresh(context) {
-    const conf = confOf(context);
+    const conf = readConf(context.conf);
     const result = context.prevResult!;
     if (conf.isGateway) allowForwarding(result);
     if (conf.ipMasq) masquerade(context, addressesOf(result, context.ifName));
+    const [, port] = result.interfaces;
+    const own = result.interfaces.find(one => one.name === context.ifName && one.sandbox);
+    if (conf.macspoofchk && port && own?.mac)
+      guardMac(context.containerId, context.ifName, port.name, own.mac);
   },
 
   async check(context) {
     if (context.conf.ipam?.type) await context.ipam.check();
+    checkAttached(context);
+  },
+
+  gc(context) {
+    // No link is older than the boot.
+    if (context.before !== undefined) return;
+    const isValid = (one: { containerId: string; ifName: string }) =>
+      context.valid.some(other => other.containerId === one.containerId && other.ifName === one.ifName);
+    const dead = dropPorts(context.network, one => !isValid(one));
+    for (const { containerId, ifName } of dead) {
+      removeMasquerade({ ...context, containerId, ifName });
+      if (context.conf.macspoofchk) unguardMac(containerId, ifName);
+    }
+  },
+
+  status(context) {
+    const missing = (what: string) => new CniError(CNI_ERROR.NOT_AVAILABLE, what);
+    const conf = readConf(context.conf);
     using nl = new NetlinkSocket();
-    const name = bridgeName(context.conf as unknown as BridgeConf);
-    if (linkByName(nl, name)?.kind !== "bridge")
-      throw new CniError(CNI_ERROR.INTERNAL, `${name} is not a bridge, or is gone`);
-    const missing = netns.run(context.netns, () => {
-      using inside = new NetlinkSocket();
-      const link = linkByName(inside, context.ifName);
-      if (!link) return `interface ${context.ifName}`;
-      const have = addresses(inside, { index: link.index }).map(one => `${one.ip}/${one.prefix}`);
-      const wanted =
-        context.prevResult?.ips.filter(
-          one => context.prevResult!.interfaces[one.interface ?? -1]?.name === context.ifName,
-        ) ?? [];
-      return wanted.find(one => !have.includes(one.address))?.address;
-    });
-    if (missing) throw new CniError(CNI_ERROR.INTERNAL, `the container has lost ${missing}`);
+    for (const kind of ["bridge", "veth"])
+      if (!knowsKind(nl, kind)) throw missing(`this kernel has no links of kind ${kind}`);
+    const link = linkByName(nl, conf.bridge);
+    if (link && link.kind !== "bridge")
+      throw missing(`${JSON.stringify(conf.bridge)} already exists but is not a bridge`);
   },
 };
+
+/** Deletes ports of a network's attachments that are as `isDead` says. Gives whose they were. */
+function dropPorts(
+  network: string,
+  isDead: (owner: { containerId: string; ifName: string }) => boolean,
+): { containerId: string; ifName: string }[] {
+  using nl = new NetlinkSocket();
+  return links(nl).flatMap(link => {
+    const owner = ownerOfPort(network, link);
+    if (!owner || !isDead(owner)) return [];
+    dropLink(nl, link.index);
+    return [owner];
+  });
+}

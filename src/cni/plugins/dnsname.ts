@@ -5,7 +5,7 @@
  */
 import { linkByName } from "../../netlink/link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { holdGateway } from "./bridge.ts";
+import { holdGateway } from "./gateway.ts";
 import { emptyResult, type Plugin } from "./plugin.ts";
 
 export const dnsname: Plugin = {

@@ -15,8 +15,14 @@ export function sysctl(path: string, text: string): void {
   if (existsSync(file)) writeFileSync(file, text);
 }
 
+export interface InsideOptions {
+  /** Addresses of IPv6 are asked for on the wire before they are used (`dad.ts`). */
+  detectDuplicates?: boolean;
+}
+
 /** Addresses, link up and routes, inside the namespace. Gives the interface's MAC. */
-export function configureInside(context: PluginContext, result: Result): string {
+export function configureInside(context: PluginContext, result: Result, options: InsideOptions = {}): string {
+  const { detectDuplicates = false } = options;
   return netns.run(context.netns, () => {
     using nl = new NetlinkSocket();
     const link = linkByName(nl, context.ifName)!;
@@ -26,12 +32,13 @@ export function configureInside(context: PluginContext, result: Result): string 
       for (const name of ["lo", context.ifName]) sysctl(`ipv6/conf/${name}/disable_ipv6`, "0");
       sysctl(`ipv6/conf/${context.ifName}/keep_addr_on_down`, "1");
     }
-    sysctl(`ipv6/conf/${context.ifName}/accept_dad`, "0");
+    sysctl(`ipv6/conf/${context.ifName}/accept_dad`, detectDuplicates ? "1" : "0");
+    if (detectDuplicates) sysctl(`ipv6/conf/${context.ifName}/enhanced_dad`, "1");
     for (const one of result.ips)
       addAddress(nl, {
         index: link.index,
         address: one.address,
-        flags: one.address.includes(":") ? IFA_F.NODAD : 0,
+        flags: one.address.includes(":") && !detectDuplicates ? IFA_F.NODAD : 0,
       });
     setLink(nl, link.index, { up: true });
     for (const route of result.routes) {

@@ -4,6 +4,9 @@ import { masqueraded } from "../../firewall/masquerade.ts";
 import { type ContainerAddress, type PublishedPort, publish } from "../../firewall/ports.ts";
 import type { PluginContext } from "./plugin.ts";
 
+/** Whose rules are to go; GC has no more of a context than this. */
+export type Removal = Pick<PluginContext, "network" | "containerId" | "ifName" | "firewall" | "backend">;
+
 /** What leaves `addresses` for somewhere outside their networks will carry the host's address. */
 export function masquerade(context: PluginContext, addresses: readonly ContainerAddress[]): void {
   const mine = owner(context.containerId, context.ifName);
@@ -21,11 +24,11 @@ export function publishPorts(
 }
 
 /** The attachment is masqueraded no more, once the firewall is committed; quiet where it was not. */
-export function removeMasquerade(context: PluginContext): void {
+export function removeMasquerade(context: Removal): void {
   context.firewall.remove(owner(context.containerId, context.ifName));
 }
 
 /** The attachment has no published ports any more, once the firewall is committed. */
-export function removePorts(context: PluginContext): void {
+export function removePorts(context: Removal): void {
   context.firewall.remove(owner(context.containerId, context.ifName));
 }

@@ -1,0 +1,61 @@
+/** The containers' gateway: its addresses on a link of the host. */
+import { hasCode } from "../../base/errors.ts";
+import { addAddress, addresses, deleteAddress, IFA_F } from "../../netlink/address.ts";
+import { type Link, linkByIndex, setLink } from "../../netlink/link.ts";
+import type { NetlinkSocket } from "../../netlink/socket.ts";
+import {
+  bigIntToIp,
+  contains,
+  formatIP,
+  ipToBigInt,
+  networkOf,
+  parseCidr,
+  parseIP,
+} from "../../wire/addr.ts";
+import { CNI_ERROR, CniError, type Result } from "../types.ts";
+
+/** The first address of a network, which is the gateway's where nobody says another: of `10.88.0.5/16`, `10.88.0.1`. */
+export function firstOf(address: string): string {
+  const cidr = parseCidr(address)!;
+  return formatIP(bigIntToIp(ipToBigInt(networkOf(cidr)) + 1n, cidr.ip.family));
+}
+
+/** Gives a link the gateway's addresses. An address that is another's is an error, or is taken (`forceAddress`). */
+export function holdGateway(
+  nl: NetlinkSocket,
+  { forceAddress, what = "bridge addr" }: { forceAddress?: boolean; what?: string },
+  link: Link,
+  result: Result,
+): void {
+  const have = addresses(nl, { index: link.index });
+  const gateways = result.ips.map(one => `${one.gateway}/${one.address.split("/")[1]}`);
+  for (const [index, one] of result.ips.entries()) {
+    if (!one.gateway) continue;
+    const cidr = parseCidr(one.address)!;
+    const wanted = gateways[index]!;
+    if (have.some(other => `${other.ip}/${other.prefix}` === wanted)) continue;
+    const rival = have.find(
+      other =>
+        other.family === cidr.ip.family &&
+        other.scope === "global" &&
+        !gateways.includes(`${other.ip}/${other.prefix}`) &&
+        (cidr.ip.family === 4 || contains(cidr, parseIP(other.ip)!)),
+    );
+    if (rival) {
+      if (!forceAddress)
+        throw new CniError(
+          CNI_ERROR.INTERNAL,
+          `failed to set ${what}: "${link.name}" already has an IP address different from ${wanted}`,
+        );
+      deleteAddress(nl, link.index, `${rival.ip}/${rival.prefix}`);
+    }
+    try {
+      addAddress(nl, { index: link.index, address: wanted, flags: cidr.ip.family === 6 ? IFA_F.NODAD : 0 });
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+    }
+  }
+  // A bridge without a fixed address takes the lowest of its ports', and would change it as containers come and go.
+  const now = linkByIndex(nl, link.index)!;
+  if (now.mac) setLink(nl, link.index, { mac: now.mac });
+}
