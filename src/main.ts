@@ -11,6 +11,9 @@ import { restoreWorkingDirectory } from "./userns/working-directory.ts";
 async function main(argv: readonly string[]): Promise<number> {
   if (/(^|\/)slirp4netns$/.test(process.argv0))
     return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv);
+  if (/(^|\/)netavark$/.test(process.argv0)) return (await import("./netavark/main.ts")).netavarkMain(argv);
+  if (/(^|\/)aardvark-dns$/.test(process.argv0))
+    return (await import("./netavark/aardvark.ts")).aardvarkMain(argv);
   const plugin = pluginOf(process.argv0);
   if (plugin) return (await import("./cni/door/main.ts")).pluginMain(plugin);
   switch (argv[0]) {
@@ -25,6 +28,10 @@ async function main(argv: readonly string[]): Promise<number> {
     case "__complete":
     case "__complete-plain":
       return (await import("./cli/complete.ts")).completeMain(argv.slice(1), argv[0] === "__complete");
+    case "__aardvark-dns":
+      return (await import("./netavark/aardvark.ts")).aardvarkMain(argv.slice(1));
+    case "__netavark":
+      return (await import("./netavark/main.ts")).netavarkMain(argv.slice(1));
     case "__netd":
       return (await import("./netd/child.ts")).dataPlaneMain(argv.slice(1));
     case "__netd-service":

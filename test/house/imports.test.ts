@@ -13,6 +13,7 @@ const FLOORS = [
   ["image"],
   ["state"],
   ["userns"],
+  ["netavark"],
   ["network"],
   ["cni"],
   ["netd"],

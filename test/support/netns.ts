@@ -7,6 +7,10 @@ export class TestNetns implements Disposable {
     this.path = `/run/netns/portolan-${label}-${process.pid}-${crypto.randomUUID().slice(0, 8)}`;
     netns.create(this.path);
   }
+  /** One that is somebody else's, and stays his. */
+  static at(path: string): TestNetns {
+    return Object.assign(Object.create(TestNetns.prototype), { path }) as TestNetns;
+  }
   /** Runs a synchronous function inside. */
   run<T>(fn: () => T): T {
     return netns.run(this.path, fn as () => never) as T;

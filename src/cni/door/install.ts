@@ -22,7 +22,13 @@ import { isOurs, LAUNCHER_MARK } from "./find.ts";
 /** One word of a shell command. */
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
+/** What podman's other backend is called (`../../netavark/`): found the same way, in `helper_binaries_dir`. */
+const PODMAN_HELPERS: readonly string[] = ["netavark", "aardvark-dns"];
+const NAMES = [...PLUGIN_TYPES, ...PODMAN_HELPERS];
+
 export function launcherText(name: string, program: readonly string[]): string {
+  if (PODMAN_HELPERS.includes(name))
+    return `#!/bin/sh\n${LAUNCHER_MARK}\nexec ${[...program, `__${name}`].map(quoted).join(" ")} "$@"\n`;
   const print = (text: string) => `printf '%s\\n' ${text.trimEnd().split("\n").map(quoted).join(" ")}`;
   return `#!/bin/sh
 ${LAUNCHER_MARK}
@@ -77,12 +83,12 @@ export function installPlugins(directory: string, options: InstallOptions = {}):
   return explained(`install plugins in ${directory}`, () => {
     mkdirSync(directory, { recursive: true });
     const names = there(directory);
-    const others = PLUGIN_TYPES.filter(name => names.includes(name) && !mine(join(directory, name)));
+    const others = NAMES.filter(name => names.includes(name) && !mine(join(directory, name)));
     if (others.length > 0 && !options.force)
       throw new UserError(`${directory} has plugins of others: ${others.join(", ")}`, {
         hint: "--force replaces them",
       });
-    return PLUGIN_TYPES.map(name => {
+    return NAMES.map(name => {
       const path = join(directory, name);
       // A runtime may look at any moment: the new file takes the old one's place at once.
       const fresh = `${path}.new`;
@@ -99,7 +105,7 @@ export function installPlugins(directory: string, options: InstallOptions = {}):
 export function uninstallPlugins(directory: string): string[] {
   return explained(`remove plugins from ${directory}`, () => {
     const names = there(directory);
-    const paths = PLUGIN_TYPES.filter(name => names.includes(name))
+    const paths = NAMES.filter(name => names.includes(name))
       .map(name => join(directory, name))
       .filter(mine);
     for (const path of paths) rmSync(path);

@@ -1,0 +1,220 @@
+/** setup and teardown: a container's namespace joined to networks, and taken off them. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ErrorList, errorText, hasCode, UserError } from "../base/errors.ts";
+import { type Attachment, CniRuntime } from "../cni/runtime.ts";
+import type { PortMap } from "../cni/types.ts";
+import { takeTurnsAt } from "../firewall/transaction.ts";
+import { bringLoopbackUp } from "../network/loopback.ts";
+import { lock } from "../sys/flock.ts";
+import * as netns from "../sys/netns.ts";
+import {
+  chainOf,
+  checkDriver,
+  type DriverOptions,
+  driverOptions,
+  type GivenAddress,
+  givenAddresses,
+  isServed,
+  portMaps,
+} from "./driver.ts";
+import { DOMAIN } from "./entries.ts";
+import type { Join, Request } from "./input.ts";
+import {
+  checkUnmanaged,
+  finishBridge,
+  finishInside,
+  removeUnusedBridge,
+  renameHostEnd,
+  routesOf,
+  usualMtu,
+} from "./inside.ts";
+import type { Place } from "./place.ts";
+import { type Status, statusOf } from "./status.ts";
+
+/** What is known of one network before anything is made. */
+interface Plan {
+  join: Join;
+  options: DriverOptions;
+  addresses: GivenAddress[];
+  routes: ReturnType<typeof routesOf>;
+}
+
+interface Made {
+  plan: Plan;
+  status: Status;
+}
+
+function planOf(join: Join): Plan {
+  checkDriver(join.network);
+  const options = driverOptions(join.network);
+  const addresses = givenAddresses(join);
+  return { join, options, addresses, routes: routesOf(join, options, addresses) };
+}
+
+/** Whether the network's names are told, and where. */
+const tellsNames = ({ join: { network }, options }: Plan) =>
+  network.dns_enabled && network.driver === "bridge" && !options.unmanaged;
+
+export class Attachments {
+  private readonly runtime: CniRuntime;
+
+  constructor(private readonly place: Place) {
+    this.runtime = new CniRuntime({
+      cacheDirectory: join(place.own, "results"),
+      dataDirectory: join(place.own, "networks"),
+      pluginPath: [],
+    });
+    if (place.rootless) takeTurnsAt(place.lock("firewall"));
+  }
+
+  /** Joins the namespace at `path` to all networks, or to none and throws. */
+  async setUp(path: string, request: Request): Promise<Record<string, Status>> {
+    if (!netns.isNetns(path)) throw new UserError(`invalid namespace path: ${path} is no network namespace`);
+    const plans = request.joins.map(planOf);
+    for (const { join, options } of plans)
+      if (options.unmanaged) checkUnmanaged(join.network.network_interface!);
+    netns.run(path, bringLoopbackUp);
+    const made: Made[] = [];
+    try {
+      using _held = lock(this.place.lock("bridges"));
+      for (const plan of plans) made.push({ plan, status: await this.attach(path, request, plan) });
+      const named = made.filter(({ plan }) => tellsNames(plan));
+      if (named.length > 0) {
+        const { NameBook } = await import("./names.ts");
+        await new NameBook(this.place).join(
+          request,
+          named.map(({ plan }) => plan.join),
+        );
+      }
+    } catch (error) {
+      await this.tearDown(path, request).catch(() => {});
+      throw error;
+    }
+    return Object.fromEntries(made.map(({ plan, status }) => [plan.join.network.name, status]));
+  }
+
+  private async attach(path: string, request: Request, plan: Plan): Promise<Status> {
+    const { join, options, addresses } = plan;
+    const { network, wish } = join;
+    const chain = chainOf(
+      join,
+      options,
+      addresses,
+      options.mtu || (network.driver === "bridge" ? usualMtu() : 0),
+    );
+    const capabilityArgs: Record<string, unknown> = {};
+    if (wish.static_mac) capabilityArgs.mac = wish.static_mac;
+    if (isServed(network, options) && request.port_mappings.length > 0) {
+      const families = this.familiesFor(request.container_id, wish.interface_name, addresses);
+      capabilityArgs.portMappings = portMaps(request.port_mappings, families);
+    }
+    const result = await this.runtime.add(chain, {
+      containerId: request.container_id,
+      netns: path,
+      ifName: wish.interface_name,
+      capabilityArgs,
+    });
+    if (network.driver === "bridge") {
+      if (!options.unmanaged) finishBridge(network, options, result);
+      const { host_interface_name: wanted } = wish.options;
+      if (wanted) renameHostEnd(result.interfaces[1]!.name, wanted);
+    }
+    finishInside(path, wish.interface_name, plan.routes);
+    const servers = tellsNames(plan) ? network.subnets.flatMap(one => one.gateway ?? []) : [];
+    return statusOf(wish.interface_name, result, { servers, search: servers.length > 0 ? [DOMAIN] : [] });
+  }
+
+  /** A published port leads to one address of a family: that on the first network which has one. */
+  private familiesFor(
+    containerId: string,
+    ifName: string,
+    addresses: readonly { address: string }[],
+  ): Set<4 | 6> {
+    const families = familiesOf(addresses);
+    for (const { entry, families: served } of this.carriers(containerId))
+      if (entry.ifName !== ifName) for (const family of served) families.delete(family);
+    return families;
+  }
+
+  /** The container's attachments as they are recorded, with the families that their ports are published in. */
+  private carriers(containerId: string) {
+    const middle = `-${containerId}-`;
+    return listed(this.runtime.cache.directory)
+      .filter(name => name.includes(middle))
+      .sort()
+      .flatMap(name => {
+        const [network, ifName] = name.split(middle) as [string, string];
+        const entry = this.runtime.cache.read(network, containerId, ifName);
+        if (!entry) return [];
+        const ports = (entry.capabilityArgs.portMappings as PortMap[] | undefined) ?? [];
+        const families = familiesOf(entry.result.ips);
+        for (const family of [4, 6] as const)
+          if (!ports.some(({ hostIP }) => !hostIP || hostIP.includes(":") === (family === 6)))
+            families.delete(family);
+        return [{ entry, families }];
+      });
+  }
+
+  /** Takes the container off the networks; goes on after a failure, and needs no namespace. */
+  async tearDown(path: string, request: Request): Promise<void> {
+    const errors = new ErrorList();
+    const { NameBook } = await import("./names.ts");
+    await errors.tryAsync(() => new NameBook(this.place).leave(request));
+    const attachment = {
+      containerId: request.container_id,
+      netns: netns.isNetns(path) ? path : "",
+    };
+    using _held = lock(this.place.lock("bridges"));
+    const hadPorts = this.carriers(request.container_id).some(one => one.families.size > 0);
+    for (const one of request.joins.toReversed())
+      await errors.tryAsync(() => this.detach(one, { ...attachment, ifName: one.wish.interface_name }));
+    if (hadPorts && attachment.netns)
+      await errors.tryAsync(() => this.handPortsOn(attachment.netns, request));
+    throwTogether(errors);
+  }
+
+  private async detach({ network, wish }: Join, attachment: Attachment): Promise<void> {
+    const options = driverOptions(network);
+    const chain = chainOf({ network, wish }, options, [], 0);
+    await this.runtime.del(chain, network.name, attachment);
+    if (network.driver === "bridge" && network.network_interface && !options.unmanaged)
+      removeUnusedBridge(network.network_interface);
+  }
+
+  /** Ports that led to a network which the container has left lead to another of its. */
+  private async handPortsOn(path: string, request: Request): Promise<void> {
+    for (const { entry, families } of this.carriers(request.container_id)) {
+      if (!entry.config.includes('"portmap"')) continue;
+      const wanted = this.familiesFor(entry.containerId, entry.ifName, entry.result.ips);
+      if (wanted.isSubsetOf(families)) continue;
+      await this.runtime.refresh(entry.networkName, {
+        containerId: entry.containerId,
+        netns: path,
+        ifName: entry.ifName,
+        capabilityArgs: { portMappings: portMaps(request.port_mappings, wanted) },
+      });
+    }
+  }
+}
+
+const familiesOf = (addresses: readonly { address: string }[]) =>
+  new Set(addresses.map(({ address }): 4 | 6 => (address.includes(":") ? 6 : 4)));
+
+function listed(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return [];
+    throw error;
+  }
+}
+
+/** Several failures in netavark's words. */
+function throwTogether({ errors }: ErrorList): void {
+  if (errors.length === 0) return;
+  if (errors.length === 1) throw errors[0];
+  throw new UserError(
+    `netavark encountered multiple errors:${errors.map(one => `\n\t- ${errorText(one)}`).join("")}`,
+  );
+}

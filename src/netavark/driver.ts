@@ -1,0 +1,183 @@
+/**
+ * A netavark network as what our CNI runtime runs: driver and options read and refused in netavark's words, and the chain
+ * of plugins that makes the same. Pure.
+ */
+import { UserError } from "../base/errors.ts";
+import { parseConfList } from "../cni/conflist.ts";
+import type { NetConfList, PortMap } from "../cni/types.ts";
+import { contains, parseCidr, parseIP } from "../wire/addr.ts";
+import type { Join, Network, PortMapping } from "./input.ts";
+
+export type Isolation = "false" | "true" | "strict";
+
+/** What a network's `options` say. */
+export interface DriverOptions {
+  /** Bytes; 0 for what the kernel would take. */
+  mtu: number;
+  metric: number;
+  noDefaultRoute: boolean;
+  isolate: Isolation;
+  vlan?: number;
+  vrf?: string;
+  /** A bridge that somebody else made and keeps: no address on it, no rules, never removed. */
+  unmanaged: boolean;
+  /** Of a macvlan or ipvlan. */
+  mode?: string;
+}
+
+const DEFAULT_METRIC = 100;
+const MAX_VLAN = 4094;
+const MAX_U32 = 0xffffffff;
+
+function unsigned(options: Record<string, string>, key: string, max = MAX_U32): number | undefined {
+  const text = options[key];
+  if (text === undefined) return undefined;
+  if (!/^\+?\d+$/.test(text)) throw new UserError(`unable to parse "${key}": invalid digit found in string`);
+  if (Number(text) > max)
+    throw new UserError(`unable to parse "${key}": number too large to fit in target type`);
+  return Number(text);
+}
+
+/** Rust's words for a truth. */
+function truth(options: Record<string, string>, key: string): boolean {
+  const text = options[key] ?? "false";
+  if (text !== "true" && text !== "false")
+    throw new UserError(`unable to parse "${key}": provided string was not \`true\` or \`false\``);
+  return text === "true";
+}
+
+function isolation(text: string): Isolation {
+  if (text === "true" || text === "false" || text === "strict") return text;
+  throw new UserError('unable to parse "isolate": provided string was not `true`, `false` or `strict`');
+}
+
+/** Reads a network's options. Throws UserError. */
+export function driverOptions({ driver, options, ipam_options: ipam }: Network): DriverOptions {
+  const { mode } = options;
+  const unmanaged = driver === "bridge" && mode === "unmanaged";
+  if (driver === "bridge" && mode !== undefined && mode !== "managed" && mode !== "unmanaged")
+    throw new UserError(`invalid bridge mode ${JSON.stringify(mode)}`);
+  if (driver === "bridge" && ipam.driver === "dhcp" && !unmanaged)
+    throw new UserError("cannot use dhcp ipam driver without using the option mode=unmanaged");
+  const vlan = unsigned(options, "vlan", 65535);
+  if (vlan !== undefined && vlan > MAX_VLAN)
+    throw new UserError(`vlan ID ${vlan} must be between 0 and ${MAX_VLAN}`);
+  return {
+    mtu: unsigned(options, "mtu") ?? unsigned(options, "com.docker.network.driver.mtu") ?? 0,
+    metric: unsigned(options, "metric") ?? DEFAULT_METRIC,
+    noDefaultRoute: truth(options, "no_default_route"),
+    isolate: isolation(options.isolate ?? "false"),
+    vlan: vlan || undefined,
+    vrf: options.vrf || undefined,
+    unmanaged,
+    mode: driver === "bridge" ? undefined : mode,
+  };
+}
+
+/** `10.88.0.5` → `10.88.0.5/16` and the gateway of the subnet that it is in. */
+export interface GivenAddress {
+  address: string;
+  gateway?: string;
+}
+
+/** The addresses that the container gets. Throws UserError. */
+export function givenAddresses({ network, wish }: Join): GivenAddress[] {
+  const ipam = network.ipam_options.driver ?? "host-local";
+  if (ipam === "none") return [];
+  if (ipam === "dhcp")
+    throw new UserError(`network ${network.name} takes its addresses by DHCP, which is not supported here`, {
+      hint: "give it a subnet",
+    });
+  if (ipam !== "host-local") throw new UserError(`unsupported ipam driver ${ipam}`);
+  if (wish.static_ips.length === 0) throw new UserError("no static ips provided");
+  return wish.static_ips.map(text => {
+    const ip = parseIP(text);
+    if (!ip) throw new UserError(`invalid IP address ${JSON.stringify(text)}`);
+    const subnet = network.subnets.find(one => {
+      const cidr = parseCidr(one.subnet);
+      if (!cidr) throw new UserError(`invalid subnet ${JSON.stringify(one.subnet)}`);
+      return contains(cidr, ip);
+    });
+    if (!subnet) throw new UserError(`static ip ${text} is in no subnet of network ${network.name}`);
+    return { address: `${text}/${subnet.subnet.split("/")[1]}`, gateway: subnet.gateway };
+  });
+}
+
+/** What the runtime is to know of published ports. `families`: those that no other network of the container serves. */
+export function portMaps(ports: readonly PortMapping[], families: ReadonlySet<4 | 6>): PortMap[] {
+  if (families.size === 0) return [];
+  const only = families.size === 1 ? [...families][0] : undefined;
+  return ports.flatMap(({ host_ip: text, host_port, container_port, protocol, range }) => {
+    const host = text === "" ? undefined : parseIP(text);
+    if (text !== "" && !host)
+      throw new UserError(`invalid host ip ${JSON.stringify(text)} provided for port ${host_port}`);
+    if (host && !families.has(host.family)) return [];
+    const anywhere = only === undefined ? undefined : only === 4 ? "0.0.0.0" : "::";
+    return protocol.split(",").map(
+      (one): PortMap => ({
+        hostPort: host_port,
+        containerPort: container_port,
+        protocol: one,
+        hostIP: text || anywhere,
+        range: range > 1 ? range : undefined,
+      }),
+    );
+  });
+}
+
+/** Whether the host's rules serve the network: published ports, source NAT, isolation. */
+export const isServed = (network: Network, { unmanaged }: DriverOptions): boolean =>
+  network.driver === "bridge" && !network.internal && !unmanaged;
+
+function main(
+  { network }: Join,
+  options: DriverOptions,
+  addresses: readonly GivenAddress[],
+  mtu: number,
+): object {
+  const common = {
+    mtu: mtu || undefined,
+    capabilities: { mac: true },
+    ipam: addresses.length > 0 ? { type: "static", addresses } : undefined,
+  };
+  if (network.driver !== "bridge")
+    return {
+      type: network.driver,
+      master: network.network_interface,
+      mode: options.mode,
+      ...common,
+    };
+  const isGateway = isServed(network, options) && addresses.every(one => one.gateway !== undefined);
+  return {
+    type: "bridge",
+    bridge: network.network_interface,
+    isGateway,
+    ipMasq: isServed(network, options),
+    vlan: options.vlan,
+    ...common,
+  };
+}
+
+/** The chain that joins the container to the network. `mtu`: what the options say, or what fits the host. */
+export function chainOf(
+  join: Join,
+  options: DriverOptions,
+  addresses: readonly GivenAddress[],
+  mtu: number,
+): NetConfList {
+  const plugins: object[] = [main(join, options, addresses, mtu)];
+  if (isServed(join.network, options))
+    plugins.push(
+      { type: "portmap", capabilities: { portMappings: true } },
+      { type: "firewall", ingressPolicy: options.isolate === "false" ? undefined : "same-bridge" },
+    );
+  return parseConfList(JSON.stringify({ cniVersion: "1.1.0", name: join.network.name, plugins }));
+}
+
+const DRIVERS = ["bridge", "macvlan", "ipvlan"];
+
+/** Refuses what no driver here can make. Throws UserError. */
+export function checkDriver({ driver, name, network_interface: link }: Network): void {
+  if (!DRIVERS.includes(driver)) throw new UserError(`unknown network driver ${JSON.stringify(driver)}`);
+  if (driver === "bridge" && !link) throw new UserError(`no network interface is given for network ${name}`);
+}

@@ -1,0 +1,47 @@
+/** `netavark`: podman's network backend, on our network code. Theory: this room's README. */
+import { readFileSync } from "node:fs";
+import { errorText } from "../base/errors.ts";
+import { writeErr, writeOut } from "../base/stdio.ts";
+import { ignoreSignals, SIGNALS } from "../sys/process.ts";
+import { type Command, parseCommandLine, UsageError } from "./command-line.ts";
+
+/** Runs one command; gives the exit code. */
+export async function netavarkMain(argv: readonly string[]): Promise<number> {
+  let command: Command;
+  try {
+    command = parseCommandLine(argv);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    writeErr(`${error.message}\n`);
+    return 2;
+  }
+  try {
+    const answer = await run(command);
+    if (answer !== undefined) writeOut(answer);
+    return 0;
+  } catch (error) {
+    // Whoever called reads it from there, and tells it.
+    writeOut(`${JSON.stringify({ error: errorText(error) })}\n`);
+    return 1;
+  }
+}
+
+async function run(command: Command): Promise<string | undefined> {
+  if ("text" in command) return command.text;
+  const input = () => readFileSync(command.file ?? 0, "utf8");
+  const { Place } = await import("./place.ts");
+  const place = Place.of(command.config, command.rootless);
+  if (command.name === "update") {
+    const { NameBook } = await import("./names.ts");
+    await new NameBook(place).update(command.network, command.servers);
+    return undefined;
+  }
+  const [{ Attachments }, { readRequest }] = await Promise.all([import("./attach.ts"), import("./input.ts")]);
+  const attachments = new Attachments(place);
+  if (command.name === "setup")
+    return `${JSON.stringify(await attachments.setUp(command.netns, readRequest(input())))}\n`;
+  // Half a removal would be worse than a late end.
+  ignoreSignals([SIGNALS.INT!, SIGNALS.TERM!]);
+  await attachments.tearDown(command.netns, readRequest(input()));
+  return undefined;
+}
