@@ -202,7 +202,9 @@ export function setLink(nl: NetlinkSocket, index: number, change: LinkChange): v
   if (change.master !== undefined) attributes.push(attr.u32(IFLA.MASTER, change.master));
   if (change.netns !== undefined) attributes.push(attr.u32(IFLA.NET_NS_FD, change.netns));
   if (change.txQueueLength !== undefined) attributes.push(attr.u32(IFLA.TXQLEN, change.txQueueLength));
-  if (change.alias !== undefined) attributes.push(attr.string(IFLA.IFALIAS, change.alias));
+  // Without the NUL that ends texts: nothing at all is what takes an alias away.
+  if (change.alias !== undefined)
+    attributes.push(attr.bytes(IFLA.IFALIAS, new TextEncoder().encode(change.alias)));
   nl.request(`change link ${index}`, RTM.NEWLINK, 0, body(linkHeader(index, flags, mask), attributes));
 }
 

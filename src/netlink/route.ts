@@ -8,7 +8,7 @@ const RTM = { NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26 } as const;
 const RTA = { DST: 1, IIF: 3, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRICS: 8, TABLE: 15 } as const;
 const RTAX_MTU = 2;
 const RT_TABLE_MAIN = 254;
-const RTPROT = { boot: 3, static: 4 } as const;
+const RTPROT = { kernel: 2, boot: 3, static: 4 } as const;
 const RTN = { unicast: 1, local: 2, blackhole: 6, unreachable: 7, prohibit: 8 } as const;
 const RTNH_F_ONLINK = 4;
 const SCOPE = { global: 0, link: 253, host: 254 } as const;
@@ -96,15 +96,15 @@ function header(
   return buffer;
 }
 
-/** The routes of one table (the main one unless said otherwise). */
-export function routes(nl: NetlinkSocket, filter: { family?: 4 | 6; table?: number } = {}): Route[] {
+/** The routes of one table (the main one unless said otherwise) or of all. */
+export function routes(nl: NetlinkSocket, filter: { family?: 4 | 6; table?: number | "all" } = {}): Route[] {
   const table = filter.table ?? RT_TABLE_MAIN;
   const families = filter.family ? [filter.family] : ([4, 6] as const);
   return families.flatMap(family =>
     nl
       .dump("list routes", RTM.GETROUTE, header(AF[family], 0))
       .map(parse)
-      .filter(route => route.table === table),
+      .filter(route => table === "all" || route.table === table),
   );
 }
 

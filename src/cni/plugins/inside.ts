@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { hasCode } from "../../base/errors.ts";
 import { addAddress, IFA_F } from "../../netlink/address.ts";
-import { linkByName, setLink } from "../../netlink/link.ts";
+import { type Link, linkByName, setLink } from "../../netlink/link.ts";
 import { addRoute, type NewRoute } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import * as netns from "../../sys/netns.ts";
@@ -18,6 +18,8 @@ export function sysctl(path: string, text: string): void {
 export interface InsideOptions {
   /** Addresses of IPv6 are asked for on the wire before they are used (`dad.ts`). */
   detectDuplicates?: boolean;
+  /** What has to be done, inside, between addresses and routes. */
+  beforeRoutes?(nl: NetlinkSocket, link: Link, result: Result): void;
 }
 
 /** Addresses, link up and routes, inside the namespace. Gives the interface's MAC. */
@@ -27,12 +29,13 @@ export function configureInside(context: PluginContext, result: Result, options:
     using nl = new NetlinkSocket();
     const link = linkByName(nl, context.ifName)!;
     const six = result.ips.some(one => one.address.includes(":"));
-    sysctl(`ipv4/conf/${context.ifName}/arp_notify`, "1");
+    if (result.ips.length > 0) sysctl(`ipv4/conf/${context.ifName}/arp_notify`, "1");
     if (six) {
       for (const name of ["lo", context.ifName]) sysctl(`ipv6/conf/${name}/disable_ipv6`, "0");
       sysctl(`ipv6/conf/${context.ifName}/keep_addr_on_down`, "1");
+      sysctl(`ipv6/conf/${context.ifName}/ndisc_notify`, "1");
     }
-    sysctl(`ipv6/conf/${context.ifName}/accept_dad`, detectDuplicates ? "1" : "0");
+    if (result.ips.length > 0) sysctl(`ipv6/conf/${context.ifName}/accept_dad`, detectDuplicates ? "1" : "0");
     if (detectDuplicates) sysctl(`ipv6/conf/${context.ifName}/enhanced_dad`, "1");
     for (const one of result.ips)
       addAddress(nl, {
@@ -41,6 +44,7 @@ export function configureInside(context: PluginContext, result: Result, options:
         flags: one.address.includes(":") && !detectDuplicates ? IFA_F.NODAD : 0,
       });
     setLink(nl, link.index, { up: true });
+    options.beforeRoutes?.(nl, link, result);
     for (const route of result.routes) {
       const family = route.dst.includes(":") ? 6 : 4;
       const gateway =

@@ -6,13 +6,19 @@ const BUILTIN: Record<string, () => Promise<Plugin>> = {
   bandwidth: async () => (await import("./bandwidth.ts")).bandwidth,
   bridge: async () => (await import("./bridge.ts")).bridge,
   dnsname: async () => (await import("./dnsname.ts")).dnsname,
+  dummy: async () => (await import("./dummy.ts")).dummy,
   firewall: async () => (await import("./firewall.ts")).firewall,
+  "host-device": async () => (await import("./host-device.ts")).hostDevice,
   "host-local": async () => (await import("./host-local.ts")).hostLocal,
+  ipvlan: async () => (await import("./ipvlan.ts")).ipvlan,
   loopback: async () => (await import("./loopback.ts")).loopback,
   macvlan: async () => (await import("./macvlan.ts")).macvlan,
   portmap: async () => (await import("./portmap.ts")).portmap,
+  ptp: async () => (await import("./ptp.ts")).ptp,
   static: async () => (await import("./static.ts")).staticIpam,
+  tap: async () => (await import("./tap.ts")).tap,
   tuning: async () => (await import("./tuning.ts")).tuning,
+  vlan: async () => (await import("./vlan.ts")).vlan,
 };
 
 export const PLUGIN_TYPES: readonly string[] = Object.keys(BUILTIN);
