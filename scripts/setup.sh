@@ -31,7 +31,8 @@ aardvark-dns: its name server
 mmdebstrap: a Debian 13 with its newer podman and pasta, to compare with
 docker-registry: a real registry for pulls
 skopeo: fills that registry
-buildah: builds images for the build verb
+buildah: builds images for the build verb, and runs on our CNI plugins
+containerd: ctr(8) runs on our CNI plugins; no service is started where systemd is not running
 busybox-static: a small image made on the spot
 rpm: the package that zypper installs in the second container of the article
 zsh: completion in it
