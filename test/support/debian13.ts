@@ -39,7 +39,7 @@ export function debian13(): string {
 }
 
 /** The address of the Debian mirror that apt uses here; its lists are fetched where they are not there. */
-function mirror(): string {
+export function mirror(): string {
   for (const update of [false, true]) {
     if (update) Bun.spawnSync(["apt-get", "update", "-qq"], { stdout: "ignore", stderr: "ignore" });
     const words = ["apt-get", "indextargets", "--format", "$(SITE) $(ORIGIN)"];
