@@ -24,6 +24,8 @@ export interface RuntimeOptions {
   pluginPath?: readonly string[];
   /** Plugin types that are ours but shall be executed all the same. */
   foreign?: readonly string[];
+  /** Who keeps rules where a configuration does not say. */
+  backend?: PluginContext["backend"];
 }
 
 export class CniRuntime {
@@ -31,6 +33,7 @@ export class CniRuntime {
   readonly #dataDirectory: string;
   readonly #path: readonly string[];
   readonly #foreign: ReadonlySet<string>;
+  readonly #backend: PluginContext["backend"];
 
   constructor(options: RuntimeOptions = {}) {
     this.cache = new ResultCache(options.cacheDirectory);
@@ -43,6 +46,7 @@ export class CniRuntime {
       "/opt/cni/bin",
     ];
     this.#foreign = new Set(options.foreign);
+    this.#backend = options.backend;
   }
 
   /** Joins the namespace to the network. After a failure nothing of it is left. */
@@ -253,6 +257,7 @@ export class CniRuntime {
         ...runtimeConfig,
       },
       prevResult: prevResult && structuredClone(prevResult),
+      backend: this.#backend,
       firewall,
     };
     const ipam = delegation(context, {

@@ -4,22 +4,45 @@
 import type { UserError } from "../base/errors.ts";
 import { addCommands, deleteCommands, type Element, fieldsOf, sameValue } from "./element.ts";
 import { closeCommands, gateCommands } from "./gate.ts";
+import type { NftablesRules } from "./go-nftables.ts";
+import { additions, rulesToRemove } from "./go-tables.ts";
+import { applyIptables, type IptablesChange } from "./iptables.ts";
+import { chainsToRemove, removeLegacy } from "./iptables-removal.ts";
 import { isPortMap } from "./layout.ts";
+import { tables } from "./listing.ts";
 import { overlaps, portTaken } from "./ports.ts";
+import type { Removal } from "./rule-owner.ts";
 import { exclusively, type Firewall, FirewallError } from "./transaction.ts";
 
 export class FirewallBatch {
-  #added: Element[] = [];
-  #removed = new Set<string>();
+  #change: Change = nothing();
   #afterwards: (() => void)[] = [];
 
+  /** Elements of our own table. */
   add(...elements: Element[]): void {
-    this.#added.push(...elements);
+    this.#change.added.push(...elements);
   }
 
-  /** Everything that belongs to `owner` will be gone. */
+  /** Everything in our own table that belongs to `owner` will be gone. */
   remove(owner: string): void {
-    this.#removed.add(owner);
+    this.#change.removed.add(owner);
+  }
+
+  /** Rules in the tables of Go's plugins. */
+  addRules(rules: Partial<NftablesRules>): void {
+    const { masquerade, ports } = this.#change.rules;
+    masquerade.push(...(rules.masquerade ?? []));
+    for (const version of [4, 6] as const) ports[version].push(...(rules.ports?.[version] ?? []));
+  }
+
+  /** Rules in iptables. */
+  addIptables(change: IptablesChange): void {
+    this.#change.iptables.push(change);
+  }
+
+  /** What an attachment has in the tables and chains of Go's plugins will be gone, before anything is added. */
+  removeRules(removal: Removal): void {
+    this.#change.removals.push(removal);
   }
 
   /** `step` runs once the changes are made. */
@@ -27,29 +50,63 @@ export class FirewallBatch {
     this.#afterwards.push(step);
   }
 
-  /** Makes the changes in one transaction and forgets them. Nothing has changed when it throws a UserError. */
+  /**
+   * Makes the changes and forgets them: removals of all kinds and additions to our table in one transaction, additions to
+   * Go's tables in another, iptables last. Nothing has been added when it throws a UserError.
+   */
   commit(): void {
-    const [added, removed, afterwards] = [this.#added, this.#removed, this.#afterwards];
-    this.#added = [];
-    this.#removed = new Set();
+    const [change, afterwards] = [this.#change, this.#afterwards];
+    this.#change = nothing();
     this.#afterwards = [];
-    if (added.length > 0 || removed.size > 0) apply(added, removed);
+    if (!isNothing(change)) exclusively(firewall => apply(firewall, change));
     for (const step of afterwards) step();
   }
 }
 
-function apply(added: readonly Element[], removed: ReadonlySet<string>): void {
-  exclusively(firewall => {
-    try {
-      firewall.apply(plan(firewall, added, removed));
-    } catch (error) {
-      if (!(error instanceof FirewallError)) throw error;
-      if (error.kind === "taken") throw conflict(firewall, added) ?? error;
-      if (error.kind !== "missing") throw error;
-      firewall.lay();
-      firewall.apply(plan(firewall, added, removed));
-    }
-  });
+interface Change {
+  added: Element[];
+  removed: Set<string>;
+  rules: NftablesRules;
+  iptables: IptablesChange[];
+  removals: Removal[];
+}
+
+const nothing = (): Change => ({
+  added: [],
+  removed: new Set(),
+  rules: { masquerade: [], ports: { 4: [], 6: [] } },
+  iptables: [],
+  removals: [],
+});
+
+const isNothing = ({ added, removed, rules, iptables, removals }: Change) =>
+  removed.size === 0 &&
+  [added, iptables, removals, rules.masquerade, rules.ports[4], rules.ports[6]].every(
+    one => one.length === 0,
+  );
+
+function apply(firewall: Firewall, change: Change): void {
+  const { added, removed, rules, iptables, removals } = change;
+  const make = () => firewall.apply([...plan(firewall, added, removed), ...planRemovals(firewall, removals)]);
+  try {
+    make();
+  } catch (error) {
+    if (!(error instanceof FirewallError)) throw error;
+    if (error.kind === "taken") throw conflict(firewall, added) ?? error;
+    if (error.kind !== "missing") throw error;
+    // The table, or a rule that somebody else was removing too.
+    if (added.length > 0) firewall.lay();
+    make();
+  }
+  if (removals.length > 0) removeLegacy(removals);
+  firewall.write(additions(firewall, rules));
+  if (iptables.length > 0) applyIptables(iptables);
+}
+
+function planRemovals(firewall: Firewall, removals: readonly Removal[]): unknown[] {
+  if (removals.length === 0) return [];
+  const there = tables(firewall);
+  return [...rulesToRemove(firewall, there, removals), ...chainsToRemove(firewall, there, removals)];
 }
 
 /**
@@ -57,6 +114,7 @@ function apply(added: readonly Element[], removed: ReadonlySet<string>): void {
  * filter with the last container that needs it, and a dead owner's elements of addresses now in use.
  */
 function plan(firewall: Firewall, added: readonly Element[], removed: ReadonlySet<string>): unknown[] {
+  if (added.length === 0 && removed.size === 0) return [];
   const old = firewall.elements(removed.size > 0 ? undefined : setsOfAddresses(added));
   const leaves = (one: Element) => removed.has(one.owner) || added.some(other => replaces(other, one));
   const { gone = [], staying = [] } = Object.groupBy(old, one => (leaves(one) ? "gone" : "staying"));

@@ -69,6 +69,11 @@ export class Firewall {
     if (commands.length > 0) this.#run(JSON.stringify({ nftables: commands }));
   }
 
+  /** Runs a text in nft's language as one transaction. */
+  write(text: string): void {
+    if (text !== "") this.#run(text);
+  }
+
   /** libnftables' answer to `list WHAT`; undefined where it does not exist. */
   list(what: string): string | undefined {
     try {

@@ -175,22 +175,39 @@ test("DEL: without the namespace, twice, and of what never was", () => {
   expect(world.files("results")).toEqual([]);
 });
 
-test("options that we would have to ignore are refused by name", () => {
+test("options that contradict each other or the backend are refused by name", () => {
   const place = world.container();
-  for (const [option, value] of [
-    ["conditionsV4", ["-s", "192.0.2.0/24"]],
-    ["conditionsV6", ["-s", "fd00::/64"]],
-    ["masqAll", true],
+  const ports = [{ hostPort: 80, containerPort: 80, protocol: "tcp" }];
+  const attachment = world.attachment("bad", place.path, ports);
+  for (const [options, message] of [
+    [
+      { backend: "nftables", conditionsV4: ["-s", "192.0.2.0/24"] },
+      "nftables backend was requested but configuration contains iptables-specific options [conditionsV4]",
+    ],
+    [
+      { backend: "iptables", conditionsV6: ["ip6 saddr fd00::/64"] },
+      "iptables backend was requested but configuration contains nftables-specific options [conditionsV6]",
+    ],
+    [
+      { backend: "nftables", externalSetMarkChain: "KUBE-MARK-MASQ" },
+      "nftables backend was requested but configuration contains iptables-specific options [externalSetMarkChain]",
+    ],
+    [
+      { conditionsV4: ["! -s 192.0.2.1"], conditionsV6: ["ip6 saddr fd00::/64"] },
+      "conditionsV4 ask for iptables, and conditionsV6 for nftables",
+    ],
+    [{ externalSetMarkChain: "X", markMasqBit: 3 }, "Cannot specify externalSetMarkChain and markMasqBit"],
+    [{ markMasqBit: 32 }, "MasqMarkBit must be between 0 and 31"],
+    [
+      { conditionsV4: ["tcp sport 1; flush ruleset"] },
+      "a condition can't hold a semicolon or the end of a line",
+    ],
+    [{ backend: "pf" }, 'unrecognized backend "pf": backend can be nftables or iptables'],
   ] as const) {
-    const plugins = (JSON.parse(list).plugins as object[]).with(1, {
-      type: "portmap",
-      capabilities: { portMappings: true },
-      [option]: value,
-    });
-    const ports = [{ hostPort: 80, containerPort: 80, protocol: "tcp" }];
-    const attachment = world.attachment("bad", place.path, ports);
+    const portmap = { type: "portmap", capabilities: { portMappings: true }, ...options };
+    const plugins = (JSON.parse(list).plugins as object[]).with(1, portmap);
     const [outcome] = world.steps({ do: "add", list: world.list("net", { plugins }), attachment });
-    expect([outcome!.error, outcome!.code]).toEqual([`portmap: ${option} is not supported`, 2]);
+    expect([outcome!.error, outcome!.code]).toEqual([message, 7]);
   }
 });
 

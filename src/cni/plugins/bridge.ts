@@ -137,6 +137,7 @@ export const bridge: Plugin = {
     const conf = readConf(context.conf);
     const result = context.prevResult!;
     if (conf.isGateway) allowForwarding(result);
+    removeMasquerade(context);
     if (conf.ipMasq) masquerade(context, addressesOf(result, context.ifName));
     const [, port] = result.interfaces;
     const own = result.interfaces.find(one => one.name === context.ifName && one.sandbox);

@@ -1,82 +1,28 @@
 /**
- * portmap: published ports, as elements of the firewall's maps (`../../firewall/README.md`).
+ * portmap: published ports, kept in one of three ways (`rules.ts`, `../../firewall/README.md`).
  *
  * Of several addresses of one family the first is the target, as with Go's plugin.
  */
 import { existsSync, writeFileSync } from "node:fs";
-import { type Element, fieldsOf, owner, sameValue } from "../../firewall/element.ts";
-import { isPortMap } from "../../firewall/layout.ts";
-import { type ContainerAddress, type Protocol, type PublishedPort, publish } from "../../firewall/ports.ts";
-import { listElements } from "../../firewall/transaction.ts";
+import type { ContainerAddress, PublishedPort } from "../../firewall/ports.ts";
 import { setBridgePort } from "../../netlink/bridge-port.ts";
 import { forgetUdpToHost } from "../../netlink/conntrack.ts";
 import { linkByIndex, linkByName } from "../../netlink/link.ts";
 import { routeTo } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
-import { formatIP, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type PortMap, type Result } from "../types.ts";
 import { addressesOf } from "./address.ts";
 import type { Plugin, PluginContext } from "./plugin.ts";
-import { removePorts } from "./rules.ts";
-
-const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
-
-/** What the capability argument `portMappings` asks for. Throws a CniError where it makes no sense. */
-export function readPortMappings(list: readonly PortMap[]): PublishedPort[] {
-  return list.map(one => {
-    const count = one.range ?? 1;
-    const protocol = (one.protocol || "tcp").toLowerCase();
-    const isPort = (port: unknown) =>
-      Number.isInteger(port) && (port as number) >= 1 && (port as number) + count - 1 <= 65535;
-    if (!Number.isInteger(count) || count < 1 || !isPort(one.hostPort) || !isPort(one.containerPort))
-      throw invalid(
-        `invalid port mapping ${one.hostPort}:${one.containerPort}${count === 1 ? "" : ` of ${count} ports`}`,
-      );
-    if (!["tcp", "udp", "sctp"].includes(protocol))
-      throw invalid(`invalid protocol ${JSON.stringify(one.protocol)} of port ${one.hostPort}`);
-    const published: PublishedPort = {
-      protocol: protocol as Protocol,
-      hostPort: one.hostPort,
-      containerPort: one.containerPort,
-      count,
-    };
-    if (one.hostIP) {
-      const host = parseIP(one.hostIP);
-      if (!host) throw invalid(`invalid host address ${JSON.stringify(one.hostIP)}`);
-      const address = host.bytes.every(byte => byte === 0) ? undefined : formatIP(host);
-      published.host = { version: host.family, address };
-    }
-    return published;
-  });
-}
-
-function mappingsOf(context: PluginContext): PublishedPort[] {
-  return readPortMappings((context.runtimeConfig.portMappings as PortMap[] | undefined) ?? []);
-}
+import { findUnpublished } from "./port-check.ts";
+import { PORTMAP_FIELDS, readPortMappings, readPublishing } from "./port-mapping.ts";
+import { publishPorts, removePorts } from "./rules.ts";
 
 /** The address of each family that ports are sent to. */
 function targets(context: PluginContext): ContainerAddress[] {
   const result = context.prevResult;
-  if (!result) throw invalid("portmap must be called as a chained plugin");
+  if (!result) throw new CniError(CNI_ERROR.INVALID_CONFIG, "must be called as chained plugin");
   const all = addressesOf(result, context.ifName);
   return all.filter((one, index) => all.findIndex(other => other.version === one.version) === index);
-}
-
-/** Options of Go's plugin that narrow or widen what is published; to ignore one would be to publish something else. */
-function refuseUnsupported(context: PluginContext): void {
-  for (const option of ["conditionsV4", "conditionsV6", "masqAll"]) {
-    const value = context.conf[option];
-    if (Array.isArray(value) ? value.length > 0 : value)
-      throw new CniError(CNI_ERROR.UNSUPPORTED_FIELD, `portmap: ${option} is not supported`);
-  }
-}
-
-/** What publishes the ports. With `snat` false no client's address is replaced by ours. */
-function elementsOf(context: PluginContext): Element[] {
-  const mine = owner(context.containerId, context.ifName);
-  const mappings = mappingsOf(context);
-  const elements = targets(context).flatMap(target => publish(mine, target, mappings));
-  return context.conf.snat === false ? elements.filter(one => isPortMap(one.set)) : elements;
 }
 
 /** Lets packets from 127.0.0.1 leave by the interface that leads to the container (ip-sysctl, route_localnet). */
@@ -114,14 +60,18 @@ function forgetOldFlows(context: PluginContext, mappings: readonly PublishedPort
   }
 }
 
+function mappingsOf(context: PluginContext): PublishedPort[] {
+  return readPortMappings((context.runtimeConfig.portMappings as PortMap[] | null | undefined) ?? []);
+}
+
 function publishAll(context: PluginContext): Result {
+  const how = readPublishing(context);
   const addresses = targets(context);
   const mappings = mappingsOf(context);
   if (mappings.length > 0) {
-    refuseUnsupported(context);
-    context.firewall.add(...elementsOf(context));
+    publishPorts(context, addresses, mappings, how);
     const four = addresses.find(one => one.version === 4);
-    if (four && context.conf.snat !== false) allowLocalhost(four.address);
+    if (four && how.snat) allowLocalhost(four.address);
     allowHairpin(context.prevResult!);
     forgetOldFlows(context, mappings);
   }
@@ -129,8 +79,12 @@ function publishAll(context: PluginContext): Result {
 }
 
 export const portmap: Plugin = {
+  fields: PORTMAP_FIELDS,
   add: publishAll,
-  refresh: context => void publishAll(context),
+  refresh(context) {
+    removePorts(context);
+    publishAll(context);
+  },
 
   del(context) {
     removePorts(context);
@@ -143,13 +97,12 @@ export const portmap: Plugin = {
   },
 
   check(context) {
-    const mine = owner(context.containerId, context.ifName);
-    const there = listElements().filter(one => one.owner === mine);
-    for (const wanted of elementsOf(context))
-      if (!there.some(one => one.set === wanted.set && sameValue(one.key, wanted.key)))
-        throw new CniError(
-          CNI_ERROR.INTERNAL,
-          `port ${JSON.stringify(fieldsOf(wanted.key).at(-1))} of container ${context.containerId.slice(0, 12)} is not published any more`,
-        );
+    const how = readPublishing(context);
+    const missing = findUnpublished(context, targets(context), mappingsOf(context), how);
+    if (missing)
+      throw new CniError(
+        CNI_ERROR.INTERNAL,
+        `port ${missing.hostPort} of container ${context.containerId.slice(0, 12)} is not published any more`,
+      );
   },
 };

@@ -1,0 +1,91 @@
+/**
+ * Takes rules away that an attachment has in iptables, whoever made them. Those of its nftables variant stand in tables that
+ * libnftables sees, and go in the transaction of everything else, with no program run; those of the legacy variant cost a
+ * run of it, where it has such a table at all.
+ */
+
+import { applyIptables, hasLegacyTable, type IptablesChange } from "./iptables.ts";
+import { FORWARD_CHAIN, STAGES } from "./iptables-forward.ts";
+import { HOSTPORT_CHAINS } from "./iptables-rules.ts";
+import { deleteChain, deleteRule, mentions, rulesOf, targetOf } from "./listing.ts";
+import { chainOf, type Removal } from "./rule-owner.ts";
+import { dropChain, rulesIn, type SavedTable, undo } from "./saved.ts";
+import type { Firewall } from "./transaction.ts";
+
+/** The chains of an attachment in `nat`, each with those that lead to it. */
+const chainsOf = ({ part, owner }: Removal): { chain: string; entries: string[] }[] => {
+  if (part === "masquerade") return [{ chain: chainOf("", owner), entries: ["POSTROUTING"] }];
+  if (part !== "ports") return [];
+  return [
+    { chain: chainOf("DN-", owner), entries: [HOSTPORT_CHAINS.dnat] },
+    { chain: chainOf("SN-", owner), entries: [HOSTPORT_CHAINS.snat] },
+  ];
+};
+
+/** Commands for libnftables. `there` is every table that exists. */
+export function chainsToRemove(
+  firewall: Firewall,
+  there: ReadonlySet<string>,
+  removals: readonly Removal[],
+): unknown[] {
+  const commands: unknown[] = [];
+  for (const family of ["ip", "ip6"]) {
+    if (there.has(`${family} nat`))
+      for (const { chain, entries } of removals.flatMap(chainsOf)) {
+        const place = { family, table: "nat", chain };
+        if (rulesOf(firewall, place) === undefined) continue;
+        for (const entry of entries)
+          for (const rule of rulesOf(firewall, { ...place, chain: entry }) ?? [])
+            if (targetOf(rule) === chain) commands.push(deleteRule(rule));
+        commands.push(...deleteChain(place));
+      }
+    const forward = removals.filter(one => one.part === "forward");
+    if (forward.length === 0 || !there.has(`${family} filter`)) continue;
+    for (const chain of [FORWARD_CHAIN, ...STAGES])
+      for (const rule of rulesOf(firewall, { family, table: "filter", chain }) ?? []) {
+        const words = forward.flatMap(one => wordsOf(one, chain));
+        if (words.some(word => mentions(rule, word))) commands.push(deleteRule(rule));
+      }
+  }
+  return commands;
+}
+
+/** What a rule of a filter chain speaks of, if it is to go: an address, or a bridge. */
+const wordsOf = ({ addresses, emptyBridge }: Removal, chain: string): string[] =>
+  chain === FORWARD_CHAIN ? addresses.map(one => one.address) : emptyBridge ? [emptyBridge] : [];
+
+/** What the legacy variant has of the attachments; nothing is run where it has no table. */
+export function removeLegacy(removals: readonly Removal[]): void {
+  const changes: IptablesChange[] = [];
+  for (const version of [4, 6] as const) {
+    const nat = removals.flatMap(chainsOf);
+    if (nat.length > 0 && hasLegacyTable(version, "nat"))
+      changes.push({
+        version,
+        table: "nat",
+        lines: saved => nat.flatMap(({ chain }) => dropChain(saved.nat, chain)),
+      });
+    const forward = removals.filter(one => one.part === "forward");
+    if (forward.length > 0 && hasLegacyTable(version, "filter"))
+      changes.push({
+        version,
+        table: "filter",
+        lines: saved => forwardRules(saved.filter, version, forward),
+      });
+  }
+  applyIptables(changes, "legacy-");
+}
+
+function forwardRules(filter: SavedTable, version: 4 | 6, removals: readonly Removal[]): string[] {
+  const names = (chain: string) =>
+    removals.flatMap(one =>
+      wordsOf(one, chain).map(word =>
+        chain === FORWARD_CHAIN ? `${word}/${version === 4 ? 32 : 128}` : word,
+      ),
+    );
+  return [FORWARD_CHAIN, ...STAGES].flatMap(chain =>
+    rulesIn(filter, chain)
+      .filter(rule => names(chain).some(word => rule.split(" ").includes(word)))
+      .map(undo),
+  );
+}
