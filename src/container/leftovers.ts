@@ -8,7 +8,7 @@ import { hasCode, UserError } from "../base/errors.ts";
 import { isAlive, startTime } from "../sys/process.ts";
 import type { Container } from "./config.ts";
 import type { Engine } from "./engine.ts";
-import { runtimeArguments } from "./runtime.ts";
+import { recordOf, runtimeArguments } from "./runtime.ts";
 
 /** How long killed processes may take to leave their control groups. */
 const GROUP_SECONDS = 5;
@@ -106,10 +106,6 @@ function childrenOf(pid: number): number[] {
     return [];
   }
 }
-
-/** Where the runtime keeps its record of the container. */
-const recordOf = ({ paths }: Engine, { config, state }: Container) =>
-  join(paths.runtimeRoot ?? join("/run", basename(state.runtime)), config.id);
 
 /** Makes the runtime forget the container, killing what runs in it; quiet when it knows no such container. */
 export async function deleteFromRuntime(engine: Engine, container: Container): Promise<void> {
