@@ -7,6 +7,9 @@ const result = await Bun.build({
   compile: { outfile: "dist/portolan" },
   minify: true,
   bytecode: true,
+  // Only what a command imports is read at its start: three of ten milliseconds.
+  format: "esm",
+  splitting: true,
   define: { PORTOLAN_VERSION: JSON.stringify(version) },
 });
 for (const message of result.logs) console.error(message);

@@ -1,0 +1,29 @@
+/**
+ * The short way inside: an ordinary user's command that can do nothing outside goes into the user namespace before anything
+ * of the program is loaded. What it misses on this way is looked at inside: its flags, the state, the need of a repair.
+ */
+import { userRunRoot } from "../state/directories.ts";
+import { userIdentity } from "../userns/identity.ts";
+import { join } from "../userns/join.ts";
+import { findPause } from "../userns/pause.ts";
+
+/** Verbs that are always inside, of those that a person waits for. */
+export const ALWAYS_INSIDE: readonly string[] = [
+  "create",
+  "exec",
+  "kill",
+  "restart",
+  "rm",
+  "run",
+  "start",
+  "stop",
+];
+
+/** Does not come back where that way is open: no options before the verb, and namespaces that are there already. */
+export function takeShortWay(argv: readonly string[]): void {
+  if (!ALWAYS_INSIDE.includes(argv[0] ?? "")) return;
+  const user = userIdentity();
+  if (user?.inside !== false) return;
+  const pause = findPause(userRunRoot(user.uid));
+  if (pause !== undefined) join(pause, user, argv);
+}
