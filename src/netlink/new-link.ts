@@ -10,7 +10,7 @@ const VETH_INFO_PEER = 1;
 
 export interface LinkSpec {
   name: string;
-  kind: "bridge" | "veth" | "macvlan" | "ipvlan" | "vlan" | "vxlan" | "ifb" | "dummy";
+  kind: "bridge" | "veth" | "macvlan" | "ipvlan" | "vlan" | "vxlan" | "vrf" | "ifb" | "dummy";
   /** An open descriptor of the namespace that it is made in; this one's where absent. `parent` stays one of this one's. */
   netns?: number;
   mtu?: number;
@@ -31,6 +31,8 @@ export interface LinkSpec {
   vlanId?: number;
   /** A bridge on which ports have VLANs. */
   vlanFiltering?: boolean;
+  /** The routing table of a vrf. */
+  vrfTable?: number;
   vxlan?: { id: number; local?: string; port?: number; learning?: boolean };
 }
 
@@ -40,6 +42,7 @@ export const IPVLAN_MODES = { l2: 0, l3: 1, l3s: 2 } as const;
 export const IFLA_MACVLAN = { MODE: 1, BROADCAST_QUEUE: 7 } as const;
 export const IFLA_IPVLAN = { MODE: 1 } as const;
 export const IFLA_VLAN = { ID: 1 } as const;
+export const IFLA_VRF = { TABLE: 1 } as const;
 
 function common(spec: {
   name: string;
@@ -76,6 +79,8 @@ function data(spec: LinkSpec): Attribute[] {
       return spec.vlanFiltering ? filtering() : [];
     case "vlan":
       return [attr.u16(IFLA_VLAN.ID, spec.vlanId ?? 0)];
+    case "vrf":
+      return [attr.u32(IFLA_VRF.TABLE, spec.vrfTable ?? 0)];
     case "vxlan": {
       const IFLA_VXLAN = { ID: 1, LINK: 3, LOCAL: 4, LEARNING: 7, PORT: 15, LOCAL6: 17 } as const;
       const options = spec.vxlan ?? { id: 1 };

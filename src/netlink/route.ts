@@ -27,6 +27,8 @@ export interface Route {
   protocol: number;
   scope: number;
   type: number;
+  /** RTNH_F_*: 4 where the gateway counts as on the link. */
+  flags: number;
   unknown: Attribute[];
 }
 
@@ -46,6 +48,7 @@ function parse(message: Message): Route {
     protocol: view.getUint8(5),
     scope: view.getUint8(6),
     type: view.getUint8(7),
+    flags: view.getUint32(8, true),
     unknown: [],
   };
   for (const attribute of parseAttributes(message.body.subarray(12))) {
@@ -170,6 +173,33 @@ export function addRoute(nl: NetlinkSocket, spec: NewRoute): void {
 
 export function deleteRoute(nl: NetlinkSocket, spec: NewRoute): void {
   nl.request(`delete route ${spec.dst}`, RTM.DELROUTE, 0, encode(spec));
+}
+
+/** What a dump says about a route that is no part of it: RTA_CACHEINFO, RTA_EXPIRES. */
+const ABOUT: readonly number[] = [12, 23];
+
+/** A route as it was read, whatever it holds. */
+function encodeWhole(route: Route): Uint8Array {
+  const cidr = parseCidr(route.dst)!;
+  const attributes = route.unknown.filter(one => !ABOUT.includes(one.type));
+  if (cidr.prefix > 0) attributes.push(attr.bytes(RTA.DST, cidr.ip.bytes));
+  if (route.gateway) attributes.push(attr.bytes(RTA.GATEWAY, requireIp(route.gateway).bytes));
+  if (route.index) attributes.push(attr.u32(RTA.OIF, route.index));
+  if (route.source) attributes.push(attr.bytes(RTA.PREFSRC, requireIp(route.source).bytes));
+  if (route.metric) attributes.push(attr.u32(RTA.PRIORITY, route.metric));
+  attributes.push(attr.u32(RTA.TABLE, route.table));
+  const flags = route.flags & RTNH_F_ONLINK;
+  return body(header(AF[route.family], cidr.prefix, { ...route, flags }), attributes);
+}
+
+/** Puts a route that was read, perhaps changed, where it says; in the place of one of the same destination and metric. */
+export function putRoute(nl: NetlinkSocket, route: Route): void {
+  nl.request(`put route ${route.dst}`, RTM.NEWROUTE, NLM_F.CREATE | NLM_F.REPLACE, encodeWhole(route));
+}
+
+/** Takes away a route as it was read. */
+export function takeRoute(nl: NetlinkSocket, route: Route): void {
+  nl.request(`delete route ${route.dst}`, RTM.DELROUTE, 0, encodeWhole(route));
 }
 
 /** The route that the kernel would take to `ip`; undefined when there is none. */

@@ -84,7 +84,8 @@ export function rules(nl: NetlinkSocket, family: 4 | 6 = 4): Rule[] {
 export interface NewRule {
   /** Told by the networks where any is given. */
   family?: 4 | 6;
-  priority: number;
+  /** The kernel's choice, before all others that it chose, where absent; at a deletion any. */
+  priority?: number;
   table: number;
   from?: string;
   to?: string;
@@ -108,7 +109,8 @@ function encode(spec: NewRule): Uint8Array {
       `a rule from ${formatCidr(from)} to ${formatCidr(to)}: the two are of different families`,
     );
   const family = from?.ip.family ?? to?.ip.family ?? spec.family ?? 4;
-  const attributes = [attr.u32(FRA.PRIORITY, spec.priority), attr.u32(FRA.TABLE, spec.table)];
+  const attributes = [attr.u32(FRA.TABLE, spec.table)];
+  if (spec.priority !== undefined) attributes.unshift(attr.u32(FRA.PRIORITY, spec.priority));
   if (from) attributes.push(attr.bytes(FRA.SRC, from.ip.bytes));
   if (to) attributes.push(attr.bytes(FRA.DST, to.ip.bytes));
   if (spec.iif) attributes.push(attr.string(FRA.IIFNAME, spec.iif));
@@ -120,10 +122,10 @@ function encode(spec: NewRule): Uint8Array {
 
 /** Adds a rule; EEXIST when the very same is there. */
 export function addRule(nl: NetlinkSocket, spec: NewRule): void {
-  nl.request(`add rule ${spec.priority}`, RTM.NEWRULE, NLM_F.CREATE | NLM_F.EXCL, encode(spec));
+  nl.request(`add rule ${spec.priority ?? spec.from}`, RTM.NEWRULE, NLM_F.CREATE | NLM_F.EXCL, encode(spec));
 }
 
 /** ENOENT when there is no such rule. */
 export function deleteRule(nl: NetlinkSocket, spec: NewRule): void {
-  nl.request(`delete rule ${spec.priority}`, RTM.DELRULE, 0, encode(spec));
+  nl.request(`delete rule ${spec.priority ?? spec.from}`, RTM.DELRULE, 0, encode(spec));
 }

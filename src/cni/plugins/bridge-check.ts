@@ -62,7 +62,8 @@ function checkAddresses(nl: NetlinkSocket, link: Link, result: Result): void {
 
 function checkRoutes(nl: NetlinkSocket, result: Result): void {
   if (result.routes.length === 0) return;
-  const have = routes(nl);
+  // Other plugins of a chain (sbr, vrf) move routes to tables of their own.
+  const have = routes(nl, { table: "all" });
   for (const { dst, gw } of result.routes)
     if (!have.some(one => one.dst === dst && (!gw || one.gateway === gw)))
       throw wrong(`Expected Route ${dst}${gw ? ` via ${gw}` : ""} not found in routing table`);

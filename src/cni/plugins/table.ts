@@ -15,10 +15,12 @@ const BUILTIN: Record<string, () => Promise<Plugin>> = {
   macvlan: async () => (await import("./macvlan.ts")).macvlan,
   portmap: async () => (await import("./portmap.ts")).portmap,
   ptp: async () => (await import("./ptp.ts")).ptp,
+  sbr: async () => (await import("./sbr.ts")).sbr,
   static: async () => (await import("./static.ts")).staticIpam,
   tap: async () => (await import("./tap.ts")).tap,
   tuning: async () => (await import("./tuning.ts")).tuning,
   vlan: async () => (await import("./vlan.ts")).vlan,
+  vrf: async () => (await import("./vrf.ts")).vrf,
 };
 
 export const PLUGIN_TYPES: readonly string[] = Object.keys(BUILTIN);
