@@ -1,7 +1,8 @@
 /** The result cache, in libcni's form: what DEL needs when the namespace and the conflist may be gone. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../base/errors.ts";
+import { mapJson, objectJson, structJson } from "./go-json.ts";
 import { formatResult, parseResult } from "./result.ts";
 import type { Result } from "./types.ts";
 
@@ -10,7 +11,7 @@ export interface CacheEntry {
   ifName: string;
   networkName: string;
   netns: string;
-  /** The conflist's own text. */
+  /** The conflist's own text; "" in the files of old versions of libcni, which held the result alone. */
   config: string;
   cniArgs: [string, string][];
   capabilityArgs: Record<string, unknown>;
@@ -37,17 +38,21 @@ export class ResultCache {
   write(entry: CacheEntry): void {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const path = this.#path(entry.networkName, entry.containerId, entry.ifName);
-    const text = JSON.stringify({
-      kind: "cniCacheV1",
-      containerId: entry.containerId,
-      config: Buffer.from(entry.config).toString("base64"),
-      ifName: entry.ifName,
-      networkName: entry.networkName,
-      netns: entry.netns || undefined,
-      cniArgs: entry.cniArgs.length ? entry.cniArgs : undefined,
-      capabilityArgs: Object.keys(entry.capabilityArgs).length ? entry.capabilityArgs : undefined,
-      result: formatResult(entry.result, entry.result.cniVersion),
-    });
+    const { cniArgs, capabilityArgs, result } = entry;
+    const text = objectJson(
+      [
+        ["kind", structJson("cniCacheV1")],
+        ["containerId", structJson(entry.containerId)],
+        ["config", structJson(Buffer.from(entry.config).toString("base64"))],
+        ["ifName", structJson(entry.ifName)],
+        ["networkName", structJson(entry.networkName)],
+        ["netns", entry.netns ? structJson(entry.netns) : undefined],
+        ["cniArgs", cniArgs.length > 0 ? structJson(cniArgs) : undefined],
+        ["capabilityArgs", Object.keys(capabilityArgs).length > 0 ? mapJson(capabilityArgs) : undefined],
+        ["result", mapJson(formatResult(result, result.cniVersion))],
+      ],
+      false,
+    );
     // A kill between two writes must not leave half a file: DEL would then know nothing.
     writeFileSync(`${path}.new`, text, { mode: 0o600 });
     renameSync(`${path}.new`, path);
@@ -56,7 +61,8 @@ export class ResultCache {
   /** The entry; undefined where there is none or it can't be read (DEL goes on without). */
   read(network: string, containerId: string, ifName: string): CacheEntry | undefined {
     const data = readObject(this.#path(network, containerId, ifName));
-    if (data?.kind !== "cniCacheV1") return undefined;
+    if (!data) return undefined;
+    const isLegacy = data.kind !== "cniCacheV1";
     try {
       return {
         containerId,
@@ -66,7 +72,7 @@ export class ResultCache {
         config: Buffer.from(String(data.config ?? ""), "base64").toString(),
         cniArgs: (data.cniArgs as [string, string][] | undefined) ?? [],
         capabilityArgs: (data.capabilityArgs as Record<string, unknown> | undefined) ?? {},
-        result: parseResult(data.result, "0.4.0"),
+        result: parseResult(isLegacy ? data : data.result, "0.4.0"),
       };
     } catch {
       return undefined;
@@ -91,16 +97,24 @@ export class ResultCache {
     }
   }
 
-  /** Every attachment to a network that has a readable entry. */
-  entries(network: string): { containerId: string; ifName: string }[] {
+  /** Every attachment to a network that has a readable entry; when it was written, in milliseconds since 1970. */
+  entries(network: string): { containerId: string; ifName: string; netns: string; since: number }[] {
     return this.#names()
       .filter(name => name.startsWith(`${network}-`))
       .flatMap(name => {
-        const data = readObject(join(this.directory, name));
-        const { networkName, containerId, ifName } = data ?? {};
+        const path = join(this.directory, name);
+        const { networkName, containerId, ifName, netns = "" } = readObject(path) ?? {};
         if (networkName !== network || typeof containerId !== "string" || typeof ifName !== "string")
           return [];
-        return name === `${network}-${containerId}-${ifName}` ? [{ containerId, ifName }] : [];
+        if (name !== `${network}-${containerId}-${ifName}`) return [];
+        return [
+          {
+            containerId,
+            ifName,
+            netns: String(netns),
+            since: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now(),
+          },
+        ];
       });
   }
 }

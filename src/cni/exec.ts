@@ -30,23 +30,21 @@ export function findPlugin(type: string, path: readonly string[]): string {
   );
 }
 
-/** libcni sends keys sorted; some plugins are tested against that. */
-function sortedKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortedKeys);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, one]) => [key, sortedKeys(one)]),
-  );
+/** Whether a directory of the path has an executable of that type. */
+export function hasPlugin(type: string, path: readonly string[]): boolean {
+  try {
+    findPlugin(type, path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-/** Runs a plugin as libcni does; what it printed as JSON, or undefined for nothing. Its error object becomes a CniError. */
-export async function execPlugin(
-  type: string,
-  conf: Record<string, unknown>,
-  invocation: Invocation,
-): Promise<unknown> {
+/**
+ * Runs a plugin as libcni does, with `input` (`input.ts`) on its standard input; what it printed as JSON, or undefined for
+ * nothing. Its error object becomes a CniError.
+ */
+export async function execPlugin(type: string, input: string, invocation: Invocation): Promise<unknown> {
   const file = findPlugin(type, invocation.path);
   const env = {
     ...process.env,
@@ -58,7 +56,7 @@ export async function execPlugin(
     CNI_PATH: invocation.path.join(":"),
   };
   try {
-    return await execute(file, env, new TextEncoder().encode(JSON.stringify(sortedKeys(conf))));
+    return await execute(file, env, new TextEncoder().encode(input));
   } catch (error) {
     if (!(error instanceof CniError)) throw error;
     throw new CniError(error.code, `plugin type=${JSON.stringify(type)} failed: ${error.msg}`, error.details);

@@ -60,34 +60,69 @@ export function parseResult(data: unknown, assumedVersion: string): Result {
   };
 }
 
-/** The same result in the form of `version`, ready for JSON. */
-export function formatResult(result: Result, version: string): Record<string, unknown> {
-  const family = (address: string) => (address.includes(":") ? "6" : "4");
-  if (/^0\.[12]\.0$/.test(version)) {
-    const legacy: Record<string, unknown> = { cniVersion: version };
-    for (const which of ["4", "6"] as const) {
-      const ip = result.ips.find(one => family(one.address) === which);
-      if (ip)
-        legacy[`ip${which}`] = {
-          ip: ip.address,
-          gateway: ip.gateway,
-          routes: result.routes
-            .filter(route => family(route.dst) === which)
-            .map(({ dst, gw }) => ({ dst, gw })),
-        };
-    }
-    if (!legacy.ip4 && !legacy.ip6)
-      throw new CniError(CNI_ERROR.INTERNAL, "cannot convert: no valid IP addresses");
-    return { ...legacy, dns: result.dns };
-  }
-  const old = version.startsWith("0.");
-  const out: Record<string, unknown> = { cniVersion: version };
-  if (result.interfaces.length)
-    out.interfaces = result.interfaces.map(({ name, mac, mtu, sandbox }) =>
-      old ? { name, mac, sandbox } : { name, mac, mtu, sandbox },
+/** Go leaves out what is empty. */
+const orNone = <T>(value: T | undefined): T | undefined =>
+  value === "" || (Array.isArray(value) && value.length === 0) ? undefined : value;
+
+const formatDns = ({ nameservers, domain, search, options }: Dns): Dns => ({
+  nameservers: orNone(nameservers),
+  domain: orNone(domain),
+  search: orNone(search),
+  options: orNone(options),
+});
+
+const formatRoute = ({ dst, gw, mtu, advmss, priority, table, scope }: ResultRoute): ResultRoute => ({
+  dst,
+  gw: orNone(gw),
+  mtu,
+  advmss,
+  priority,
+  table,
+  scope,
+});
+
+const family = (address: string) => (address.includes(":") ? "6" : "4");
+
+/** 0.1.0 and 0.2.0: one address of each family, with its routes. */
+function formatLegacy(result: Result, version: string): Record<string, unknown> {
+  const of = (which: "4" | "6") => {
+    const ip = result.ips.find(one => family(one.address) === which);
+    const routes = result.routes.filter(route => family(route.dst) === which);
+    return (
+      ip && {
+        ip: ip.address,
+        gateway: orNone(ip.gateway),
+        routes: orNone(routes.map(({ dst, gw }) => ({ dst, gw: orNone(gw) }))),
+      }
     );
-  if (result.ips.length)
-    out.ips = result.ips.map(one => (old ? { version: family(one.address), ...one } : one));
-  if (result.routes.length) out.routes = result.routes;
-  return { ...out, dns: result.dns };
+  };
+  const [ip4, ip6] = [of("4"), of("6")];
+  if (!ip4 && !ip6) throw new CniError(CNI_ERROR.INTERNAL, "cannot convert: no valid IP addresses");
+  return { cniVersion: version, ip4, ip6, dns: formatDns(result.dns) };
+}
+
+/** The same result in the form of `version`, ready for JSON, its keys in the order of Go's structs. */
+export function formatResult(result: Result, version: string): Record<string, unknown> {
+  if (/^0\.[12]\.0$/.test(version)) return formatLegacy(result, version);
+  const isOld = version.startsWith("0.");
+  const interfaces = result.interfaces.map(({ name, mac, mtu, sandbox, socketPath, pciID }) => ({
+    name,
+    mac: orNone(mac),
+    ...(isOld ? {} : { mtu }),
+    sandbox: orNone(sandbox),
+    ...(isOld ? {} : { socketPath: orNone(socketPath), pciID: orNone(pciID) }),
+  }));
+  const ips = result.ips.map(({ interface: index, address, gateway }) => ({
+    ...(isOld ? { version: family(address) } : {}),
+    interface: index,
+    address,
+    gateway: orNone(gateway),
+  }));
+  return {
+    cniVersion: version,
+    interfaces: orNone(interfaces),
+    ips: orNone(ips),
+    routes: orNone(result.routes.map(formatRoute)),
+    dns: formatDns(result.dns),
+  };
 }

@@ -3,50 +3,29 @@ import { BugError, ErrorList } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { FirewallBatch } from "../firewall/batch.ts";
 import { owner } from "../firewall/element.ts";
+import { isNetns } from "../sys/netns.ts";
 import { type Attachment, checkAttachment } from "./attachment.ts";
-import { ResultCache } from "./cache.ts";
+import { type CacheEntry, ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
-import { delegation } from "./delegate.ts";
-import { execPlugin, findPlugin } from "./exec.ts";
-import { DATA_DIRECTORY, foreignCapabilities, foreignConf } from "./foreign.ts";
-import type { Plugin, PluginContext, StatusContext } from "./plugins/plugin.ts";
-import { loadPlugin } from "./plugins/table.ts";
-import { formatResult, parseResult } from "./result.ts";
+import { knowsPrevResult, PluginRunner, type RunnerOptions, speaksGc } from "./runner.ts";
 import { CNI_ERROR, CniError, type NetConfList, type PluginConf, type Result } from "./types.ts";
 
 export type { Attachment } from "./attachment.ts";
 
-export interface RuntimeOptions {
+export interface RuntimeOptions extends RunnerOptions {
   cacheDirectory?: string;
-  /** Where host-local keeps addresses, also another's, which is told of it. */
-  dataDirectory?: string;
-  /** CNI_PATH: where foreign plugins are. */
-  pluginPath?: readonly string[];
-  /** Plugin types that are ours but shall be executed all the same. */
-  foreign?: readonly string[];
-  /** Who keeps rules where a configuration does not say. */
-  backend?: PluginContext["backend"];
 }
+
+/** An attachment that is to stay. */
+export type Valid = Pick<Attachment, "containerId" | "ifName">;
 
 export class CniRuntime {
   readonly cache: ResultCache;
-  readonly #dataDirectory: string;
-  readonly #path: readonly string[];
-  readonly #foreign: ReadonlySet<string>;
-  readonly #backend: PluginContext["backend"];
+  readonly #runner: PluginRunner;
 
   constructor(options: RuntimeOptions = {}) {
     this.cache = new ResultCache(options.cacheDirectory);
-    this.#dataDirectory = options.dataDirectory ?? DATA_DIRECTORY;
-    this.#path = options.pluginPath ?? [
-      "/usr/local/libexec/cni",
-      "/usr/libexec/cni",
-      "/usr/local/lib/cni",
-      "/usr/lib/cni",
-      "/opt/cni/bin",
-    ];
-    this.#foreign = new Set(options.foreign);
-    this.#backend = options.backend;
+    this.#runner = new PluginRunner(options);
   }
 
   /** Joins the namespace to the network. After a failure nothing of it is left. */
@@ -55,8 +34,8 @@ export class CniRuntime {
     let result: Result | undefined;
     try {
       const firewall = new FirewallBatch();
-      for (const plugin of list.plugins)
-        result = await this.#run("ADD", list, plugin, attachment, result, firewall);
+      for (const conf of list.plugins)
+        result = await this.#runner.run("ADD", { list, conf, attachment, prevResult: result, firewall });
       firewall.commit();
       if (!result) throw new BugError("a chain of plugins gave no result");
       this.cache.write({
@@ -84,21 +63,16 @@ export class CniRuntime {
   async del(list: NetConfList | undefined, network: string, attachment: Attachment): Promise<void> {
     checkAttachment(attachment);
     const cached = this.cache.read(network, attachment.containerId, attachment.ifName);
-    const chain = cached ? (parseOrUndefined(cached.config) ?? list) : list;
+    const chain = (cached && parseOrUndefined(cached.config)) ?? list;
     if (!chain) return this.cache.remove(network, attachment.containerId, attachment.ifName);
-    const complete: Attachment = {
-      ...attachment,
-      cniArgs: attachment.cniArgs ?? cached?.cniArgs,
-      capabilityArgs: attachment.capabilityArgs ?? cached?.capabilityArgs,
-    };
-    await this.#delete(chain, complete, cached?.result);
+    await this.#delete(chain, asAdded(attachment, cached), cached?.result);
   }
 
-  async #delete(list: NetConfList, attachment: Attachment, result: Result | undefined): Promise<void> {
+  async #delete(list: NetConfList, attachment: Attachment, prevResult: Result | undefined): Promise<void> {
     const errors = new ErrorList();
     const firewall = new FirewallBatch();
-    for (const plugin of list.plugins.toReversed())
-      await errors.tryAsync(() => this.#run("DEL", list, plugin, attachment, result, firewall));
+    for (const conf of list.plugins.toReversed())
+      await errors.tryAsync(() => this.#runner.run("DEL", { list, conf, attachment, prevResult, firewall }));
     errors.try(() => firewall.commit());
     if (errors.errors.length === 0) this.cache.remove(list.name, attachment.containerId, attachment.ifName);
     errors.throwIfAny(`can't take container ${attachment.containerId.slice(0, 12)} off network ${list.name}`);
@@ -120,33 +94,37 @@ export class CniRuntime {
     const complete: Attachment = { ...attachment, cniArgs: cached.cniArgs, capabilityArgs };
     const firewall = new FirewallBatch();
     firewall.remove(owner(attachment.containerId, attachment.ifName));
-    for (const plugin of list.plugins) {
-      const builtin = await this.#builtin(plugin.type);
+    for (const conf of list.plugins) {
+      const builtin = await this.#runner.builtin(conf.type);
       if (!builtin)
-        log.warn(`the rules of plugin ${plugin.type} on network ${network} are its own and stay as they are`);
-      const config = runtimeConfig(plugin, complete);
-      builtin?.refresh?.(this.#context(list, plugin, complete, cached.result, config, firewall));
+        log.warn(`the rules of plugin ${conf.type} on network ${network} are its own and stay as they are`);
+      const work = { list, conf, attachment: complete, prevResult: cached.result, firewall };
+      builtin?.refresh?.(this.#runner.context(work));
     }
     firewall.commit();
     this.cache.write({ ...cached, netns: attachment.netns, capabilityArgs });
   }
 
-  /** Throws where the attachment is not as ADD left it. */
+  /** Throws the first thing that is not as ADD left it. */
   async check(list: NetConfList, attachment: Attachment): Promise<void> {
     checkAttachment(attachment);
+    if (!knowsPrevResult(list.cniVersion))
+      throw new CniError(
+        CNI_ERROR.INCOMPATIBLE_VERSION,
+        `configuration version ${JSON.stringify(list.cniVersion)} does not support the CHECK command`,
+      );
     if (list.disableCheck) return;
     const cached = this.cache.read(list.name, attachment.containerId, attachment.ifName);
-    const complete = { ...attachment, capabilityArgs: attachment.capabilityArgs ?? cached?.capabilityArgs };
+    const work = { list, attachment: asAdded(attachment, cached), prevResult: cached?.result };
     const firewall = new FirewallBatch();
-    for (const plugin of list.plugins)
-      await this.#run("CHECK", list, plugin, complete, cached?.result, firewall);
+    for (const conf of list.plugins) await this.#runner.run("CHECK", { ...work, conf, firewall });
   }
 
   /**
-   * Removes every attachment of the network that is not in `valid` (spec §GC, driven by the result cache), then lets
+   * Removes every attachment of the network that is not in `valid` (SPEC.md, "GC"; driven by the result cache), then lets
    * each plugin give up what else it keeps for such.
    */
-  async gc(list: NetConfList, valid: readonly { containerId: string; ifName: string }[]): Promise<void> {
+  async gc(list: NetConfList, valid: readonly Valid[]): Promise<void> {
     if (list.disableGC) return;
     const errors = new ErrorList();
     for (const entry of this.cache.entries(list.name)) {
@@ -156,27 +134,63 @@ export class CniRuntime {
     const attachments = valid.map(one => ({ containerID: one.containerId, ifname: one.ifName }));
     // Newer plugins read the first key, those of the specification's drafts the second.
     const extra = { "cni.dev/valid-attachments": attachments, "cni.dev/attachments": attachments };
+    await this.#collect(list, valid, errors);
+    if (speaksGc(list))
+      await this.#eachForeign(list, (conf, type) =>
+        errors.tryAsync(() => this.#runner.ask("GC", list, { ...conf, ...extra }, type)),
+      );
+    errors.throwIfAny(`can't clean up network ${list.name}`);
+  }
+
+  /**
+   * Gives up what died with an earlier boot: cached attachments whose namespaces are gone, and addresses that nobody else
+   * has. A clock that was set since the boot makes young things look old; those have living namespaces.
+   */
+  async reconcile(list: NetConfList, bootTime: number): Promise<void> {
+    const errors = new ErrorList();
+    const isDead = ({ netns, since }: { netns: string; since: number }) =>
+      since < bootTime && netns !== "" && !isNetns(netns);
+    for (const entry of this.cache.entries(list.name))
+      if (isDead(entry)) await errors.tryAsync(() => this.del(list, list.name, { ...entry, netns: "" }));
+    await this.#collect(list, this.cache.entries(list.name), errors, bootTime);
+    errors.throwIfAny(`can't clean up network ${list.name}`);
+  }
+
+  /** GC of our own plugins, of what is older than a time if one is given. */
+  async #collect(
+    list: NetConfList,
+    valid: readonly Valid[],
+    errors: ErrorList,
+    before?: number,
+  ): Promise<void> {
     for (const conf of list.plugins)
       for (const type of [conf.type, conf.ipam?.type])
         await errors.tryAsync(async () => {
-          const builtin = type ? await this.#builtin(type) : undefined;
-          if (builtin) {
-            const firewall = new FirewallBatch();
-            builtin.gc?.({ ...this.#about(list, conf), valid, firewall });
-            firewall.commit();
-          }
-          // A foreign plugin takes its address plugin along.
-          else if (type === conf.type && speaksGc(list)) await this.#ask("GC", list, { ...conf, ...extra });
+          const builtin = await this.#runner.builtin(type);
+          const firewall = new FirewallBatch();
+          builtin?.gc?.({ ...this.#runner.about(list, conf), valid, firewall, before });
+          firewall.commit();
         });
-    errors.throwIfAny(`can't clean up network ${list.name}`);
+  }
+
+  /** Plugins that are executed. One of others takes its address plugin along; one of ours does not. */
+  async #eachForeign(
+    list: NetConfList,
+    run: (conf: PluginConf, type: string) => Promise<unknown>,
+  ): Promise<void> {
+    for (const conf of list.plugins) {
+      const ipam = conf.ipam?.type;
+      if (!(await this.#runner.builtin(conf.type))) await run(conf, conf.type);
+      else if (ipam && !(await this.#runner.builtin(ipam))) await run(conf, ipam);
+    }
   }
 
   /** Gives up what plugins keep for a network that is removed. */
   async forget(list: NetConfList): Promise<void> {
     for (const conf of list.plugins)
       for (const type of [conf.type, conf.ipam?.type]) {
-        const builtin = type ? await this.#builtin(type) : undefined;
-        builtin?.forget?.(this.#about(list, conf));
+        const builtin = await this.#runner.builtin(type);
+        builtin?.forget?.(this.#runner.about(list, conf));
       }
   }
 
@@ -184,135 +198,23 @@ export class CniRuntime {
   async status(list: NetConfList): Promise<void> {
     for (const conf of list.plugins)
       for (const type of [conf.type, conf.ipam?.type]) {
-        if (!type) continue;
-        const builtin = await this.#builtin(type);
-        if (builtin) builtin.status?.(this.#about(list, conf));
-        else {
-          findPlugin(type, this.#path);
-          if (type === conf.type && speaksGc(list)) await this.#ask("STATUS", list, conf);
-        }
+        const builtin = await this.#runner.builtin(type);
+        if (builtin) builtin.status?.(this.#runner.about(list, conf));
+        else if (type) this.#runner.find(type);
       }
-  }
-
-  #about(list: NetConfList, conf: PluginConf): StatusContext {
-    return { conf, network: list.name, dataDirectory: this.#dataDirectory };
-  }
-
-  /** GC and STATUS: about the network, not about a container. */
-  async #ask(command: "GC" | "STATUS", list: NetConfList, conf: PluginConf): Promise<void> {
-    await execPlugin(
-      conf.type,
-      { ...foreignConf(conf, this.#dataDirectory), name: list.name, cniVersion: list.cniVersion },
-      { command, containerId: "", netns: "", ifName: "", args: "", path: this.#path },
-    );
-  }
-
-  /** One plugin of a chain. DEL and CHECK give the result back unchanged. */
-  async #run(
-    command: "ADD" | "DEL" | "CHECK",
-    list: NetConfList,
-    plugin: PluginConf,
-    attachment: Attachment,
-    prevResult: Result | undefined,
-    firewall: FirewallBatch,
-  ): Promise<Result | undefined> {
-    const config = runtimeConfig(plugin, attachment);
-    const builtin = await this.#builtin(plugin.type);
-    if (!builtin) {
-      // A foreign plugin may count on the rules of those before it.
-      firewall.commit();
-      const answer = await this.#exec(command, list, plugin, plugin.type, attachment, prevResult, config);
-      return command === "ADD" ? parseResult(answer, list.cniVersion) : prevResult;
-    }
-    const context = this.#context(list, plugin, attachment, prevResult, config, firewall);
-    if (command === "ADD") return builtin.add(context);
-    await (command === "DEL" ? builtin.del(context) : builtin.check(context));
-    return prevResult;
-  }
-
-  async #builtin(type: string): Promise<Plugin | undefined> {
-    return this.#foreign.has(type) ? undefined : loadPlugin(type);
-  }
-
-  #context(
-    list: NetConfList,
-    conf: PluginConf,
-    attachment: Attachment,
-    prevResult: Result | undefined,
-    runtimeConfig: Record<string, unknown>,
-    firewall: FirewallBatch,
-  ): PluginContext {
-    const context: Omit<PluginContext, "ipam"> = {
-      conf,
-      source: list.source,
-      network: list.name,
-      dataDirectory: this.#dataDirectory,
-      cniVersion: list.cniVersion,
-      containerId: attachment.containerId,
-      netns: attachment.netns,
-      ifName: attachment.ifName,
-      args: Object.fromEntries(attachment.cniArgs ?? []),
-      runtimeConfig: {
-        ...(attachment.capabilityArgs?.ips ? { ips: attachment.capabilityArgs.ips } : {}),
-        ...runtimeConfig,
-      },
-      prevResult: prevResult && structuredClone(prevResult),
-      backend: this.#backend,
-      firewall,
-    };
-    const ipam = delegation(context, {
-      plugin: async () => (conf.ipam?.type ? this.#builtin(conf.ipam.type) : undefined),
-      execute: command =>
-        this.#exec(
-          command,
-          list,
-          conf,
-          conf.ipam!.type!,
-          attachment,
-          command === "ADD" ? undefined : prevResult,
-          runtimeConfig,
-        ),
-    });
-    return { ...context, ipam };
-  }
-
-  #exec(
-    command: "ADD" | "DEL" | "CHECK",
-    list: NetConfList,
-    plugin: PluginConf,
-    type: string,
-    attachment: Attachment,
-    prevResult: Result | undefined,
-    runtimeConfig: Record<string, unknown>,
-  ): Promise<unknown> {
-    const conf: Record<string, unknown> = {
-      ...foreignConf(plugin, this.#dataDirectory),
-      name: list.name,
-      cniVersion: list.cniVersion,
-    };
-    if (prevResult) conf.prevResult = formatResult(prevResult, list.cniVersion);
-    if (Object.keys(runtimeConfig).length) conf.runtimeConfig = foreignCapabilities(runtimeConfig);
-    return execPlugin(type, conf, {
-      command,
-      containerId: attachment.containerId,
-      netns: attachment.netns,
-      ifName: attachment.ifName,
-      args: (attachment.cniArgs ?? []).map(([key, text]) => `${key}=${text}`).join(";"),
-      path: this.#path,
-    });
+    if (speaksGc(list))
+      await this.#eachForeign(list, (conf, type) => this.#runner.ask("STATUS", list, conf, type));
   }
 }
 
-/** The capability arguments that a plugin asks for. */
-function runtimeConfig(plugin: PluginConf, attachment: Attachment): Record<string, unknown> {
-  const wanted = Object.entries(plugin.capabilities ?? {}).filter(
-    ([key, yes]) => yes && attachment.capabilityArgs?.[key] !== undefined,
-  );
-  return Object.fromEntries(wanted.map(([key]) => [key, attachment.capabilityArgs![key]]));
+/** The attachment with the arguments of its ADD, where nobody gives others. */
+function asAdded(attachment: Attachment, cached: CacheEntry | undefined): Attachment {
+  return {
+    ...attachment,
+    cniArgs: attachment.cniArgs ?? cached?.cniArgs,
+    capabilityArgs: attachment.capabilityArgs ?? cached?.capabilityArgs,
+  };
 }
-
-/** GC and STATUS came with version 1.1.0. */
-const speaksGc = (list: NetConfList) => list.cniVersion === "1.1.0";
 
 function parseOrUndefined(source: string): NetConfList | undefined {
   try {

@@ -35,6 +35,8 @@ export interface ResultInterface {
   mtu?: number;
   /** Path of the namespace; absent for an interface of the host. */
   sandbox?: string;
+  socketPath?: string;
+  pciID?: string;
 }
 
 export interface ResultIp {
@@ -49,7 +51,10 @@ export interface ResultRoute {
   dst: string;
   gw?: string;
   mtu?: number;
+  advmss?: number;
   priority?: number;
+  table?: number;
+  scope?: number;
 }
 
 export interface Dns {

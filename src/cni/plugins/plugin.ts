@@ -67,7 +67,6 @@ export interface GcContext extends StatusContext {
   valid: readonly { containerId: string; ifName: string }[];
   /** As that of an attachment; whoever called the plugin commits it. */
   firewall: FirewallBatch;
-  backend?: PluginContext["backend"];
   /** Only what is older than this goes: milliseconds since 1970. */
   before?: number;
 }
