@@ -153,7 +153,11 @@ describe("the way in (port_handler=slirp4netns)", () => {
     expect((await podman("port", "web")).stdout).toBe("80/tcp -> 0.0.0.0:8080\n");
     await remove("web");
     expect(await page(`http://${HOST_ADDRESS}:8080/`)).toContain("Couldn't connect");
-    expect((await user.run(["pgrep", "-x", "netd|slirp4netns"])).stdout).toBe("");
+    // Podman only closes its descriptor, and does not wait.
+    await until(
+      async () => (await user.run(["pgrep", "-x", "netd|slirp4netns"])).stdout === "",
+      () => "a data plane is still there",
+    );
   });
 
   test("Podman's own forwarder, which is its default, goes on working beside it", async () => {

@@ -57,7 +57,9 @@ describe("root", () => {
       expect(readdirSync(`/proc/${pid}/root/proc`)).toEqual(["self"]);
       expect(existsSync(`/proc/${pid}/root/etc/resolv.conf`)).toBe(true);
       const mounts = readFileSync(`/proc/${pid}/mountinfo`, "utf8").trim().split("\n");
-      for (const line of mounts) expect(line.split(" ")[5]).toMatch(/^ro,/);
+      // Pins of network namespaces, of which others on this machine may make some meanwhile, hold nothing to be written.
+      const writable = mounts.filter(line => !/^ro,/.test(line.split(" ")[5]!) && !line.includes(" - nsfs "));
+      expect(writable).toEqual([]);
     }
   });
 
