@@ -73,7 +73,7 @@ test("what is sent from the second network's address leaves by it, all else by t
         result: result.interfaces.length,
       };
       world.step({ do: "check", list: conf, attachment: on(id, place), options: world.options });
-    // The interface stays: only the rules are sbr's to take away.
+      // The interface stays: only the rules are sbr's to take away.
       const { cniVersion, name, plugins } = JSON.parse(conf) as {
         cniVersion: string;
         name: string;
