@@ -6,7 +6,7 @@ import { hasCode, UserError } from "../base/errors.ts";
 import { holdGateway } from "../cni/plugins/gateway.ts";
 import { sysctl } from "../cni/plugins/inside.ts";
 import type { Result } from "../cni/types.ts";
-import { dropLink } from "../netlink/drop-link.ts";
+import { dropLinkHere } from "../netlink/drop-link.ts";
 import { linkByIndex, linkByName, links, setLink } from "../netlink/link.ts";
 import { addRoute, type NewRoute, routes } from "../netlink/route.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
@@ -125,5 +125,5 @@ export function removeUnusedBridge(name: string): void {
   using nl = new NetlinkSocket();
   const bridge = linkByName(nl, name);
   if (bridge?.kind !== "bridge" || links(nl).some(one => one.master === bridge.index)) return;
-  dropLink(nl, bridge.index);
+  dropLinkHere(nl, bridge);
 }

@@ -1,7 +1,8 @@
 /** Deleting a link without the kernel's long wait. */
 import { errorText, hasCode } from "../base/errors.ts";
 import { log } from "../base/log.ts";
-import { deleteLink, deleteLinkAside, linkByIndex } from "./link.ts";
+import { interfaceIndex } from "../sys/interface.ts";
+import { deleteLink, deleteLinkAside, type Link, linkByIndex } from "./link.ts";
 import type { NetlinkSocket } from "./socket.ts";
 
 /** Milliseconds between two looks whether the link is gone, and how many of them before it is deleted without help. */
@@ -14,11 +15,23 @@ const MAX_LOOKS = 100;
  * waits for that.
  */
 export function dropLink(nl: NetlinkSocket, index: number): void {
+  drop(nl, index, () => linkByIndex(nl, index) === undefined);
+}
+
+/**
+ * The same for a link of the calling thread's namespace. Back once its name is free: by then a bridge has no ports, while the
+ * kernel holds its lock for a grace period more, which whoever changes something next waits for.
+ */
+export function dropLinkHere(nl: NetlinkSocket, { index, name }: Pick<Link, "index" | "name">): void {
+  drop(nl, index, () => interfaceIndex(name) !== index);
+}
+
+function drop(nl: NetlinkSocket, index: number, isGone: () => boolean): void {
   try {
     deleteLinkAside(nl, index);
     // A look waits for the kernel's lock, which is held until the link's addresses, routes and bridge port are gone too.
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      if (!linkByIndex(nl, index)) return;
+      if (isGone()) return;
       Bun.sleepSync(INTERVAL);
     }
   } catch (error) {
