@@ -6,6 +6,7 @@ const VERSION = "2.1.0";
 
 export type Command =
   | { name: "help" | "version"; text: string }
+  | { name: "create"; file?: string }
   | (Place & { name: "setup" | "teardown"; netns: string })
   | (Place & { name: "update"; network: string; servers: string[] });
 
@@ -24,6 +25,7 @@ const HELP = `Container network stack
 Usage: netavark [OPTIONS] <COMMAND>
 
 Commands:
+  create    Completes and checks the definition of a network
   setup     Joins the network namespace to the networks of the given configuration
   teardown  Undoes what setup did
   update    Updates network dns servers for an already configured network
@@ -126,6 +128,8 @@ export function parseCommandLine(argv: readonly string[]): Command {
       throw new UsageError(HELP.trimEnd());
     case "version":
       return { name: "version", text: about() };
+    case "create":
+      return { name: command, file: place.file };
     case "setup":
     case "teardown":
       return { name: command, netns: only("NETWORK_NAMESPACE_PATH"), ...place };

@@ -59,6 +59,8 @@ export function driverOptions({ driver, options, ipam_options: ipam }: Network):
     throw new UserError(`invalid bridge mode ${JSON.stringify(mode)}`);
   if (driver === "bridge" && ipam.driver === "dhcp" && !unmanaged)
     throw new UserError("cannot use dhcp ipam driver without using the option mode=unmanaged");
+  for (const key of ["outbound_addr4", "outbound_addr6", "bclim"])
+    if (options[key] !== undefined) throw new UserError(`network option ${key} is not supported`);
   const vlan = unsigned(options, "vlan", 65535);
   if (vlan !== undefined && vlan > MAX_VLAN)
     throw new UserError(`vlan ID ${vlan} must be between 0 and ${MAX_VLAN}`);

@@ -28,7 +28,9 @@ export async function netavarkMain(argv: readonly string[]): Promise<number> {
 
 async function run(command: Command): Promise<string | undefined> {
   if ("text" in command) return command.text;
-  const input = () => readFileSync(command.file ?? 0, "utf8");
+  const input = () => readFileSync(("file" in command && command.file) || 0, "utf8");
+  if (command.name === "create")
+    return `${JSON.stringify((await import("./create.ts")).createNetwork(input()))}\n`;
   const { Place } = await import("./place.ts");
   const place = Place.of(command.config, command.rootless);
   if (command.name === "update") {
