@@ -60,27 +60,6 @@ export function ensureBridge(nl: NetlinkSocket, conf: BridgeConf): Link {
   return bridge;
 }
 
-/** Whose port it is, told to the kernel and to whoever looks: ip-link(8) shows it. */
-const ALIAS_BYTES = 255;
-const aliasPrefix = (network: string) => `cni:${network}:`;
-
-/** The alias of an attachment's port; undefined where the names are too long for one. */
-export function portAlias(network: string, containerId: string, ifName: string): string | undefined {
-  const text = `${aliasPrefix(network)}${containerId}:${ifName}`;
-  return text.length <= ALIAS_BYTES ? text : undefined;
-}
-
-/** Whose port a link is, by its alias; undefined for one that is none of the network's. */
-export function ownerOfPort(
-  network: string,
-  link: Link,
-): { containerId: string; ifName: string } | undefined {
-  const prefix = aliasPrefix(network);
-  if (link.kind !== "veth" || !link.alias.startsWith(prefix)) return undefined;
-  const [containerId, ifName] = link.alias.slice(prefix.length).split(":");
-  return containerId && ifName ? { containerId, ifName } : undefined;
-}
-
 /** Connects the host's end of a pair to the bridge, with its options and VLANs. Gives the link as it is then. */
 export function joinBridge(
   nl: NetlinkSocket,

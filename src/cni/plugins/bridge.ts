@@ -6,23 +6,24 @@
  * source NAT. What a step made goes back when a later one fails.
  */
 import { guardMac, unguardMac } from "../../firewall/spoof.ts";
-import { dropLink } from "../../netlink/drop-link.ts";
-import { type Link, linkByIndex, linkByName, links } from "../../netlink/link.ts";
+import { type Link, linkByIndex, linkByName } from "../../netlink/link.ts";
 import { knowsKind } from "../../netlink/new-link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import * as netns from "../../sys/netns.ts";
 import { CNI_ERROR, CniError, type Result } from "../types.ts";
 import { addressesOf, containerAddress } from "./address.ts";
+import { dropInside, hasNetns } from "./attach.ts";
 import { checkAttached } from "./bridge-check.ts";
 import { type BridgeConf, FIELDS, macOf, readConf } from "./bridge-conf.ts";
-import { ensureBridge, ensureVlanLink, joinBridge, ownerOfPort, portAlias } from "./bridge-device.ts";
+import { ensureBridge, ensureVlanLink, joinBridge } from "./bridge-device.ts";
 import { awaitDad } from "./dad.ts";
 import { allowForwarding } from "./forwarding.ts";
 import { firstOf, holdGateway } from "./gateway.ts";
+import { dropDead, dropForgotten, hostEndAlias } from "./host-end.ts";
 import { configureInside } from "./inside.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 import { masquerade, removeMasquerade } from "./rules.ts";
-import { dropHostEnd, makePair } from "./veth.ts";
+import { makePair } from "./veth.ts";
 
 /** What IPAM gave, with the gateways and the default route that the configuration asks for. */
 function addressed(context: PluginContext, conf: BridgeConf, given: Result): Result {
@@ -35,13 +36,6 @@ function addressed(context: PluginContext, conf: BridgeConf, given: Result): Res
       result.routes.push({ dst, gw: gateway });
   }
   return result;
-}
-
-/** Deletes the container's interface, and with it the other end; quiet where it or the namespace is gone. */
-function dropInside(context: PluginContext): void {
-  using nl = netns.run(context.netns, () => new NetlinkSocket());
-  const link = linkByName(nl, context.ifName);
-  if (link) dropLink(nl, link.index);
 }
 
 /** The gateway's side of an attachment. Gives the link of a VLAN's gateway, which the result names. */
@@ -60,7 +54,7 @@ async function connect(context: PluginContext, conf: BridgeConf, result: Result)
   const master = ensureBridge(nl, conf);
   const hostName = makePair(context, { mtu: conf.mtu, mac: macOf(context) });
   try {
-    const alias = portAlias(context.network, containerId, ifName);
+    const alias = hostEndAlias(context);
     const port = joinBridge(nl, conf, master, hostName, alias);
     const mac = conf.disableContainerInterface
       ? containerMac(context)
@@ -121,13 +115,8 @@ export const bridge: Plugin = {
 
   async del(context) {
     // The address goes last: while the link lives, nobody else may be given it.
-    if (context.netns && netns.isNetns(context.netns)) dropInside(context);
-    else if (context.prevResult) dropHostEnd(context.prevResult);
-    else
-      dropPorts(
-        context.network,
-        one => one.containerId === context.containerId && one.ifName === context.ifName,
-      );
+    if (hasNetns(context)) dropInside(context);
+    else dropForgotten(context);
     if (context.conf.macspoofchk) unguardMac(context.containerId, context.ifName);
     removeMasquerade(context);
     if (context.conf.ipam?.type) await context.ipam.del();
@@ -151,15 +140,9 @@ export const bridge: Plugin = {
   },
 
   gc(context) {
-    // No link is older than the boot.
-    if (context.before !== undefined) return;
-    const isValid = (one: { containerId: string; ifName: string }) =>
-      context.valid.some(other => other.containerId === one.containerId && other.ifName === one.ifName);
-    const dead = dropPorts(context.network, one => !isValid(one));
-    for (const { containerId, ifName } of dead) {
-      removeMasquerade({ ...context, containerId, ifName });
-      if (context.conf.macspoofchk) unguardMac(containerId, ifName);
-    }
+    const dead = dropDead(context);
+    if (!context.conf.macspoofchk) return;
+    for (const { containerId, ifName } of dead) unguardMac(containerId, ifName);
   },
 
   status(context) {
@@ -173,17 +156,3 @@ export const bridge: Plugin = {
       throw missing(`${JSON.stringify(conf.bridge)} already exists but is not a bridge`);
   },
 };
-
-/** Deletes ports of a network's attachments that are as `isDead` says. Gives whose they were. */
-function dropPorts(
-  network: string,
-  isDead: (owner: { containerId: string; ifName: string }) => boolean,
-): { containerId: string; ifName: string }[] {
-  using nl = new NetlinkSocket();
-  return links(nl).flatMap(link => {
-    const owner = ownerOfPort(network, link);
-    if (!owner || !isDead(owner)) return [];
-    dropLink(nl, link.index);
-    return [owner];
-  });
-}

@@ -53,7 +53,8 @@ function canonical(text: string, what: "address" | "network"): string {
   return cidr ? formatCidr(what === "network" ? { ...cidr, ip: networkOf(cidr) } : cidr) : text;
 }
 
-function checkAddresses(nl: NetlinkSocket, link: Link, result: Result): void {
+/** The interface's addresses and the routes of a result, wherever other plugins of the chain moved those. */
+export function checkAddresses(nl: NetlinkSocket, link: Link, result: Result): void {
   const have = addresses(nl, { index: link.index }).map(one => `${one.ip}/${one.prefix}`);
   // Other plugins of a chain (sbr, vrf) move routes to tables of their own.
   const table = routes(nl, { table: "all" });
@@ -62,7 +63,8 @@ function checkAddresses(nl: NetlinkSocket, link: Link, result: Result): void {
     return table.some(one => one.dst === canonical(dst, "network") && (!ip || one.gateway === formatIP(ip)));
   };
   for (const { interface: index, address, gateway } of result.ips) {
-    if (index !== undefined && result.interfaces[index]?.name !== link.name) continue;
+    const on = index === undefined ? undefined : result.interfaces[index];
+    if (on && (on.name !== link.name || !on.sandbox)) continue;
     if (!have.includes(canonical(address, "address")))
       throw failed(`Failed to match addr ${address} on interface ${link.name}`);
     if (!hasRoute(address)) throw failed(`Failed to find Gateway ${gateway} for interface ${link.name}`);

@@ -15,10 +15,11 @@ import { attach, dropInside, giveBack, hasNetns, statusOf } from "./attach.ts";
 import { checkAttached } from "./check-inside.ts";
 import { checkFields, type Field } from "./field.ts";
 import { allowForwarding } from "./forwarding.ts";
+import { dropDead, dropForgotten, hostEndAlias } from "./host-end.ts";
 import { sysctl } from "./inside.ts";
 import type { Plugin, PluginContext } from "./plugin.ts";
 import { masquerade, removeMasquerade } from "./rules.ts";
-import { dropHostEnd, makePair } from "./veth.ts";
+import { awaitCarrier, makePair } from "./veth.ts";
 
 interface PtpConf {
   ipMasq?: boolean;
@@ -85,6 +86,7 @@ function setUpHostEnd(name: string, result: Result): void {
     unlessThere(() => addAddress(nl, { index, address: gatewayHost, flags }));
     unlessThere(() => addRoute(nl, { dst: host, index, scope: family === 4 ? "host" : undefined }));
   }
+  awaitCarrier(nl, index);
 }
 
 function make(context: PluginContext, conf: PtpConf) {
@@ -93,7 +95,9 @@ function make(context: PluginContext, conf: PtpConf) {
   const { index, mac } = linkByName(nl, name)!;
   try {
     sysctl(`ipv6/conf/${name}/accept_ra`, "0");
-    setLink(nl, index, { up: true });
+    // While an end asks whether its link-local address is free (two seconds), it asks for no neighbour.
+    sysctl(`ipv6/conf/${name}/accept_dad`, "0");
+    setLink(nl, index, { up: true, alias: hostEndAlias(context) });
   } catch (error) {
     dropLink(nl, index);
     throw error;
@@ -138,9 +142,13 @@ export const ptp: Plugin = {
 
   async del(context) {
     if (hasNetns(context)) dropInside(context);
-    else dropHostEnd(context.prevResult);
+    else dropForgotten(context);
     removeMasquerade(context);
     await giveBack(context);
+  },
+
+  gc(context) {
+    dropDead(context);
   },
 
   refresh(context) {

@@ -1,7 +1,7 @@
 /** A veth pair: one end is the container's interface, the other one is the host's. */
 import { hasCode } from "../../base/errors.ts";
 import { dropLink } from "../../netlink/drop-link.ts";
-import { linkByName } from "../../netlink/link.ts";
+import { linkByIndex, linkByName } from "../../netlink/link.ts";
 import { addLink } from "../../netlink/new-link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { closeFd } from "../../sys/fd.ts";
@@ -50,5 +50,21 @@ export function dropHostEnd(result: Result | undefined): void {
   for (const { name, mac, sandbox } of result?.interfaces ?? []) {
     const link = sandbox ? undefined : linkByName(nl, name);
     if (link?.kind === "veth" && link.mac === mac) dropLink(nl, link.index);
+  }
+}
+
+/** Milliseconds between two looks, and how many of them. */
+const INTERVAL = 0.5;
+const MAX_LOOKS = 2000;
+
+/**
+ * Waits until the kernel carries packets over the host's end. It was up before its other end, and what is sent before a
+ * worker of the kernel (linkwatch) has seen the carrier is lost without a word.
+ */
+export function awaitCarrier(nl: NetlinkSocket, index: number): void {
+  for (let looks = 0; linkByIndex(nl, index)?.operState !== "up"; looks++) {
+    if (looks === MAX_LOOKS)
+      throw new CniError(CNI_ERROR.INTERNAL, "the link between container and host has not come up");
+    Bun.sleepSync(INTERVAL);
   }
 }
