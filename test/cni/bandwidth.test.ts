@@ -140,6 +140,10 @@ test("numbers that can't be, in Go's words, and nothing is left", () => {
         says,
       );
   }
+  const asked = { ...world.attachment("abc", world.container().path), capabilityArgs: { bandwidth: "fast" } };
+  expect(world.steps({ do: "add", list: list({}), attachment: asked })[0]!.error).toContain(
+    'bandwidth must be object, not "fast"',
+  );
   expect(through()).toEqual([]);
   world.step({ do: "status", list: list(LIMITS) });
   const first = world.list("net", { plugins: [{ type: "bandwidth", ...LIMITS }] });
@@ -172,7 +176,7 @@ test("CHECK: rate, bucket, link and filter are looked at", () => {
   tc("filter", "del", "dev", veth, "ingress");
   expect(says()).toBe(`what comes from the container by ${veth} is not sent through ${ifb}`);
   world.host.sh("ip", "link", "del", ifb);
-  expect(says()).toBe(`get ifb device: ${ifb} is not there`);
+  expect(says()).toBe(`get ifb device: Link not found: ${ifb}`);
 });
 
 test("GC: links of attachments that nobody knows go, ours by what they say, Go's once nothing is sent through them", () => {

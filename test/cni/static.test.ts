@@ -113,6 +113,17 @@ test.each([
   expect(run(one, go()).error).toContain(says);
 });
 
+test("values of another shape are refused, not guessed at", () => {
+  for (const [ipam, says] of [
+    [{ addresses: "10.0.0.3/24" }, "addresses must be objects"],
+    [{ addresses: [{}] }, "the 'address' field is expected to be in CIDR notation, got: ''"],
+    [{ addresses: ADDRESSES, routes: [{}] }, "invalid CIDR address: "],
+    [{ addresses: ADDRESSES, dns: "10.0.0.1" }, "dns must be object"],
+    [{ addresses: ADDRESSES, dns: { nameservers: "10.0.0.1" } }, "nameservers must be strings"],
+  ] as const)
+    expect(run({ ipam }, world.options).error).toContain(says);
+});
+
 test("CHECK: an address or a gateway that the result does not have is told of", () => {
   const attachment = world.attachment("abc", world.container().path);
   const conf = (addresses: object[]) =>
@@ -120,8 +131,8 @@ test("CHECK: an address or a gateway that the result does not have is told of", 
   world.step({ do: "add", list: conf(ADDRESSES), attachment });
   world.step({ do: "check", list: conf(ADDRESSES), attachment });
   for (const [addresses, which] of [
-    [[{ address: "10.0.0.3/24", gateway: "10.0.0.2" }], "10.0.0.3/24"],
-    [[{ address: "10.0.0.4/24" }], "10.0.0.4/24"],
+    [[{ address: "10.0.0.3/24", gateway: "10.0.0.2" }], "10.0.0.3"],
+    [[{ address: "10.0.0.4/24" }], "10.0.0.4"],
   ] as const)
     expect(world.steps({ do: "check", list: conf([...addresses]), attachment })[0]!.error).toBe(
       `static: Failed to match addr ${which} on interface eth0`,

@@ -142,7 +142,7 @@ test("CHECK: what tuning set is looked at, IFNAME and all, each with the words o
     [
       "ip link set eth0 promisc off",
       "ip link set eth0 promisc on",
-      "promiscuous mode of eth0 is true, current value is false",
+      "link eth0 configured promisc is true, current value is 0",
     ],
     [
       "ip link set eth0 mtu 1401",
@@ -180,12 +180,23 @@ test("what tuning refuses: other sysctls than the namespace's, one key twice, a 
     [list({ sysctl: { "net/../kernel/core_pattern": "|x" } }), "invalid net sysctl key"],
     [twice, 'duplicate sysctl key: "net.core.somaxconn"'],
     [list({ sysctl: { "net.core.somaxconn": "1", "net/core/somaxconn": "2" } }), "duplicate sysctl key"],
-    [list({ mac: "nope" }), "invalid args nope for MAC addr"],
+    [list({ mac: "nope" }), "invalid args nope for MAC addr: address nope: invalid MAC address"],
     [world.list("net", { plugins: [{ type: "tuning" }] }), "Required prevResult missing"],
   ] as const)
     expect(world.steps({ do: "add", list: conf, attachment })[0]!).toMatchObject({
       error: expect.stringContaining(says),
       code: 7,
+    });
+  for (const [conf, code, says] of [
+    [{ mtu: "1400" }, 6, 'mtu must be integer, not "1400"'],
+    [{ sysctl: { "net.core.somaxconn": 7 } }, 6, "sysctl must be map"],
+    [{ args: { cni: { promisc: "yes" } } }, 6, "promisc must be boolean"],
+    [{ sysctl: { "net.frob": "1" } }, 999, "open /proc/sys/net/frob: no such file or directory"],
+    [{ sysctl: { "net.core.somaxconn": "x" } }, 999, "write /proc/sys/net/core/somaxconn: invalid argument"],
+  ] as const)
+    expect(world.steps({ do: "add", list: list(conf), attachment })[0]!).toMatchObject({
+      error: expect.stringContaining(says),
+      code,
     });
   expect(place.sh("ip", "-o", "link")).not.toContain("eth0");
   expect(existsSync(backups())).toBe(false);

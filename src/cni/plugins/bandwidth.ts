@@ -18,7 +18,7 @@ import {
 } from "../../netlink/qdisc.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import * as netns from "../../sys/netns.ts";
-import { CNI_ERROR, CniError, type Result } from "../types.ts";
+import { CNI_ERROR, CniError, type PluginConf, type Result } from "../types.ts";
 import { checkFields, type Field } from "./field.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 
@@ -46,7 +46,7 @@ const PREFIX = "bwp";
 const U32_MAX = 0xffffffff;
 
 const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
-const failed = (message: string) => new CniError(CNI_ERROR.INTERNAL, message);
+const failed = (message: string, details?: string) => new CniError(CNI_ERROR.INTERNAL, message, details);
 
 /** The link that a container sends through, of the name that Go's plugin gives it too. */
 function throughName(network: string, containerId: string): string {
@@ -75,8 +75,9 @@ function bucketOf(rate = 0, burst = 0): TokenBucket | undefined {
 
 function limitsOf({ conf, runtimeConfig }: Pick<PluginContext, "conf"> & Partial<PluginContext>): Limits {
   checkFields(FIELDS, conf);
-  const asked = (runtimeConfig?.bandwidth ?? {}) as Record<string, unknown>;
-  const given = KEYS.some(key => conf[key] !== undefined) ? conf : { ...asked, type: conf.type };
+  const asked = { type: conf.type, bandwidth: runtimeConfig?.bandwidth };
+  checkFields([{ name: "bandwidth", type: "object", text: "" }], asked);
+  const given = KEYS.some(key => conf[key] !== undefined) ? conf : ((asked.bandwidth ?? {}) as PluginConf);
   checkFields(FIELDS, given);
   const [inRate, inBurst, outRate, outBurst] = KEYS.map(
     key => (given[key] ?? undefined) as number | undefined,
@@ -92,7 +93,10 @@ function hostEnd(nl: NetlinkSocket, { netns: path, ifName }: PluginContext, resu
     return linkByName(there, ifName);
   });
   if (inside?.kind !== "veth" || inside.peerIndex <= 0)
-    throw failed(`container interface ${ifName} has no veth peer`);
+    throw failed(
+      `container interface ${ifName} has no veth peer`,
+      inside ? `it is of kind ${inside.kind || "hardware"}` : `could not look up "${ifName}": Link not found`,
+    );
   const link = linkByIndex(nl, inside.peerIndex);
   if (!link) throw failed(`veth peer with index ${inside.peerIndex} is not in host ns`);
   if (!result.interfaces.some(one => !one.sandbox && one.name === link.name))
@@ -130,14 +134,14 @@ function limitEgress(nl: NetlinkSocket, host: Link, bucket: TokenBucket, context
 
 function checkBucket(nl: NetlinkSocket, { index, name }: Link, wanted: TokenBucket): void {
   const found = rootQdisc(nl, index)?.bucket;
-  if (!found) throw failed(`Failed to find qdisc: ${name} has no token bucket`);
+  if (!found) throw failed("Failed to find qdisc", `${name} has no token bucket`);
   for (const [what, key] of [
     ["Rate", "rate"],
     ["Limit", "limit"],
     ["Buffer", "buffer"],
   ] as const)
     if (found[key] !== wanted[key])
-      throw failed(`${what} doesn't match: it is ${found[key]} on ${name}, not ${wanted[key]}`);
+      throw failed(`${what} doesn't match`, `it is ${found[key]} on ${name}, not ${wanted[key]}`);
 }
 
 export const bandwidth: Plugin = {
@@ -174,7 +178,7 @@ export const bandwidth: Plugin = {
     if (!egress) return;
     const name = throughName(context.network, context.containerId);
     const through = linkByName(nl, name);
-    if (!through) throw failed(`get ifb device: ${name} is not there`);
+    if (!through) throw failed("get ifb device: Link not found", name);
     checkBucket(nl, through, egress);
     if (!redirects(nl, host.index).includes(through.index))
       throw failed(`what comes from the container by ${host.name} is not sent through ${name}`);

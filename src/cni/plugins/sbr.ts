@@ -2,7 +2,7 @@
  * sbr: source-based routing. What the container sends from an address of this interface leaves by this interface,
  * wherever it goes: each address gets a routing table of its own, and a rule that leads to it.
  */
-import { hasCode } from "../../base/errors.ts";
+import { errorText, hasCode } from "../../base/errors.ts";
 import { addresses } from "../../netlink/address.ts";
 import { linkByName } from "../../netlink/link.ts";
 import { addRoute, putRoute, type Route, routes, takeRoute } from "../../netlink/route.ts";
@@ -108,7 +108,8 @@ function addDefault(nl: NetlinkSocket, index: number, { cidr, gateway }: Source,
   try {
     addRoute(nl, { dst: DEFAULT[cidr.ip.family], gateway, index, table });
   } catch (error) {
-    if (!hasCode(error, "EEXIST")) throw error;
+    if (!hasCode(error, "EEXIST"))
+      throw failed(`Failed to add default route to ${gateway}: ${errorText(error)}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** static: addresses, routes and DNS written in the configuration, or asked for by the runtime. Keeps no state. */
 import { type Cidr, contains, formatCidr, formatIP, parseCidr, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type Dns, type PluginConf, type ResultIp, type ResultRoute } from "../types.ts";
-import type { Field } from "./field.ts";
+import { checkFields, type Field } from "./field.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 
 interface StaticConf {
@@ -10,25 +10,35 @@ interface StaticConf {
   dns?: Dns;
 }
 
-const FIELDS: readonly Field[] = [
+/** Below `ipam`. */
+const OWN: readonly Field[] = [
   {
-    name: "ipam.addresses",
+    name: "addresses",
     type: "objects",
     default: "none",
     text: "Addresses, each `{address, gateway}`: `address` with its prefix, `gateway` where there is one.",
   },
   {
-    name: "ipam.routes",
+    name: "routes",
     type: "objects",
     default: "none",
     text: "Routes that the interface gets, each `{dst, gw, mtu, priority, table, …}`.",
   },
   {
-    name: "ipam.dns",
+    name: "dns",
     type: "object",
     default: "none",
     text: "`{nameservers, domain, search, options}`, handed on as they are.",
   },
+];
+const DNS: readonly Field[] = [
+  { name: "nameservers", type: "strings", text: "" },
+  { name: "domain", type: "string", text: "" },
+  { name: "search", type: "strings", text: "" },
+  { name: "options", type: "strings", text: "" },
+];
+const FIELDS: readonly Field[] = [
+  ...OWN.map(one => ({ ...one, name: `ipam.${one.name}` })),
   {
     name: "args.cni.ips",
     type: "strings",
@@ -49,14 +59,14 @@ interface Chosen {
   gateway?: string;
 }
 
-function chosen(text: string, broken: string): Chosen {
-  const cidr = parseCidr(text);
-  if (!cidr) throw invalid(`${broken} in CIDR notation, got: '${text}'`);
+function chosen(text: unknown, broken: string): Chosen {
+  const cidr = typeof text === "string" ? parseCidr(text) : undefined;
+  if (!cidr) throw invalid(`${broken} in CIDR notation, got: '${text ?? ""}'`);
   return { cidr };
 }
 
-function gatewayOf(text: string, broken: string) {
-  const ip = parseIP(text);
+function gatewayOf(text: unknown, broken: string) {
+  const ip = typeof text === "string" ? parseIP(text) : undefined;
   if (!ip) throw invalid(`${broken}: ${text}`);
   return ip;
 }
@@ -92,9 +102,11 @@ function addressesOf(context: PluginContext, conf: StaticConf): ResultIp[] {
 
 function confOf({ ipam }: PluginConf): StaticConf {
   if (!ipam) throw invalid("IPAM config missing 'ipam' key");
+  checkFields(OWN, ipam as PluginConf);
   const conf = ipam as StaticConf;
+  checkFields(DNS, (conf.dns ?? {}) as PluginConf);
   for (const { dst, gw } of conf.routes ?? []) {
-    if (!parseCidr(dst)) throw invalid(`invalid CIDR address: ${dst}`);
+    if (typeof dst !== "string" || !parseCidr(dst)) throw invalid(`invalid CIDR address: ${dst ?? ""}`);
     if (gw) gatewayOf(gw, "invalid IP address");
   }
   return conf;
@@ -109,13 +121,13 @@ export const staticIpam: Plugin = {
   },
   del() {},
   check(context) {
-    if (!context.prevResult) throw invalid("static: Required prevResult missing");
+    if (!context.prevResult) throw invalid("Required prevResult missing");
     for (const { address, gateway } of addressesOf(context, confOf(context.conf))) {
       const found = context.prevResult.ips.filter(one => one.address === address);
       if (!found.some(one => !gateway || one.gateway === gateway))
         throw new CniError(
           CNI_ERROR.INTERNAL,
-          `static: Failed to match addr ${address} on interface ${context.ifName}`,
+          `static: Failed to match addr ${address.split("/")[0]} on interface ${context.ifName}`,
         );
     }
   },

@@ -1,7 +1,7 @@
 /** tuning: sysctls of the namespace, and MAC, MTU, modes and queue of the interface that another plugin made. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { errorText } from "../../base/errors.ts";
+import { errorText, hasCode } from "../../base/errors.ts";
 import { log } from "../../base/log.ts";
 import { type Link, type LinkChange, linkByName, setLink } from "../../netlink/link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
@@ -9,7 +9,7 @@ import * as netns from "../../sys/netns.ts";
 import { parseMac } from "../../wire/addr.ts";
 import { DATA_DIRECTORY } from "../foreign.ts";
 import { CNI_ERROR, CniError, type PluginConf } from "../types.ts";
-import type { Field } from "./field.ts";
+import { checkFields, type Field } from "./field.ts";
 import type { Plugin, PluginContext } from "./plugin.ts";
 import { checkAllowed, duplicateSysctl, sysctlPath } from "./sysctl-keys.ts";
 
@@ -61,6 +61,7 @@ const failed = (message: string) => new CniError(CNI_ERROR.INTERNAL, message);
 function wantedBy(context: Pick<PluginContext, "conf"> & Partial<PluginContext>): Wanted {
   const conf = context.conf as PluginConf & Wanted;
   const over = (conf.args as { cni?: Wanted } | undefined)?.cni ?? {};
+  for (const one of [conf, over as PluginConf]) checkFields(FIELDS, one);
   const asked = context.runtimeConfig?.mac as string | undefined;
   const wanted: Wanted = {
     sysctl: { ...conf.sysctl, ...over.sysctl },
@@ -71,7 +72,7 @@ function wantedBy(context: Pick<PluginContext, "conf"> & Partial<PluginContext>)
     txQLen: over.txQLen ?? conf.txQLen,
   };
   if (wanted.mac && !parseMac(wanted.mac))
-    throw invalid(`invalid args ${wanted.mac} for MAC addr: address ${wanted.mac}: invalid hardware address`);
+    throw invalid(`invalid args ${wanted.mac} for MAC addr: address ${wanted.mac}: invalid MAC address`);
   checkAllowed(Object.keys(wanted.sysctl!));
   return wanted;
 }
@@ -120,6 +121,17 @@ function keep(file: string, kept: Before): void {
   writeFileSync(file, JSON.stringify(kept, undefined, 1), { mode: 0o600 });
 }
 
+/** The file's name is what a person needs to know of a sysctl that is not there or has no such value. */
+function write(path: string, text: string): void {
+  if (!existsSync(path)) throw failed(`open ${path}: no such file or directory`);
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    const why = hasCode(error, "EINVAL") ? "invalid argument" : errorText(error);
+    throw failed(`write ${path}: ${why}`);
+  }
+}
+
 /** Others learn of the new hardware address: the kernel says it (arp_notify) where it is told to. */
 function changeMac(nl: NetlinkSocket, { index, name }: Link, mac: string): void {
   const notify = `/proc/sys/net/ipv4/conf/${name}/arp_notify`;
@@ -145,11 +157,11 @@ export const tuning: Plugin = {
     const changesLink = mac !== undefined || Object.values(change).some(one => one !== undefined);
     if (files.length === 0 && !changesLink) return result;
     netns.run(context.netns, () => {
-      for (const { path, text } of files) writeFileSync(path, text);
+      for (const { path, text } of files) write(path, text);
       if (!changesLink) return;
       using nl = new NetlinkSocket();
       const link = linkByName(nl, context.ifName);
-      if (!link) throw failed(`no interface ${context.ifName} in the namespace`);
+      if (!link) throw failed(`failed to get ${JSON.stringify(context.ifName)}: Link not found`);
       keep(backupFile(context), before(link, wanted));
       if (mac && mac.toLowerCase() !== link.mac) changeMac(nl, link, mac);
       setLink(nl, link.index, changeOf(change));
@@ -197,9 +209,12 @@ export const tuning: Plugin = {
       using nl = new NetlinkSocket();
       const link = linkByName(nl, context.ifName);
       if (!link) throw failed(`Cannot find container link ${context.ifName}`);
+      if (wanted.promisc !== undefined && wanted.promisc !== link.promisc)
+        throw failed(
+          `Error: Tuning link ${context.ifName} configured promisc is ${wanted.promisc}, current value is ${Number(link.promisc)}`,
+        );
       for (const [what, want, found] of [
         ["Ethernet", wanted.mac?.toLowerCase(), link.mac],
-        ["promiscuous mode", wanted.promisc, link.promisc],
         ["MTU", wanted.mtu, link.mtu],
         ["all-multicast mode", wanted.allmulti, link.allMulticast],
         ["transmit queue length", wanted.txQLen, link.txQueueLength],
