@@ -46,6 +46,10 @@ test("the result names bridge, host's end and container's, as they are", () => {
   ]);
   expect([br0.mtu, host.mtu, eth0.mtu]).toEqual([1400, 1400, 1400]);
   expect(host.ifalias).toBe("cni:net:abc:eth0");
+  // Its own address, which no port's can take the place of.
+  expect(br0.address).not.toBe(host.address);
+  world.step({ do: "del", list: listOf(), attachment: attachment() });
+  expect(linksOf(world.host).find(one => one.ifname === "br-net")!.address).toBe(br0.address);
 });
 
 test("hairpin, isolation and promiscuity are the kernel's", () => {

@@ -47,12 +47,14 @@ export function ensureBridge(nl: NetlinkSocket, conf: BridgeConf): Link {
       if (!hasCode(error, "EEXIST")) throw error;
     }
     bridge = linkByName(nl, name)!;
-    sysctl(`ipv6/conf/${name}/accept_ra`, "0");
+    // A bridge without a fixed address takes the lowest of its ports', and would change it as containers come and go.
+    if (bridge.kind === "bridge") setLink(nl, bridge.index, { mac: bridge.mac });
     // While the bridge asks whether its link-local address is free (two seconds), it asks for no neighbour.
     sysctl(`ipv6/conf/${name}/accept_dad`, "0");
   }
   if (bridge.kind !== "bridge")
     throw new CniError(CNI_ERROR.INTERNAL, `${JSON.stringify(name)} already exists but is not a bridge`);
+  sysctl(`ipv6/conf/${name}/accept_ra`, "0");
   const found = bridge;
   if (usesVlans(conf) && !filtersVlans(found)) withVlans(conf, () => filterVlans(nl, found));
   if (!bridge.up || (conf.promiscMode && !bridge.promisc))

@@ -1,16 +1,17 @@
 /**
  * bridge: a veth pair between the namespace and a bridge of the host, which is the containers' gateway.
  *
- * ADD: addresses from IPAM → the bridge, made where it is missing → a veth made inside the namespace with its peer on the
- * bridge, its options, VLANs and guard → addresses and routes in the namespace → gateway address on the bridge, forwarding →
- * source NAT. What a step made goes back when a later one fails.
+ * ADD: the bridge, made where it is missing → a veth made inside the namespace with its peer on the bridge, its options, VLANs
+ * and guard → addresses from IPAM → addresses and routes in the namespace → gateway address on the bridge, forwarding →
+ * source NAT. What a step made goes back when a later one fails: the pair first, since while it lives nobody else may be given
+ * its address.
  */
 import { guardMac, unguardMac } from "../../firewall/spoof.ts";
 import { type Link, linkByIndex, linkByName } from "../../netlink/link.ts";
 import { knowsKind } from "../../netlink/new-link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import * as netns from "../../sys/netns.ts";
-import { CNI_ERROR, CniError, type Result } from "../types.ts";
+import { CNI_ERROR, CniError, type Result, type ResultInterface } from "../types.ts";
 import { addressesOf, containerAddress } from "./address.ts";
 import { dropInside, hasNetns } from "./attach.ts";
 import { checkAttached } from "./bridge-check.ts";
@@ -23,7 +24,7 @@ import { dropDead, dropForgotten, hostEndAlias } from "./host-end.ts";
 import { configureInside } from "./inside.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 import { masquerade, removeMasquerade } from "./rules.ts";
-import { makePair } from "./veth.ts";
+import { awaitCarrier, makePair } from "./veth.ts";
 
 /** What IPAM gave, with the gateways and the default route that the configuration asks for. */
 function addressed(context: PluginContext, conf: BridgeConf, given: Result): Result {
@@ -47,34 +48,21 @@ function beGateway(nl: NetlinkSocket, conf: BridgeConf, master: Link, result: Re
   return vlan && linkByIndex(nl, vlan.index);
 }
 
-/** Everything of ADD behind the addresses. */
-async function connect(context: PluginContext, conf: BridgeConf, result: Result): Promise<void> {
-  const { containerId, ifName } = context;
-  using nl = new NetlinkSocket();
-  const master = ensureBridge(nl, conf);
-  const hostName = makePair(context, { mtu: conf.mtu, mac: macOf(context) });
-  try {
-    const alias = hostEndAlias(context);
-    const port = joinBridge(nl, conf, master, hostName, alias);
-    const mac = conf.disableContainerInterface
-      ? containerMac(context)
-      : configureInside(context, result, { detectDuplicates: conf.enabledad });
-    if (conf.macspoofchk) guardMac(containerId, ifName, hostName, mac);
-    if (conf.enabledad) await awaitDad(context.netns, ifName);
-    const gateway = conf.isGateway && result.ips.length > 0 ? beGateway(nl, conf, master, result) : undefined;
-    const targets = result.ips.map(one => containerAddress(one.address));
-    if (conf.ipMasq) masquerade(context, targets);
-    result.interfaces = [
-      { name: master.name, mac: linkByIndex(nl, master.index)!.mac },
-      { name: hostName, mac: port.mac },
-      { name: ifName, mac, sandbox: context.netns },
-      ...(gateway ? [{ name: gateway.name, mac: gateway.mac }] : []),
-    ];
-  } catch (error) {
-    quietly(() => dropInside(context));
-    if (conf.macspoofchk) quietly(() => unguardMac(containerId, ifName));
-    throw error;
-  }
+/** Addresses and routes inside, the gateway's side, the rules. Gives the result's interfaces behind the host's two. */
+async function configure(
+  nl: NetlinkSocket,
+  context: PluginContext,
+  conf: BridgeConf,
+  master: Link,
+  result: Result,
+): Promise<ResultInterface[]> {
+  const { ifName, netns: sandbox } = context;
+  const mac = conf.disableContainerInterface
+    ? containerMac(context)
+    : configureInside(context, result, { detectDuplicates: conf.enabledad });
+  if (conf.enabledad) await awaitDad(sandbox, ifName);
+  const gateway = conf.isGateway && result.ips.length > 0 ? beGateway(nl, conf, master, result) : undefined;
+  return [{ name: ifName, mac, sandbox }, ...(gateway ? [{ name: gateway.name, mac: gateway.mac }] : [])];
 }
 
 /** What went wrong first is what the person must hear of. */
@@ -84,7 +72,6 @@ function quietly(step: () => void): void {
   } catch {}
 }
 
-/** The container's end, left down. */
 function containerMac(context: PluginContext): string {
   return netns.run(context.netns, () => {
     using nl = new NetlinkSocket();
@@ -97,18 +84,31 @@ export const bridge: Plugin = {
 
   async add(context) {
     const conf = readConf(context.conf);
-    const hasIpam = Boolean(context.conf.ipam?.type);
-    // Addresses first: what can't be had is refused before any link is made.
-    const given = hasIpam ? await context.ipam.add() : emptyResult(context.cniVersion);
+    const { containerId, ifName } = context;
+    using nl = new NetlinkSocket();
+    const master = ensureBridge(nl, conf);
+    const hostName = makePair(context, { mtu: conf.mtu, mac: macOf(context) });
+    let hasAddress = false;
     try {
-      if (hasIpam && given.ips.length === 0)
+      const port = joinBridge(nl, conf, master, hostName, hostEndAlias(context));
+      if (conf.macspoofchk) guardMac(containerId, ifName, hostName, containerMac(context));
+      const given = context.conf.ipam?.type ? await context.ipam.add() : undefined;
+      hasAddress = given !== undefined;
+      if (given?.ips.length === 0)
         throw new CniError(CNI_ERROR.INTERNAL, "IPAM plugin returned missing IP config");
-      const result = addressed(context, conf, given);
-      await connect(context, conf, result);
+      const result = addressed(context, conf, given ?? emptyResult(context.cniVersion));
+      const inside = await configure(nl, context, conf, master, result);
+      if (!conf.disableContainerInterface) awaitCarrier(nl, port.index);
+      const { mac } = linkByIndex(nl, master.index)!;
+      result.interfaces = [{ name: master.name, mac }, { name: hostName, mac: port.mac }, ...inside];
       if (Object.keys(conf.dns ?? {}).length > 0) result.dns = conf.dns as Result["dns"];
+      const targets = result.ips.map(one => containerAddress(one.address));
+      if (conf.ipMasq) masquerade(context, targets);
       return result;
     } catch (error) {
-      if (hasIpam) await context.ipam.del().catch(() => {});
+      quietly(() => dropInside(context));
+      if (conf.macspoofchk) quietly(() => unguardMac(containerId, ifName));
+      if (hasAddress) await context.ipam.del().catch(() => {});
       throw error;
     }
   },

@@ -55,7 +55,8 @@ export function holdGateway(
       if (!hasCode(error, "EEXIST")) throw error;
     }
   }
-  // A bridge without a fixed address takes the lowest of its ports', and would change it as containers come and go.
-  const now = linkByIndex(nl, link.index)!;
-  if (now.mac) setLink(nl, link.index, { mac: now.mac });
+  // Fixed, lest a bridge take the lowest address of its ports and change it as containers come and go.
+  // One that had lost its last port had none when it was looked at.
+  const mac = /^[0:]*$/.test(link.mac) ? linkByIndex(nl, link.index)!.mac : link.mac;
+  if (mac) setLink(nl, link.index, { mac });
 }
