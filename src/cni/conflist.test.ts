@@ -1,14 +1,7 @@
-import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { setLogLevel } from "../base/log.ts";
-import { defaultConfList, loadConfLists, parseConfList } from "./conflist.ts";
+import { defaultConfList, parseConfList } from "./conflist.ts";
 import { CniError } from "./types.ts";
-
-const directory = mkdtempSync(join(tmpdir(), "portolan-conflist-"));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** The article's file, as printed. */
 const ARTICLE = `{
@@ -101,21 +94,4 @@ test("whatever the bytes are, the answer is a list or a CniError", () => {
       object => check(JSON.stringify(object)),
     ),
   );
-});
-
-test("of a directory: good files by name, bad ones and repeated names left out, other files not looked at", () => {
-  const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
-  write("20-b.conflist", minimal({ name: "b" }));
-  write("10-a.conflist", minimal({ name: "a" }));
-  write("30-a.conflist", minimal({ name: "a", disableGC: true }));
-  write("40-bad.conflist", "{");
-  write("50-c.conf", JSON.stringify({ cniVersion: "1.0.0", name: "c", type: "bridge" }));
-  setLogLevel("fatal");
-  const lists = loadConfLists(directory);
-  setLogLevel("warn");
-  expect([...lists].map(([name, { path }]) => [name, path])).toEqual([
-    ["a", join(directory, "10-a.conflist")],
-    ["b", join(directory, "20-b.conflist")],
-  ]);
-  expect(loadConfLists(join(directory, "nowhere")).size).toBe(0);
 });

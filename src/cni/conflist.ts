@@ -1,14 +1,14 @@
-/** Network configurations on disk: `*.conflist` in one directory, as podman 4 and containerd write them. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { errorText, hasCode, UserError } from "../base/errors.ts";
-import { log } from "../base/log.ts";
+/** A network's configuration: a conflist, as podman 4 and containerd write it. Pure; files are `load.ts`'s. */
+import { errorText, UserError } from "../base/errors.ts";
 import { bigIntToIp, formatIP, ipToBigInt, networkOf, parseCidr } from "../wire/addr.ts";
 import { checkNetworkName } from "./attachment.ts";
 import { CNI_ERROR, CniError, type NetConfList, type PluginConf, SUPPORTED_VERSIONS } from "./types.ts";
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Conflists may write a truth as a text. */
+export const isTrue = (value: unknown): boolean => value === true || value === "true";
 
 /** Reads one conflist. Throws CniError with the specification's codes. */
 export function parseConfList(source: string): NetConfList {
@@ -37,8 +37,8 @@ export function parseConfList(source: string): NetConfList {
   return {
     name,
     cniVersion: effectiveVersion(data),
-    disableCheck: data.disableCheck === true || data.disableCheck === "true",
-    disableGC: data.disableGC === true || data.disableGC === "true",
+    disableCheck: isTrue(data.disableCheck),
+    disableGC: isTrue(data.disableGC),
     plugins: plugins as PluginConf[],
     source,
   };
@@ -59,34 +59,6 @@ function effectiveVersion(data: Record<string, unknown>): string {
       `config is ${JSON.stringify(single)}, this runtime supports ${SUPPORTED_VERSIONS.join(", ")}`,
     );
   return best;
-}
-
-/** Every usable conflist in `directory`, in the order of the files' names; a bad or repeated one is warned of and left out. */
-export function loadConfLists(directory: string): Map<string, { list: NetConfList; path: string }> {
-  const found = new Map<string, { list: NetConfList; path: string }>();
-  let names: string[];
-  try {
-    names = readdirSync(directory)
-      .filter(name => name.endsWith(".conflist"))
-      .sort();
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "ENOTDIR")) return found;
-    throw error;
-  }
-  for (const name of names) {
-    const path = join(directory, name);
-    try {
-      const list = parseConfList(readFileSync(path, "utf8"));
-      if (found.has(list.name))
-        log.warn(
-          `CNI network ${list.name} of ${path} is left out: ${found.get(list.name)!.path} has that name already`,
-        );
-      else found.set(list.name, { list, path });
-    } catch (error) {
-      log.warn(`error loading CNI config file ${path}: ${errorText(error)}`);
-    }
-  }
-  return found;
 }
 
 /** The network that every rootful container joins unless told otherwise: the article's `87-podman-bridge.conflist`. */

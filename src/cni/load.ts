@@ -1,8 +1,9 @@
-/** One network's configuration out of a directory, by libcni's order (conf.go, `LoadNetworkConf`). */
+/** Networks' configurations in a directory, by libcni's order (conf.go, `LoadNetworkConf`). */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { errorText, hasCode } from "../base/errors.ts";
-import { parseConfList } from "./conflist.ts";
+import { log } from "../base/log.ts";
+import { isTrue, parseConfList } from "./conflist.ts";
 import { CNI_ERROR, CniError, type NetConfList } from "./types.ts";
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -17,7 +18,7 @@ function filesOf(directory: string, ...endings: string[]): string[] {
       .sort(Buffer.compare)
       .map(name => join(directory, name.toString()));
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return [];
+    if (hasCode(error, "ENOENT", "ENOTDIR")) return [];
     throw error;
   }
 }
@@ -38,13 +39,21 @@ export function readConfList(path: string): NetConfList {
   const source = readFileSync(path, "utf8");
   const data = readJson(path);
   if (!isObject(data) || typeof data.name !== "string") return parseConfList(source);
-  const inlinedOnly = data.loadOnlyInlinedPlugins === true || data.loadOnlyInlinedPlugins === "true";
   // A name with a slash is refused below, before it names a directory.
-  const beside =
-    inlinedOnly || data.name.includes("/") ? [] : filesOf(join(dirname(path), data.name), ".conf");
+  const hasOwnOnly = isTrue(data.loadOnlyInlinedPlugins) || data.name.includes("/");
+  const beside = hasOwnOnly ? [] : filesOf(join(dirname(path), data.name), ".conf");
   if (beside.length === 0) return parseConfList(source);
   const plugins = [...(Array.isArray(data.plugins) ? data.plugins : []), ...beside.map(readJson)];
   return parseConfList(JSON.stringify({ ...data, plugins }));
+}
+
+/** A single configuration as a list of one; undefined where it has no name, or not the one that is wanted. */
+function readSingle(path: string, wanted?: string): NetConfList | undefined {
+  const data = readJson(path);
+  if (!isObject(data) || typeof data.name !== "string" || (wanted ?? data.name) !== data.name)
+    return undefined;
+  const { name, cniVersion } = data;
+  return parseConfList(JSON.stringify({ name, cniVersion, plugins: [data] }));
 }
 
 /**
@@ -59,10 +68,8 @@ export function loadNetworkConf(directory: string, name: string): NetConfList {
   }
   const singles = filesOf(directory, ".conf", ".json");
   for (const path of singles) {
-    const data = readJson(path);
-    if (!isObject(data) || data.name !== name) continue;
-    const { cniVersion } = data;
-    return parseConfList(JSON.stringify({ name, cniVersion, plugins: [data] }));
+    const list = readSingle(path, name);
+    if (list) return list;
   }
   throw new CniError(
     CNI_ERROR.INVALID_CONFIG,
@@ -70,4 +77,32 @@ export function loadNetworkConf(directory: string, name: string): NetConfList {
       ? `no net configurations found in ${directory}`
       : `no net configuration with name ${JSON.stringify(name)} in ${directory}`,
   );
+}
+
+/** A network and its file. */
+export interface LoadedList {
+  list: NetConfList;
+  path: string;
+}
+
+/**
+ * Every usable network of a directory by its name, in the order in which libcni looks for one. A file that can't be read is
+ * warned of and left out, so is one with a name that is taken: what is wrong with one network is nothing to the others.
+ */
+export function loadConfLists(directory: string): Map<string, LoadedList> {
+  const found = new Map<string, LoadedList>();
+  const take = (path: string, read: (path: string) => NetConfList | undefined) => {
+    try {
+      const list = read(path);
+      const rival = list && found.get(list.name);
+      if (rival)
+        log.warn(`CNI network ${list.name} of ${path} is left out: ${rival.path} has that name already`);
+      else if (list) found.set(list.name, { list, path });
+    } catch (error) {
+      log.warn(`error loading CNI config file ${path}: ${errorText(error)}`);
+    }
+  };
+  for (const path of filesOf(directory, ".conflist")) take(path, readConfList);
+  for (const path of filesOf(directory, ".conf", ".json")) take(path, path => readSingle(path));
+  return found;
 }

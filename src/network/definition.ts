@@ -49,6 +49,11 @@ interface RangeConf {
   gateway?: string;
 }
 
+function isRange(value: unknown): value is RangeConf {
+  const subnet = (value as RangeConf | null | undefined)?.subnet;
+  return typeof subnet === "string" && parseCidr(subnet) !== undefined;
+}
+
 const inOrder = (record: Record<string, string>) =>
   Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 const orNone = (record: Record<string, string> | undefined) =>
@@ -58,8 +63,9 @@ const orNone = (record: Record<string, string> | undefined) =>
 export function describe(list: NetConfList, created: string): NetworkInfo {
   const main = list.plugins[0]!;
   const args = (JSON.parse(list.source) as { args?: Record<string, Record<string, string>> }).args ?? {};
-  const ipam = main.ipam as ({ type?: string; ranges?: RangeConf[][] } & Partial<RangeConf>) | undefined;
-  const ranges = [...(ipam?.subnet ? [ipam as RangeConf] : []), ...(ipam?.ranges ?? []).flat()];
+  const { ipam } = main;
+  // Plugins of others have other things there: a word in place of a subnet, ranges of another form.
+  const ranges = [ipam, ...(Array.isArray(ipam?.ranges) ? ipam.ranges.flat() : [])].filter(isRange);
   const internal = main.type === "bridge" && !(main.isGateway === true || main.isDefaultGateway === true);
   const options: Record<string, string> = { ...args.podman_options };
   for (const key of ["mtu", "vlan", "mode"]) if (main[key]) options[key] ??= String(main[key]);

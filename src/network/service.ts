@@ -2,7 +2,8 @@
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorList, UserError } from "../base/errors.ts";
-import { DEFAULT_NETWORK, defaultConfList, loadConfLists, parseConfList } from "../cni/conflist.ts";
+import { DEFAULT_NETWORK, defaultConfList, parseConfList } from "../cni/conflist.ts";
+import { type LoadedList, loadConfLists } from "../cni/load.ts";
 import { CniRuntime } from "../cni/runtime.ts";
 import type { NetConfList, PortMap, Result } from "../cni/types.ts";
 import { layTable } from "../firewall/transaction.ts";
@@ -71,7 +72,7 @@ export class NetworkService {
   readonly #defaultSubnet: string | undefined;
   readonly #bridgesElsewhere: boolean;
   readonly defaultNetwork: string;
-  #lists: Map<string, { list: NetConfList; path: string }> | undefined;
+  #lists: Map<string, LoadedList> | undefined;
 
   constructor(options: ServiceOptions = {}) {
     this.#directory = options.configDirectory ?? "/etc/cni/net.d";
@@ -85,7 +86,7 @@ export class NetworkService {
     this.#bridgesElsewhere = options.bridgesElsewhere ?? false;
   }
 
-  #all(): Map<string, { list: NetConfList; path: string }> {
+  #all(): Map<string, LoadedList> {
     if (!this.#lists) {
       this.#lists = loadConfLists(this.#directory);
       if (!this.#lists.has(this.defaultNetwork)) {
