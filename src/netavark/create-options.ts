@@ -1,13 +1,9 @@
 /** Options and address plugin of a network that `create` is asked for. Pure. */
 import { UserError } from "../base/errors.ts";
+import { checkMode } from "./driver.ts";
 import type { Network } from "./input.ts";
 
 const DRIVERS = ["bridge", "macvlan", "ipvlan"];
-const MODES: Record<string, readonly string[]> = {
-  bridge: ["managed", "unmanaged"],
-  macvlan: ["bridge", "private", "vepa", "passthru"],
-  ipvlan: ["l2", "l3", "l3s"],
-};
 const MAX_VLAN = 4094;
 const MAX_U32 = 0xffffffff;
 
@@ -34,10 +30,7 @@ function checksOf(driver: string): Record<string, Check> {
     mtu: text => void number("mtu", text),
     metric: text => void number("metric", text),
     no_default_route: text => truth("no_default_route", text),
-    mode(text) {
-      if (!MODES[driver]!.includes(text))
-        throw new UserError(`invalid ${driver} mode ${JSON.stringify(text)}`);
-    },
+    mode: text => checkMode(driver, text),
   };
   if (driver === "macvlan")
     common.bclim = text => {

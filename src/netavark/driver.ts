@@ -51,12 +51,22 @@ function isolation(text: string): Isolation {
   throw new UserError('unable to parse "isolate": provided string was not `true`, `false` or `strict`');
 }
 
+const MODES: Record<string, readonly string[]> = {
+  bridge: ["managed", "unmanaged"],
+  macvlan: ["bridge", "private", "vepa", "passthru"],
+  ipvlan: ["l2", "l3", "l3s"],
+};
+
+/** Throws UserError for a mode that the driver has not. */
+export function checkMode(driver: string, mode: string): void {
+  if (!MODES[driver]?.includes(mode)) throw new UserError(`invalid ${driver} mode ${JSON.stringify(mode)}`);
+}
+
 /** Reads a network's options. Throws UserError. */
 export function driverOptions({ driver, options, ipam_options: ipam }: Network): DriverOptions {
   const { mode } = options;
   const unmanaged = driver === "bridge" && mode === "unmanaged";
-  if (driver === "bridge" && mode !== undefined && mode !== "managed" && mode !== "unmanaged")
-    throw new UserError(`invalid bridge mode ${JSON.stringify(mode)}`);
+  if (mode !== undefined) checkMode(driver, mode);
   if (driver === "bridge" && ipam.driver === "dhcp" && !unmanaged)
     throw new UserError("cannot use dhcp ipam driver without using the option mode=unmanaged");
   for (const key of ["outbound_addr4", "outbound_addr6", "bclim"])
@@ -176,10 +186,8 @@ export function chainOf(
   return parseConfList(JSON.stringify({ cniVersion: "1.1.0", name: join.network.name, plugins }));
 }
 
-const DRIVERS = ["bridge", "macvlan", "ipvlan"];
-
 /** Refuses what no driver here can make. Throws UserError. */
 export function checkDriver({ driver, name, network_interface: link }: Network): void {
-  if (!DRIVERS.includes(driver)) throw new UserError(`unknown network driver ${JSON.stringify(driver)}`);
+  if (!Object.hasOwn(MODES, driver)) throw new UserError(`unknown network driver ${JSON.stringify(driver)}`);
   if (driver === "bridge" && !link) throw new UserError(`no network interface is given for network ${name}`);
 }
