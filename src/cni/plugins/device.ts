@@ -24,8 +24,8 @@ function deviceDirectory(id: string, sys: string): string | undefined {
 }
 
 /** True where no interface belongs to the device: its driver gives it to a program. `sys` is where sysfs is. */
-export function isForUserSpace({ device, hwaddr, kernelpath, pciBusID }: DeviceConf, sys = "/sys"): boolean {
-  if (!pciBusID || device || hwaddr || kernelpath) return false;
+export function isForUserSpace({ pciBusID }: DeviceConf, sys = "/sys"): boolean {
+  if (!pciBusID) return false;
   const driver = `${deviceDirectory(pciBusID, sys)}/driver`;
   return existsSync(driver) && USER_SPACE_DRIVERS.includes(basename(realpathSync(driver)));
 }
