@@ -29,7 +29,7 @@ export async function perform(request: Request): Promise<Record<string, unknown>
   switch (call.verb) {
     case "ADD":
       refuseOurNetns(call);
-      return formatResult(await add(plugin, contextOf(request)), configuration.cniVersion);
+      return formatResult(await add(request), configuration.cniVersion);
     case "CHECK":
       await plugin.check(contextOf(request));
       return undefined;
@@ -45,7 +45,8 @@ export async function perform(request: Request): Promise<Record<string, unknown>
   }
 }
 
-async function add(plugin: Plugin, context: PluginContext): Promise<Result> {
+async function add(request: Request): Promise<Result> {
+  const context = contextOf(request);
   let hasAddress = false;
   const ipam: PluginContext["ipam"] = {
     ...context.ipam,
@@ -56,18 +57,19 @@ async function add(plugin: Plugin, context: PluginContext): Promise<Result> {
     },
   };
   try {
-    const result = await plugin.add({ ...context, ipam });
+    const result = await request.plugin.add({ ...context, ipam });
     try {
       context.firewall.commit();
     } catch (error) {
       // While the interface lives, nobody else may be given its address.
-      await Promise.try(() => plugin.del({ ...context, prevResult: result })).catch(() => {});
+      await Promise.try(() => request.plugin.del({ ...context, prevResult: result })).catch(() => {});
       throw error;
     }
     return result;
   } catch (error) {
-    // As Go's plugins do: who reserved an address and then fails gives it back. The rest is for the runtime's DEL.
-    if (hasAddress) await context.ipam.del().catch(() => {});
+    // As Go's plugins do: who reserved an address and then fails gives it back. The rest is for the runtime's DEL, and
+    // the rules that were collected are nobody's.
+    if (hasAddress) await contextOf(request).ipam.del().catch(() => {});
     throw error;
   }
 }
