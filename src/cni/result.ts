@@ -71,6 +71,9 @@ const formatDns = ({ nameservers, domain, search, options }: Dns): Dns => ({
   options: orNone(options),
 });
 
+/** Go's plugins that speak 1.1.0 leave it out, older ones print `{}`. */
+const isEmpty = (dns: Dns) => Object.values(formatDns(dns)).every(one => one === undefined);
+
 const formatRoute = ({ dst, gw, mtu, advmss, priority, table, scope }: ResultRoute): ResultRoute => ({
   dst,
   gw: orNone(gw),
@@ -123,6 +126,6 @@ export function formatResult(result: Result, version: string): Record<string, un
     interfaces: orNone(interfaces),
     ips: orNone(ips),
     routes: orNone(result.routes.map(formatRoute)),
-    dns: formatDns(result.dns),
+    dns: version === "1.1.0" && isEmpty(result.dns) ? undefined : formatDns(result.dns),
   };
 }

@@ -18,10 +18,21 @@ export interface Answer {
 /** Four spaces, as everybody's plugins print it. */
 const json = (value: unknown) => JSON.stringify(value, null, 4);
 
+function inItsTerms(error: unknown): CniError {
+  if (error instanceof CniError) return error;
+  // The engine's words are about code that the person has not written.
+  if (error instanceof TypeError)
+    return new CniError(
+      CNI_ERROR.DECODE,
+      "failed to load netconf: a value has another shape than the plugin's documentation says",
+      errorText(error),
+    );
+  return new CniError(CNI_ERROR.INTERNAL, errorText(error));
+}
+
 /** The specification's error object (section 5) for whatever was thrown. */
 function refusal(error: unknown): Answer {
-  const known = error instanceof CniError ? error : new CniError(CNI_ERROR.INTERNAL, errorText(error));
-  const { code, msg, details } = known;
+  const { code, msg, details } = inItsTerms(error);
   return { exitCode: 1, stdout: json(details ? { code, msg, details } : { code, msg }), stderr: "" };
 }
 
