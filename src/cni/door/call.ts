@@ -69,7 +69,10 @@ async function add(request: Request): Promise<Result> {
   } catch (error) {
     // As Go's plugins do: who reserved an address and then fails gives it back. The rest is for the runtime's DEL, and
     // the rules that were collected are nobody's.
-    if (hasAddress) await contextOf(request).ipam.del().catch(() => {});
+    if (hasAddress)
+      await contextOf(request)
+        .ipam.del()
+        .catch(() => {});
     throw error;
   }
 }
