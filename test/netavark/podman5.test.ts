@@ -1,0 +1,72 @@
+/** Debian 13's podman 5.4 on our network code. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { debian13 } from "../support/debian13.ts";
+import { HOST_ADDRESS } from "../support/host.ts";
+import { PodmanHost } from "./world.ts";
+
+let engine: PodmanHost;
+beforeAll(async () => {
+  engine = await PodmanHost.open(debian13());
+}, 600_000);
+afterAll(() => engine?.[Symbol.asyncDispose]());
+
+const fetched = (url: string) =>
+  engine.host.must(
+    "curl",
+    "-s",
+    "--max-time",
+    "5",
+    "--retry",
+    "20",
+    "--retry-connrefused",
+    "--retry-delay",
+    "0",
+    url,
+  );
+
+test("published ports, names, two networks, options of newer podmans", async () => {
+  expect(await engine.podman("version", "--format", "{{.Client.Version}}")).toMatch(/^5\./);
+  const options = ["--opt", "metric=300", "--opt", "isolate=strict", "--route", "10.200.0.0/16,10.99.1.9"];
+  await engine.podman(
+    "network",
+    "create",
+    "--subnet",
+    "10.99.1.0/24",
+    "--dns",
+    "192.0.2.53",
+    ...options,
+    "front",
+  );
+  await engine.podman("network", "create", "--ipv6", "back");
+  await engine.serve("web", "--network", "front", "--network", "back", "-p", "8080:80");
+  await engine.serve("db", "--network", "back:alias=storage");
+  expect(await fetched("http://127.0.0.1:8080/")).toBe("web");
+  expect(await fetched(`http://${HOST_ADDRESS}:8080/`)).toBe("web");
+  for (const name of ["db", "storage"])
+    expect(await engine.exec("web", `wget -qO- http://${name}/`)).toBe("db");
+  const routes = await engine.exec("web", "ip route");
+  expect(routes).toMatch(/^default via 10\.99\.1\.1 dev eth0 +metric 300/m);
+  expect(routes).toMatch(/^10\.200\.0\.0\/16 via 10\.99\.1\.9 dev eth0 +metric 300/m);
+  const [report] = JSON.parse(await engine.podman("network", "inspect", "back")) as { containers: object }[];
+  expect(Object.keys(report!.containers)).toHaveLength(2);
+  // The network's own servers are written where aardvark-dns has them, and changed while containers run.
+  const entries = () => engine.host.must("cat", "/run/containers/networks/aardvark-dns/front");
+  expect(await entries()).toStartWith("10.99.1.1 192.0.2.53\n");
+  await engine.podman("network", "update", "--dns-add", "192.0.2.54", "front");
+  expect(await entries()).toStartWith("10.99.1.1 192.0.2.53,192.0.2.54\n");
+  await engine.podman("network", "reload", "--all");
+  expect(await fetched("http://127.0.0.1:8080/")).toBe("web");
+  await engine.podman("rm", "-f", "-t", "0", "-a");
+  await engine.podman("network", "rm", "front", "back");
+  expect(await engine.host.must("sh", "-c", "ip -br link | grep -c podman || true")).toBe("0");
+  expect(await engine.host.must("sh", "-c", "nft list table inet portolan | grep -c elements || true")).toBe(
+    "0",
+  );
+  expect(
+    await engine.host.must(
+      "sh",
+      "-c",
+      "ls /run/containers/networks/aardvark-dns /run/containers/networks/portolan/results",
+    ),
+  ).not.toMatch(/front|back/);
+});
