@@ -15,10 +15,10 @@ async function main(argv: readonly string[]): Promise<number> {
   if (/(^|\/)aardvark-dns$/.test(process.argv0))
     return (await import("./netavark/aardvark.ts")).aardvarkMain(argv);
   const plugin = pluginOf(process.argv0);
-  if (plugin) return (await import("./cni/door/main.ts")).pluginMain(plugin);
+  if (plugin) return (await import("./cni/door/main.ts")).pluginMain(plugin, argv);
   switch (argv[0]) {
     case "__cni":
-      return (await import("./cni/door/main.ts")).pluginMain(argv[1] ?? "");
+      return (await import("./cni/door/main.ts")).pluginMain(argv[1] ?? "", argv.slice(2));
     case "__untar":
       return (await import("./image/unpack.ts")).untarMain(argv.slice(1));
     case "__health":

@@ -36,3 +36,12 @@ export function delegation(
   whole.ipam = ipam;
   return ipam;
 }
+
+/**
+ * Before DEL: an address of dhcp's goes back by way of the interface, which most plugins take away first, as is right for
+ * all other addresses. Asked again by the plugin, the daemon knows of no lease any more.
+ */
+export async function giveBackFirst({ conf, ipam }: PluginContext): Promise<void> {
+  // What fails is told by the second time.
+  if (conf.ipam?.type === "dhcp") await ipam.del().catch(() => {});
+}

@@ -1,7 +1,7 @@
 /** One plugin of a chain at work: ours as a function of this process, another's executed with libcni's bytes and variables. */
 import type { FirewallBatch } from "../firewall/batch.ts";
 import type { Attachment } from "./attachment.ts";
-import { delegation } from "./delegate.ts";
+import { delegation, giveBackFirst } from "./delegate.ts";
 import { execPlugin, findPlugin, hasPlugin } from "./exec.ts";
 import { DATA_DIRECTORY, foreignCapabilities, foreignConf } from "./foreign.ts";
 import { pluginInput } from "./input.ts";
@@ -82,6 +82,7 @@ export class PluginRunner {
     }
     const context = this.context(work);
     if (command === "ADD") return builtin.add(context);
+    if (command === "DEL") await giveBackFirst(context);
     await (command === "DEL" ? builtin.del(context) : builtin.check(context));
     return work.prevResult;
   }

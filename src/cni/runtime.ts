@@ -168,7 +168,7 @@ export class CniRuntime {
         await errors.tryAsync(async () => {
           const builtin = await this.#runner.builtin(type);
           const firewall = new FirewallBatch();
-          builtin?.gc?.({ ...this.#runner.about(list, conf), valid, firewall, before });
+          await builtin?.gc?.({ ...this.#runner.about(list, conf), valid, firewall, before });
           firewall.commit();
         });
   }
@@ -199,7 +199,7 @@ export class CniRuntime {
     for (const conf of list.plugins)
       for (const type of [conf.type, conf.ipam?.type]) {
         const builtin = await this.#runner.builtin(type);
-        if (builtin) builtin.status?.(this.#runner.about(list, conf));
+        if (builtin) await builtin.status?.(this.#runner.about(list, conf));
         else if (type) this.#runner.find(type);
       }
     if (speaksGc(list))

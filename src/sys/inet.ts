@@ -21,6 +21,7 @@ export const SO = {
   LINGER: 13,
   REUSEPORT: 15,
   BINDTODEVICE: 25,
+  ATTACH_FILTER: 26,
   MARK: 36,
   DOMAIN: 39,
 } as const;

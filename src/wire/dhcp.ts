@@ -28,17 +28,29 @@ export const DHCP_OPTION = {
   SUBNET_MASK: 1,
   ROUTER: 3,
   DNS: 6,
+  HOST_NAME: 12,
+  DOMAIN_NAME: 15,
   INTERFACE_MTU: 26,
+  /** Destinations by class, superseded by CLASSLESS_ROUTES. */
+  STATIC_ROUTES: 33,
   REQUESTED_ADDRESS: 50,
   LEASE_TIME: 51,
   OVERLOAD: 52,
   MESSAGE_TYPE: 53,
   SERVER_IDENTIFIER: 54,
+  PARAMETER_LIST: 55,
+  /** Why a server refuses, in words. */
+  MESSAGE: 56,
+  MAX_SIZE: 57,
   RENEWAL_TIME: 58,
   REBINDING_TIME: 59,
+  VENDOR_CLASS: 60,
   CLIENT_IDENTIFIER: 61,
+  USER_CLASS: 77,
   /** Domain search list (RFC 3397). */
   SEARCH: 119,
+  /** RFC 3442. */
+  CLASSLESS_ROUTES: 121,
   END: 255,
 } as const;
 

@@ -207,6 +207,18 @@ describe("DHCPv6 messages and domain names", () => {
       "two.test",
     ]);
   });
+
+  test("a name may end in an earlier one, but not in itself nor in a later one", () => {
+    const list = (...parts: (string | number)[]) =>
+      Uint8Array.from(
+        parts.flatMap(one => (typeof one === "number" ? [one] : [one.length, ...Buffer.from(one)])),
+      );
+    expect(parseDomains(list("a", "test", 0, "b", 0xc0, 2))).toEqual(["a.test", "b.test"]);
+    expect(parseDomains(list("a", 0, 0xc0, 0))).toEqual(["a", "a"]);
+    expect(parseDomains(list("a", 0xc0, 0))).toBeUndefined();
+    expect(parseDomains(list("a", 0xc0, 9, "b", 0))).toBeUndefined();
+    expect(parseDomains(list("a", 0, 0xc0))).toBeUndefined();
+  });
 });
 
 test("a router's advertisement has its options where they are looked for", () => {

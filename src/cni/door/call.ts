@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { ErrorList, errorText } from "../../base/errors.ts";
 import { log } from "../../base/log.ts";
 import { FirewallBatch } from "../../firewall/batch.ts";
-import { delegation } from "../delegate.ts";
+import { delegation, giveBackFirst } from "../delegate.ts";
 import { execute } from "../exec.ts";
 import { DATA_DIRECTORY } from "../foreign.ts";
 import type { Plugin, PluginContext } from "../plugins/plugin.ts";
@@ -79,6 +79,7 @@ async function add(request: Request): Promise<Result> {
 
 async function del(plugin: Plugin, context: PluginContext): Promise<void> {
   const errors = new ErrorList();
+  await giveBackFirst(context);
   await errors.tryAsync(async () => plugin.del(context));
   errors.try(() => context.firewall.commit());
   if (errors.errors.length > 0) throw errors.errors[0];
@@ -91,12 +92,12 @@ async function about({ plugin, call, configuration, env, stdin }: Request): Prom
   const isGc = call.verb === "GC";
   const valid = isGc ? readAttachments(conf) : [];
   const firewall = new FirewallBatch();
-  const ask = (one: Plugin) => {
+  const ask = async (one: Plugin) => {
     if (!isGc) return one.status?.(context);
-    one.gc?.({ ...context, valid, firewall });
+    await one.gc?.({ ...context, valid, firewall });
     firewall.commit();
   };
-  ask(plugin);
+  await ask(plugin);
   const type = conf.ipam?.type;
   if (!type) return undefined;
   let found: Found;
@@ -105,7 +106,7 @@ async function about({ plugin, call, configuration, env, stdin }: Request): Prom
   } catch (error) {
     throw new CniError(CNI_ERROR.NOT_AVAILABLE, errorText(error));
   }
-  if (found.plugin) ask(found.plugin);
+  if (found.plugin) await ask(found.plugin);
   else await execute(found.file, env, stdin);
   return undefined;
 }

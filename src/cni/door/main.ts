@@ -70,7 +70,10 @@ function read(readStdin: () => Uint8Array): Uint8Array {
   }
 }
 
-export async function pluginMain(name: string): Promise<number> {
+/** `argv`: words after the plugin's name, which only dhcp has a use for. */
+export async function pluginMain(name: string, argv: readonly string[]): Promise<number> {
+  if (name === "dhcp" && argv[0] === "daemon")
+    return (await import("../dhcp/daemon.ts")).dhcpDaemonMain(argv.slice(1));
   const { exitCode, stdout, stderr } = await answer(name, process.env, () => readFileSync(0));
   writeErr(stderr);
   writeOut(stdout);

@@ -59,7 +59,8 @@ export function checkAddresses(nl: NetlinkSocket, link: Link, result: Result): v
   // Other plugins of a chain (sbr, vrf) move routes to tables of their own.
   const table = routes(nl, { table: "all" });
   const hasRoute = (dst: string, gw?: string) => {
-    const ip = gw ? parseIP(gw) : undefined;
+    // A destination on the wire itself has no gateway in the kernel's table (RFC 3442 writes it as zeros).
+    const ip = gw && gw !== "0.0.0.0" ? parseIP(gw) : undefined;
     return table.some(one => one.dst === canonical(dst, "network") && (!ip || one.gateway === formatIP(ip)));
   };
   for (const { interface: index, address, gateway } of result.ips) {

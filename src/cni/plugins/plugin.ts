@@ -49,11 +49,11 @@ export interface Plugin {
    */
   refresh?(context: PluginContext): void;
   /** Gives up what belongs to attachments that are not in `valid`. */
-  gc?(context: GcContext): void;
+  gc?(context: GcContext): Promise<void> | void;
   /** The network is removed: what is kept for it goes, where it is nobody's. */
   forget?(context: StatusContext): void;
   /** Throws a CniError (code 50) where an ADD could not succeed now. */
-  status?(context: StatusContext): void;
+  status?(context: StatusContext): Promise<void> | void;
 }
 
 export interface StatusContext {

@@ -5,6 +5,7 @@ import type { Plugin } from "./plugin.ts";
 const BUILTIN: Record<string, () => Promise<Plugin>> = {
   bandwidth: async () => (await import("./bandwidth.ts")).bandwidth,
   bridge: async () => (await import("./bridge.ts")).bridge,
+  dhcp: async () => (await import("./dhcp.ts")).dhcp,
   dnsname: async () => (await import("./dnsname.ts")).dnsname,
   dummy: async () => (await import("./dummy.ts")).dummy,
   firewall: async () => (await import("./firewall.ts")).firewall,
