@@ -6,7 +6,7 @@ import type { NetlinkSocket } from "./socket.ts";
 
 const RTM = { NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26 } as const;
 const RTA = { DST: 1, IIF: 3, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRICS: 8, TABLE: 15 } as const;
-const RTAX_MTU = 2;
+const RTAX = { MTU: 2, ADVMSS: 8 } as const;
 const RT_TABLE_MAIN = 254;
 const RTPROT = { kernel: 2, boot: 3, static: 4 } as const;
 const RTN = { unicast: 1, local: 2, blackhole: 6, unreachable: 7, prohibit: 8 } as const;
@@ -119,8 +119,11 @@ export interface NewRoute {
   source?: string;
   metric?: number;
   table?: number;
-  scope?: keyof typeof SCOPE;
+  /** By name or number (RT_SCOPE_*). */
+  scope?: keyof typeof SCOPE | number;
   mtu?: number;
+  /** The greatest segment that TCP asks for from there. */
+  advmss?: number;
   onlink?: boolean;
   /** `local`: packets to there are this namespace's own. The last three lead nowhere, and have no link. */
   type?: keyof typeof RTN;
@@ -148,11 +151,16 @@ function encode(spec: NewRoute): Uint8Array {
   if (spec.index) attributes.push(attr.u32(RTA.OIF, spec.index));
   if (spec.source) attributes.push(attr.bytes(RTA.PREFSRC, requireIp(spec.source).bytes));
   if (spec.metric) attributes.push(attr.u32(RTA.PRIORITY, spec.metric));
-  if (spec.mtu) attributes.push(attr.nested(RTA.METRICS, [attr.u32(RTAX_MTU, spec.mtu)]));
+  const metrics = [
+    ...(spec.mtu ? [attr.u32(RTAX.MTU, spec.mtu)] : []),
+    ...(spec.advmss ? [attr.u32(RTAX.ADVMSS, spec.advmss)] : []),
+  ];
+  if (metrics.length > 0) attributes.push(attr.nested(RTA.METRICS, metrics));
   const table = spec.table ?? RT_TABLE_MAIN;
   attributes.push(attr.u32(RTA.TABLE, table));
   const isFar = spec.gateway || cidr.ip.family === 6 || RTN[spec.type ?? "unicast"] >= RTN.blackhole;
-  const scope = SCOPE[spec.scope ?? (isFar ? "global" : "link")];
+  const wanted = spec.scope ?? (isFar ? "global" : "link");
+  const scope = typeof wanted === "number" ? wanted : SCOPE[wanted];
   return body(
     header(AF[cidr.ip.family], cidr.prefix, {
       table,

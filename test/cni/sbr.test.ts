@@ -150,6 +150,24 @@ test("a table that is given gets rules alone; a gateway that is given leads out 
   expect(way(place, "203.0.113.9", "10.78.0.4")).toEqual(["10.78.0.8", "eth1"]);
 });
 
+test("routes of the address plugin stand in the table that they name, with all that they say, and sbr's rules lead there", () => {
+  const place = container("abc");
+  const routes = [
+    { dst: "10.9.0.0/16", gw: "10.78.0.7", table: 5001, priority: 7, mtu: 1300, advmss: 1200 },
+    { dst: "10.10.0.0/16", table: 5001, scope: 253 },
+    { dst: "2001:db8::/32", table: 5001 },
+  ];
+  const conf = second({ table: 5001 }, { ranges: DUAL, routes });
+  world.step({ do: "add", list: conf, attachment: on("abc", place) });
+  expect(routesOf(place).filter(one => one.includes("5001"))).toEqual([
+    "10.10.0.0/16 table 5001 scope link",
+    "10.9.0.0/16 via 10.78.0.7 table 5001 metric 7 mtu 1300 advmss 1200",
+  ]);
+  expect(way(place, "2001:db8::1", "fd78::2")).toEqual(["fd78::1", "eth1"]);
+  expect(way(place, "10.10.0.1", "10.78.0.2")).toEqual([undefined as never, "eth1"]);
+  world.step({ do: "check", list: conf, attachment: on("abc", place) });
+});
+
 test("with source hints, who names no source reaches the second network from its address there, in both families", () => {
   const place = container("abc");
   const conf = second({ addSourceHints: true }, { ranges: DUAL });

@@ -94,8 +94,10 @@ function hostEnd(nl: NetlinkSocket, { netns: path, ifName }: PluginContext, resu
   });
   if (inside?.kind !== "veth" || inside.peerIndex <= 0)
     throw failed(
-      `container interface ${ifName} has no veth peer`,
-      inside ? `it is of kind ${inside.kind || "hardware"}` : `could not look up "${ifName}": Link not found`,
+      `container interface ${ifName} has no veth peer: ` +
+        (inside
+          ? `it is of kind ${inside.kind || "hardware"}`
+          : `could not look up "${ifName}": Link not found`),
     );
   const link = linkByIndex(nl, inside.peerIndex);
   if (!link) throw failed(`veth peer with index ${inside.peerIndex} is not in host ns`);

@@ -47,19 +47,19 @@ export function configureInside(context: PluginContext, result: Result, options:
     options.beforeRoutes?.(nl, link, result);
     for (const route of result.routes) {
       const family = route.dst.includes(":") ? 6 : 4;
-      const gateway =
-        route.gw ?? result.ips.find(one => (one.address.includes(":") ? 6 : 4) === family)?.gateway;
-      addRouteBehind(nl, {
-        dst: route.dst,
-        gateway,
-        index: link.index,
-        metric: route.priority,
-        mtu: route.mtu,
-      });
+      // What is on the link needs nobody to be sent through.
+      const isNear = route.scope !== undefined && route.scope >= RT_SCOPE_LINK;
+      const usual = isNear
+        ? undefined
+        : result.ips.find(one => (one.address.includes(":") ? 6 : 4) === family)?.gateway;
+      const { dst, gw: gateway = usual, priority: metric, mtu, advmss, table, scope } = route;
+      addRouteBehind(nl, { dst, gateway, index: link.index, metric, mtu, advmss, table, scope });
     }
     return link.mac;
   });
 }
+
+const RT_SCOPE_LINK = 253;
 
 /** What the kernel takes for no metric (ip-route(8)). */
 const NO_METRIC = { 4: 0, 6: 1024 } as const;
