@@ -25,6 +25,7 @@ iputils-ping: the tests ping
 telnet: knocking at a database as the article does
 nftables: the tests read the firewall with nft(8)
 dnsmasq-base: a DHCP server to have leases from
+iptables: rules as old CNI plugins keep them
 containernetworking-plugins: the Go CNI plugins, to compare with and to share state with
 podman: to compare with
 netavark: to compare with, and podman's other network backend

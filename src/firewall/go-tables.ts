@@ -44,9 +44,10 @@ export function rulesToRemove(
 ): unknown[] {
   const found = new Set<ListedRule>();
   const masquerading = removals.filter(one => one.part === "masquerade");
-  if (masquerading.length > 0 && there.has(`${MASQUERADE.family} ${MASQUERADE.table}`))
+  const hashes = masquerading.map(one => one.hash ?? attachmentHash(one.owner));
+  if (hashes.length > 0 && there.has(`${MASQUERADE.family} ${MASQUERADE.table}`))
     for (const rule of rulesOf(firewall, { ...MASQUERADE, chain: "masq_checks" }) ?? [])
-      if (masquerading.some(one => rule.comment?.startsWith(attachmentHash(one.owner)))) found.add(rule);
+      if (hashes.some(one => rule.comment?.startsWith(one))) found.add(rule);
   const publishing = removals.filter(one => one.part === "ports");
   if (publishing.length > 0)
     for (const version of [4, 6] as const)

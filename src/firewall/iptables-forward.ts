@@ -31,21 +31,24 @@ export function forwardLines(
   return [...lines, ...rules.filter(rule => !filter.rules.includes(rule))];
 }
 
+/** A rule without its comment, which differs between versions of Go's plugin. */
+const uncommented = (rule: string) => rule.replace(/ -m comment --comment "[^"]*"/, "");
+
 /** Keeps other bridges out of `bridge`, and with `isolated` its containers out of each other. */
 export function isolationLines(filter: SavedTable, bridge: string, policy: IngressPolicy): string[] {
   const [first, second] = STAGES;
   const why = comment(OF_POLICIES);
   const lines = [...declare(filter, first), ...declare(filter, second)];
-  const entry = `FORWARD 1 ${why} -j ${first}`;
-  if (!leadsTo(filter, "FORWARD", first)) lines.push(`-I ${entry}`);
-  const add = (chain: string, where: "-A" | "-I", rule: string) => {
-    if (!filter.rules.includes(`-A ${chain} ${rule}`)) lines.push(`${where} ${chain} ${rule}`);
+  if (!leadsTo(filter, "FORWARD", first)) lines.push(`-I FORWARD 1 ${why} -j ${first}`);
+  const there = filter.rules.map(uncommented);
+  const insert = (chain: string, rule: string) => {
+    if (!there.includes(uncommented(`-A ${chain} ${rule}`))) lines.push(`-I ${chain} 1 ${rule}`);
   };
   const mine = comment(`CNI firewall plugin rules (ingressPolicy: ${policy})`);
-  add(first, "-I", `-i ${bridge} ! -o ${bridge} ${mine} -j ${second}`);
-  if (policy === "isolated") add(first, "-I", `-i ${bridge} -o ${bridge} ${mine} -j DROP`);
+  insert(first, `-i ${bridge} ! -o ${bridge} ${mine} -j ${second}`);
+  if (policy === "isolated") insert(first, `-i ${bridge} -o ${bridge} ${mine} -j DROP`);
   if (!leadsTo(filter, first, "RETURN")) lines.push(`-A ${first} ${why} -j RETURN`);
-  add(second, "-I", `-o ${bridge} ${why} -j DROP`);
+  insert(second, `-o ${bridge} ${why} -j DROP`);
   if (!leadsTo(filter, second, "RETURN")) lines.push(`-A ${second} ${why} -j RETURN`);
   return lines;
 }

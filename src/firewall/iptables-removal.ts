@@ -43,16 +43,20 @@ export function chainsToRemove(
     if (forward.length === 0 || !there.has(`${family} filter`)) continue;
     for (const chain of [FORWARD_CHAIN, ...STAGES])
       for (const rule of rulesOf(firewall, { family, table: "filter", chain }) ?? []) {
-        const words = forward.flatMap(one => wordsOf(one, chain));
-        if (words.some(word => mentions(rule, word))) commands.push(deleteRule(rule));
+        const isGone = goesWith(chain, word => mentions(rule, word));
+        if (forward.some(isGone)) commands.push(deleteRule(rule));
       }
   }
   return commands;
 }
 
-/** What a rule of a filter chain speaks of, if it is to go: an address, or a bridge. */
-const wordsOf = ({ addresses, emptyBridge }: Removal, chain: string): string[] =>
-  chain === FORWARD_CHAIN ? addresses.map(one => one.address) : emptyBridge ? [emptyBridge] : [];
+/** Whether a rule of a filter chain goes with an attachment: by its addresses, or by a bridge that is empty without it. */
+const goesWith =
+  (chain: string, speaksOf: (word: string) => boolean) =>
+  ({ addresses, bridge }: Removal): boolean =>
+    chain === FORWARD_CHAIN
+      ? addresses.some(one => speaksOf(one.address))
+      : bridge !== undefined && speaksOf(bridge.name) && bridge.isEmpty();
 
 /** What the legacy variant has of the attachments; nothing is run where it has no table. */
 export function removeLegacy(removals: readonly Removal[]): void {
@@ -77,15 +81,14 @@ export function removeLegacy(removals: readonly Removal[]): void {
 }
 
 function forwardRules(filter: SavedTable, version: 4 | 6, removals: readonly Removal[]): string[] {
-  const names = (chain: string) =>
-    removals.flatMap(one =>
-      wordsOf(one, chain).map(word =>
-        chain === FORWARD_CHAIN ? `${word}/${version === 4 ? 32 : 128}` : word,
-      ),
-    );
+  const length = version === 4 ? 32 : 128;
   return [FORWARD_CHAIN, ...STAGES].flatMap(chain =>
     rulesIn(filter, chain)
-      .filter(rule => names(chain).some(word => rule.split(" ").includes(word)))
+      .filter(rule => {
+        const words = rule.split(" ");
+        const speaksOf = (word: string) => words.includes(word) || words.includes(`${word}/${length}`);
+        return removals.some(goesWith(chain, speaksOf));
+      })
       .map(undo),
   );
 }

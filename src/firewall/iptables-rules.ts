@@ -131,11 +131,11 @@ export function portLines(
   options: IptablesPublishing,
 ): string[] {
   const chain = chainOf("DN-", owner);
-  const served = servedBy(target, ports);
-  if (served.length === 0) return [];
+  if (servedBy(target, ports).length === 0) return [];
   const why = comment(`dnat ${chainComment(owner)}`.slice(0, 255));
   const conditions = options.conditions[target.version].map(one => ` ${word(one)}`).join("");
-  const byProtocol = Object.entries(Object.groupBy(served, port => port.protocol)).toSorted();
+  // As Go's: also the ports of the other family, which nothing in the chain then takes.
+  const byProtocol = Object.entries(Object.groupBy(ports, port => port.protocol)).toSorted();
   const entries = byProtocol.flatMap(([protocol, list]) =>
     portLists(list).map(
       text => `-p ${protocol} ${why} -m multiport --dports ${text}${conditions} -j ${chain}`,

@@ -16,8 +16,10 @@ export interface Removal {
   part: Part;
   /** Its addresses, where they are known: Go's plugins mark some rules with the container alone, whichever the network. */
   addresses: readonly ContainerAddress[];
-  /** `forward`: a bridge that nobody else is on any more. */
-  emptyBridge?: string;
+  /** `masquerade`: how its comment begins, where that is known and the owner is not. */
+  hash?: string;
+  /** `forward`: its bridge. What isolates that goes with the last who is on it. */
+  bridge?: { name: string; isEmpty(): boolean };
 }
 
 const sha512 = (text: string) => new Bun.CryptoHasher("sha512").update(text).digest("hex");

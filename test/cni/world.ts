@@ -104,6 +104,12 @@ export class World implements Disposable {
     return [...text.matchAll(/elements = \{[^}]*\}/g)].map(([one]) => one).join("\n");
   }
 
+  /** Loses what the runtime remembers of an attachment, as a crash does. */
+  forget({ containerId, ifName }: Attachment): void {
+    for (const name of this.files("results"))
+      if (name.endsWith(`-${containerId}-${ifName}`)) rmSync(join(this.directory, "results", name));
+  }
+
   files(directory: "results" | `networks/${string}`): string[] {
     try {
       return readdirSync(join(this.directory, directory)).sort();

@@ -31,10 +31,12 @@ export function newestGoPlugins(): string {
     "Dir::Cache": join(work, "cache"),
     "Acquire::Languages": "none",
     "APT::Sandbox::User": "root",
+    "APT::Update::Error-Mode": "any",
+    "Acquire::Retries": "3",
   }).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
   try {
     run(work, ["apt-get", ...options, "update", "-qq"]);
-    run(work, ["apt-get", ...options, "download", "-qq", PACKAGE]);
+    run(work, ["apt-get", ...options, "download", "-qq", `${PACKAGE}/sid`]);
     run(work, ["sh", "-c", `dpkg -x ${PACKAGE}_*.deb root`]);
     if (!existsSync(plugins)) renameSync(join(work, "root"), root);
   } finally {

@@ -23,7 +23,8 @@ import { firstOf, holdGateway } from "./gateway.ts";
 import { dropDead, dropForgotten, hostEndAlias } from "./host-end.ts";
 import { configureInside } from "./inside.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
-import { masquerade, removeMasquerade } from "./rules.ts";
+import { backendOf, masquerade, removeMasquerade } from "./rules.ts";
+import { requireBackend } from "./usable.ts";
 import { awaitCarrier, makePair } from "./veth.ts";
 
 /** What IPAM gave, with the gateways and the default route that the configuration asks for. */
@@ -154,5 +155,6 @@ export const bridge: Plugin = {
     const link = linkByName(nl, conf.bridge);
     if (link && link.kind !== "bridge")
       throw missing(`${JSON.stringify(conf.bridge)} already exists but is not a bridge`);
+    if (conf.ipMasq) requireBackend(backendOf(context, "ipMasqBackend"));
   },
 };

@@ -2,6 +2,7 @@
 import { dropLink } from "../../netlink/drop-link.ts";
 import { type Link, links } from "../../netlink/link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
+import { collectMasquerade } from "./collect.ts";
 import type { GcContext, PluginContext } from "./plugin.ts";
 import { removeMasquerade } from "./rules.ts";
 import { dropHostEnd } from "./veth.ts";
@@ -62,5 +63,6 @@ export function dropDead(context: GcContext): Owner[] {
     context.valid.some(other => other.containerId === one.containerId && other.ifName === one.ifName);
   const dead = dropHostEnds(context.network, one => !isValid(one));
   for (const one of dead) removeMasquerade({ ...context, ...one });
+  collectMasquerade(context);
   return dead;
 }

@@ -3,8 +3,7 @@ import type { Protocol, PublishedPort } from "../../firewall/ports.ts";
 import { formatIP, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type PluginConf, type PortMap } from "../types.ts";
 import { checkFields, type Field } from "./field.ts";
-import type { PluginContext } from "./plugin.ts";
-import { backendOf, type Publishing } from "./rules.ts";
+import { backendOf, type Configured, type Publishing } from "./rules.ts";
 
 export const PORTMAP_FIELDS: readonly Field[] = [
   {
@@ -84,7 +83,7 @@ const conditionsOf = (conf: PluginConf, key: string) => (conf[key] as string[] |
 const speaksIptables = (conditions: readonly string[]) => /^[-!]/.test(conditions[0]!);
 
 /** How ports are to be published. Throws a CniError for what contradicts itself or its backend. */
-export function readPublishing(context: PluginContext): Publishing {
+export function readPublishing(context: Configured): Publishing {
   const { conf } = context;
   checkFields(PORTMAP_FIELDS, conf);
   const chain = (conf.externalSetMarkChain as string | null | undefined) || undefined;
@@ -107,7 +106,7 @@ export function readPublishing(context: PluginContext): Publishing {
 
 /** The backend that is asked for, or that the options are written for. */
 function fittingBackend(
-  context: PluginContext,
+  context: Configured,
   conditions: Publishing["conditions"],
   markChain: boolean,
 ): Publishing["backend"] {

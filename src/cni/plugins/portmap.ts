@@ -12,10 +12,12 @@ import { routeTo } from "../../netlink/route.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
 import { CNI_ERROR, CniError, type PortMap, type Result } from "../types.ts";
 import { addressesOf } from "./address.ts";
+import { collectPorts } from "./collect.ts";
 import type { Plugin, PluginContext } from "./plugin.ts";
 import { findUnpublished } from "./port-check.ts";
 import { PORTMAP_FIELDS, readPortMappings, readPublishing } from "./port-mapping.ts";
 import { publishPorts, removePorts } from "./rules.ts";
+import { requireBackend } from "./usable.ts";
 
 /** The address of each family that ports are sent to. */
 function targets(context: PluginContext): ContainerAddress[] {
@@ -105,4 +107,7 @@ export const portmap: Plugin = {
         `port ${missing.hostPort} of container ${context.containerId.slice(0, 12)} is not published any more`,
       );
   },
+
+  gc: collectPorts,
+  status: context => requireBackend(readPublishing(context).backend),
 };

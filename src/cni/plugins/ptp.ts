@@ -18,7 +18,8 @@ import { allowForwarding } from "./forwarding.ts";
 import { dropDead, dropForgotten, hostEndAlias } from "./host-end.ts";
 import { sysctl } from "./inside.ts";
 import type { Plugin, PluginContext } from "./plugin.ts";
-import { masquerade, removeMasquerade } from "./rules.ts";
+import { backendOf, masquerade, removeMasquerade } from "./rules.ts";
+import { requireBackend } from "./usable.ts";
 import { awaitCarrier, makePair } from "./veth.ts";
 
 interface PtpConf {
@@ -154,6 +155,7 @@ export const ptp: Plugin = {
   refresh(context) {
     const result = context.prevResult!;
     allowForwarding(result);
+    removeMasquerade(context);
     if (confOf(context).ipMasq) masquerade(context, addressesOf(result, context.ifName));
   },
 
@@ -161,7 +163,8 @@ export const ptp: Plugin = {
     await checkAttached(context, "veth");
   },
 
-  status() {
+  status(context) {
     statusOf("veth");
+    if (context.conf.ipMasq) requireBackend(backendOf(context, "ipMasqBackend"));
   },
 };

@@ -9,7 +9,7 @@ import { masqueradeLines, portLines } from "../../firewall/iptables-rules.ts";
 import { isPortMap } from "../../firewall/layout.ts";
 import { masqueraded } from "../../firewall/masquerade.ts";
 import { type ContainerAddress, type PublishedPort, publish } from "../../firewall/ports.ts";
-import type { Part, RuleOwner } from "../../firewall/rule-owner.ts";
+import type { Part, Removal, RuleOwner } from "../../firewall/rule-owner.ts";
 import { CNI_ERROR, CniError } from "../types.ts";
 import { addressesOf } from "./address.ts";
 import type { PluginContext } from "./plugin.ts";
@@ -23,8 +23,11 @@ export const elementOwner = ({ containerId, ifName }: RuleOwner) => owner(contai
 
 const BACKENDS: readonly Backend[] = ["portolan", "nftables", "iptables"];
 
+/** What says which backend it is. */
+export type Configured = Pick<PluginContext, "conf" | "backend">;
+
 /** The backend that a key of the configuration names, or the caller's. Throws a CniError for an unknown one. */
-export function backendOf(context: PluginContext, key: "backend" | "ipMasqBackend"): Backend {
+export function backendOf(context: Configured, key: "backend" | "ipMasqBackend"): Backend {
   const named = context.conf[key] || (context.backend ?? "portolan");
   const backend = BACKENDS.find(one => one === named);
   if (backend) return backend;
@@ -104,14 +107,14 @@ export type Leaving = Pick<PluginContext, "network" | "containerId" | "ifName" |
   Partial<Pick<PluginContext, "prevResult">>;
 
 /** What the attachment has of a part will be gone, in every backend, once the firewall is committed. */
-export function removePart(context: Leaving, part: Part, emptyBridge?: string): void {
+export function removePart(context: Leaving, part: Part, bridge?: Removal["bridge"]): void {
   context.firewall.remove(elementOwner(context));
   const addresses = knownAddresses(context);
-  context.firewall.removeRules({ owner: ruleOwner(context), part, addresses, emptyBridge });
+  context.firewall.removeRules({ owner: ruleOwner(context), part, addresses, bridge });
 }
 
 /** The attachment's addresses, as far as the result that a DEL was given makes sense. */
-function knownAddresses({ prevResult, ifName }: Leaving): ContainerAddress[] {
+export function knownAddresses({ prevResult, ifName }: Leaving): ContainerAddress[] {
   try {
     return prevResult ? addressesOf(prevResult, ifName) : [];
   } catch (error) {
