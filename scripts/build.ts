@@ -4,7 +4,14 @@ import { giveBack } from "./give-back.ts";
 
 const result = await Bun.build({
   entrypoints: ["src/main.ts"],
-  compile: { outfile: "dist/portolan" },
+  // Bun would read settings, and variables for us and for what we start, from the directory that a person happens to be in.
+  compile: {
+    outfile: "dist/portolan",
+    autoloadDotenv: false,
+    autoloadBunfig: false,
+    autoloadTsconfig: false,
+    autoloadPackageJson: false,
+  },
   minify: true,
   bytecode: true,
   // Only what a command imports is read at its start: three of ten milliseconds.

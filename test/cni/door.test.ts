@@ -165,6 +165,15 @@ test("the host's own namespace is refused before anything is made in it", () => 
   expect(world.files("networks/net")).toEqual([]);
 });
 
+test("variables are the caller's: the working directory's .env and bunfig.toml are not read", () => {
+  install("--symlink");
+  writeFileSync(join(world.directory, ".env"), "CNI_COMMAND=VERSION\n");
+  writeFileSync(join(world.directory, "bunfig.toml"), 'preload = ["./nothing.ts"]\n');
+  const { exitCode, stdout, stderr } = call("portmap", { cwd: world.directory });
+  expect([exitCode, stdout]).toEqual([0, ""]);
+  expect(stderr).toStartWith("CNI portmap plugin ");
+});
+
 test("install keeps off others' files, and uninstall takes its own only", () => {
   Bun.spawnSync(["mkdir", directory]);
   writeFileSync(join(directory, "bridge"), "#!/bin/sh\n");

@@ -22,6 +22,8 @@ export interface Call {
   ifName?: string;
   env?: Record<string, string>;
   words?: string[];
+  /** The working directory; the root unless said otherwise. */
+  cwd?: string;
 }
 
 /** Calls it on this host, with CNI_PATH as `path`. */
@@ -37,7 +39,11 @@ export function callPlugin(host: TestNetns, path: string, call: Call): Called {
     ...call.env,
   };
   const child = host.run(() =>
-    Bun.spawnSync([call.file, ...(call.words ?? [])], { stdin: Buffer.from(stdin), env, cwd: "/" }),
+    Bun.spawnSync([call.file, ...(call.words ?? [])], {
+      stdin: Buffer.from(stdin),
+      env,
+      cwd: call.cwd ?? "/",
+    }),
   );
   const stdout = child.stdout.toString();
   let json: Record<string, unknown> | undefined;
