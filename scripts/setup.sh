@@ -28,7 +28,7 @@ dnsmasq-base: a DHCP server to have leases from
 iptables: rules as old CNI plugins keep them
 containernetworking-plugins: the Go CNI plugins, to compare with and to share state with
 podman: to compare with
-netavark: to compare with, and podman's other network backend
+netavark: to compare with, and the other network backend of podman
 aardvark-dns: its name server
 mmdebstrap: a Debian 13 with its newer podman and pasta, to compare with
 docker-registry: a real registry for pulls
