@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../support/await.ts";
 import type { TestNetns } from "../support/netns.ts";
 import { World } from "./world.ts";
 
@@ -120,6 +121,32 @@ test("whose MAC: args.cni's before runtimeConfig's before CNI_ARGS' before the c
       ]);
       world.step({ do: "del", list: conf, attachment, options });
     }
+});
+
+test("neighbours learn of the new hardware address at once, even where the interface is told to keep silent", async () => {
+  const neighbour = world.container();
+  const first = world.list("net", { plugins: [bridge()] });
+  world.step({ do: "add", list: first, attachment: world.attachment("first", neighbour.path) });
+  neighbour.sh("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/eth0/arp_accept");
+  const place = world.container();
+  const conf = list({ mac: `${MAC}7`, sysctl: { "net.ipv4.conf.IFNAME.arp_notify": "0" } });
+  const { ips } = world.step({ do: "add", list: conf, attachment: world.attachment("abc", place.path) })!;
+  const known = () => neighbour.sh("ip", "neigh", "show", ips[0]!.address.split("/")[0]!);
+  await until(
+    () => known().includes(`lladdr ${MAC}7`),
+    () => `the neighbour knows ${known()}`,
+  );
+  expect(sysctl(place, "arp_notify")).toBe("0");
+});
+
+test("an ordinary user's backups are beside his addresses", () => {
+  const options = { ...world.options, dataDirectory: join(world.directory, "networks") };
+  const conf = world.list("net", { plugins: [bridge(), { type: "tuning", mtu: 1400 }] });
+  const attachment = world.attachment("abc", world.container().path);
+  world.step({ do: "add", list: conf, attachment, options });
+  expect(readdirSync(join(world.directory, "tuning"))).toEqual(["abc_eth0.json"]);
+  world.step({ do: "del", list: conf, attachment, options });
+  expect(readdirSync(join(world.directory, "tuning"))).toEqual([]);
 });
 
 test("CHECK: what tuning set is looked at, IFNAME and all, each with the words of what differs", () => {

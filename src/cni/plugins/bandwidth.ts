@@ -2,7 +2,7 @@
  * bandwidth: how fast a container may receive and send. Its packets leave by token buckets on links of the host: those to
  * the container by the host's end of its veth, those from it by a link made for that, which they are sent through.
  */
-import { errorText } from "../../base/errors.ts";
+import { errorText, hasCode } from "../../base/errors.ts";
 import { log } from "../../base/log.ts";
 import { dropLink } from "../../netlink/drop-link.ts";
 import { addRedirect, redirects } from "../../netlink/filter.ts";
@@ -106,27 +106,28 @@ function hostEnd(nl: NetlinkSocket, { netns: path, ifName }: PluginContext, resu
   return link;
 }
 
-/** A kernel may be built without a part of this, and says so in words of its own. */
-function need<T>(what: string, step: () => T): T {
+/** Does a step in Go's words for it. A kernel may be built without a part of this, and says so in words of its own. */
+function step<T>(what: string, module: string, act: () => T): T {
   try {
-    return step();
+    return act();
   } catch (error) {
-    throw failed(`${what}: ${errorText(error)}`);
+    const isUnknown = hasCode(error, "EOPNOTSUPP") || hasCode(error, "ENOENT");
+    throw failed(`${what}: ${errorText(error)}`, isUnknown ? `the kernel may lack its module ${module}` : "");
   }
 }
 
 function limitEgress(nl: NetlinkSocket, host: Link, bucket: TokenBucket, context: PluginContext): Link {
   const { network, containerId } = context;
   const name = throughName(network, containerId);
-  need("adding link (kernel module ifb)", () =>
+  step("adding link", "ifb", () =>
     addLink(nl, { kind: "ifb", name, mtu: host.mtu, txQueueLength: 0, up: true }),
   );
   const through = linkByName(nl, name)!;
   try {
     setLink(nl, through.index, { alias: aliasOf(network, containerId).slice(0, 255) });
-    need("create ingress qdisc (kernel module sch_ingress)", () => addIngress(nl, host.index));
-    need("add filter (kernel modules cls_u32, act_mirred)", () => addRedirect(nl, host.index, through.index));
-    need("create ifb qdisc (kernel module sch_tbf)", () => addTokenBucket(nl, through.index, bucket));
+    step("create ingress qdisc", "sch_ingress", () => addIngress(nl, host.index));
+    step("add filter", "cls_u32 or act_mirred", () => addRedirect(nl, host.index, through.index));
+    step("create ifb qdisc", "sch_tbf", () => addTokenBucket(nl, through.index, bucket));
   } catch (error) {
     dropLink(nl, through.index);
     throw error;
@@ -155,7 +156,7 @@ export const bandwidth: Plugin = {
     if (!result) throw invalid("must be called as chained plugin");
     using nl = new NetlinkSocket();
     const host = hostEnd(nl, context, result);
-    if (ingress) need("create qdisc (kernel module sch_tbf)", () => addTokenBucket(nl, host.index, ingress));
+    if (ingress) step("create qdisc", "sch_tbf", () => addTokenBucket(nl, host.index, ingress));
     if (egress) {
       const { name, mac } = limitEgress(nl, host, egress, context);
       result.interfaces.push({ name, mac });

@@ -132,16 +132,17 @@ function write(path: string, text: string): void {
   }
 }
 
-/** Others learn of the new hardware address: the kernel says it (arp_notify) where it is told to. */
-function changeMac(nl: NetlinkSocket, { index, name }: Link, mac: string): void {
-  const notify = `/proc/sys/net/ipv4/conf/${name}/arp_notify`;
-  const usual = readFileSync(notify, "utf8");
-  writeFileSync(notify, "1");
+/** Has the kernel tell the neighbours of a new hardware address while `change` is made, whatever it does otherwise. */
+function announced(name: string, change: () => void): void {
+  const switches = [`ipv4/conf/${name}/arp_notify`, `ipv6/conf/${name}/ndisc_notify`]
+    .map(path => `/proc/sys/net/${path}`)
+    .filter(path => existsSync(path))
+    .map(path => ({ path, usual: readFileSync(path, "utf8") }));
+  for (const { path } of switches) writeFileSync(path, "1");
   try {
-    // Some drivers refuse a new address while the link is up; veth does not, and routes would be lost by taking it down.
-    setLink(nl, index, { mac });
+    change();
   } finally {
-    writeFileSync(notify, usual);
+    for (const { path, usual } of switches) writeFileSync(path, usual);
   }
 }
 
@@ -163,7 +164,8 @@ export const tuning: Plugin = {
       const link = linkByName(nl, context.ifName);
       if (!link) throw failed(`failed to get ${JSON.stringify(context.ifName)}: Link not found`);
       keep(backupFile(context), before(link, wanted));
-      if (mac && mac.toLowerCase() !== link.mac) changeMac(nl, link, mac);
+      // Some drivers refuse a new address while the link is up; veth does not, and routes would be lost by taking it down.
+      if (mac && mac.toLowerCase() !== link.mac) announced(link.name, () => setLink(nl, link.index, { mac }));
       setLink(nl, link.index, changeOf(change));
     });
     for (const one of result.interfaces) {
