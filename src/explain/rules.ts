@@ -73,6 +73,8 @@ export function droppedBy(
   if (!has("member", from, destination)) {
     const isolated = (bridge: string) => find(firewall, "isolated", bridge) !== undefined;
     if (isolated(from) && isolated(out)) return "isolated";
+    const apart = (one: string, other: string) => has("apart", one) && has("masquerade", other);
+    if (apart(source, destination) || apart(destination, source)) return "isolated";
   }
   const passes = has("forwarded", source) || (published && has("forwarded", destination));
   return firewall.closed[version] && !passes ? "firewall" : undefined;

@@ -6,6 +6,11 @@
 import { concat, type Element } from "./element.ts";
 import type { ContainerAddress } from "./ports.ts";
 
+/** The element that keeps one address of a container, a member of its bridge, apart from the containers of all others. */
+export function apart(owner: string, { version, address }: ContainerAddress): Element {
+  return { set: `apart${version}`, key: address, owner };
+}
+
 export type IngressPolicy = "same-bridge" | "isolated";
 
 /** The elements that isolate one address of a container on `bridge`. */

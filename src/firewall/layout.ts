@@ -11,6 +11,7 @@
  * - `masquerade*`: containers; `near*`: {container . its network}, what is not masqueraded.
  * - `isolated`: bridges that keep out each other; `member*`: {bridge . container} on them; `strict*`: the same for
  *   containers that keep out their neighbours too.
+ * - `apart*`: containers that no container of another bridge reaches, nor they them, whatever that bridge is.
  * - `forwarded*`: containers whose packets are marked for `gate.ts`.
  */
 
@@ -33,7 +34,7 @@ export const PORT_MAPS = [
 export type PortMap = (typeof PORT_MAPS)[number];
 export type SetName =
   | PortMap
-  | `${"hairpin" | "masquerade" | "near" | "member" | "strict" | "forwarded"}${4 | 6}`
+  | `${"hairpin" | "masquerade" | "near" | "member" | "strict" | "apart" | "forwarded"}${4 | 6}`
   | "isolated";
 
 export const isPortMap = (set: SetName): set is PortMap => (PORT_MAPS as readonly string[]).includes(set);
@@ -50,6 +51,7 @@ function setsOf(version: 4 | 6): string {
   set near${version} { type ${address} . ${address}; flags interval; }
   set member${version} { type ifname . ${address}; }
   set strict${version} { type ifname . ${address}; }
+  set apart${version} { type ${address}; }
   set forwarded${version} { type ${address}; }`;
 }
 
@@ -64,6 +66,11 @@ const sourceRules = (ip: "ip" | "ip6", version: 4 | 6, multicast: string) => [
   `${ip} daddr ${multicast} return`,
   `${ip} saddr . ${ip} daddr @near${version} return`,
   `${ip} saddr @masquerade${version} masquerade`,
+];
+
+const apartRules = (ip: "ip" | "ip6", version: 4 | 6) => [
+  `${ip} saddr @apart${version} ${ip} daddr @masquerade${version} drop`,
+  `${ip} saddr @masquerade${version} ${ip} daddr @apart${version} drop`,
 ];
 
 const mark = `meta mark set meta mark | ${GATE_MARK}`;
@@ -107,6 +114,8 @@ const CHAINS: Record<string, { hook?: string; rules: string[] }> = {
       "iifname . ip daddr @member4 accept",
       "iifname . ip6 daddr @member6 accept",
       "iifname @isolated oifname @isolated drop",
+      ...apartRules("ip", 4),
+      ...apartRules("ip6", 6),
     ],
   },
 };

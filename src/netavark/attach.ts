@@ -2,8 +2,12 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorList, errorText, hasCode, UserError } from "../base/errors.ts";
+import { addressesOf } from "../cni/plugins/address.ts";
 import { type Attachment, CniRuntime } from "../cni/runtime.ts";
-import type { PortMap } from "../cni/types.ts";
+import type { PortMap, Result } from "../cni/types.ts";
+import { FirewallBatch } from "../firewall/batch.ts";
+import { owner } from "../firewall/element.ts";
+import { apart } from "../firewall/isolation.ts";
 import { takeTurnsAt } from "../firewall/transaction.ts";
 import { bringLoopbackUp } from "../network/loopback.ts";
 import { lock } from "../sys/flock.ts";
@@ -15,6 +19,7 @@ import {
   driverOptions,
   type GivenAddress,
   givenAddresses,
+  isApart,
   isServed,
   portMaps,
 } from "./driver.ts";
@@ -115,6 +120,7 @@ export class Attachments {
       ifName: wish.interface_name,
       capabilityArgs,
     });
+    if (isApart(chain.source)) keepApart(request.container_id, wish.interface_name, result);
     if (network.driver === "bridge") {
       if (!options.unmanaged) finishBridge(network, options, result);
       const { host_interface_name: wanted } = wish.options;
@@ -194,8 +200,17 @@ export class Attachments {
         ifName: entry.ifName,
         capabilityArgs: { portMappings: portMaps(request.port_mappings, wanted) },
       });
+      // That made all that the attachment has of the firewall anew, but for what the chain does not know.
+      if (isApart(entry.config)) keepApart(entry.containerId, entry.ifName, entry.result);
     }
   }
+}
+
+function keepApart(containerId: string, ifName: string, result: Result): void {
+  const batch = new FirewallBatch();
+  const mine = owner(containerId, ifName);
+  for (const target of addressesOf(result, ifName)) batch.add(apart(mine, target));
+  batch.commit();
 }
 
 const familiesOf = (addresses: readonly { address: string }[]) =>

@@ -170,6 +170,12 @@ function main(
   };
 }
 
+/** Whether a chain's network is kept apart from all others, as `isolate` said; the plugins don't know of it. */
+export function isApart(chain: string): boolean {
+  const { plugins } = JSON.parse(chain) as { plugins: { isolate?: Isolation }[] };
+  return plugins.some(one => one.isolate === "strict");
+}
+
 /** The chain that joins the container to the network. `mtu`: what the options say, or what fits the host. */
 export function chainOf(
   join: Join,
@@ -181,7 +187,11 @@ export function chainOf(
   if (isServed(join.network, options))
     plugins.push(
       { type: "portmap", capabilities: { portMappings: true } },
-      { type: "firewall", ingressPolicy: options.isolate === "false" ? undefined : "same-bridge" },
+      {
+        type: "firewall",
+        ingressPolicy: options.isolate === "false" ? undefined : "same-bridge",
+        isolate: options.isolate === "strict" ? options.isolate : undefined,
+      },
     );
   return parseConfList(JSON.stringify({ cniVersion: "1.1.0", name: join.network.name, plugins }));
 }

@@ -49,6 +49,16 @@ test("published ports, names, two networks, options of newer podmans", async () 
   expect(routes).toMatch(/^10\.200\.0\.0\/16 via 10\.99\.1\.9 dev eth0 +metric 300/m);
   const [report] = JSON.parse(await engine.podman("network", "inspect", "back")) as { containers: object }[];
   expect(Object.keys(report!.containers)).toHaveLength(2);
+  // `isolate=strict`: no way to a network without the option, and none back.
+  await engine.serve("alone", "--network", "front");
+  await engine.serve("near", "--network", "front");
+  const address = (name: string, network: string) =>
+    engine.podman("inspect", "-f", `{{.NetworkSettings.Networks.${network}.IPAddress}}`, name);
+  const reaches = async (from: string, to: string) =>
+    (await engine.try("exec", from, "timeout", "2", "wget", "-qO-", `http://${to}/`)).code === 0;
+  expect(await reaches("near", await address("alone", "front"))).toBe(true);
+  expect(await reaches("near", await address("db", "back"))).toBe(false);
+  expect(await reaches("db", await address("near", "front"))).toBe(false);
   // The network's own servers are written where aardvark-dns has them, and changed while containers run.
   const entries = () => engine.host.must("cat", "/run/containers/networks/aardvark-dns/front");
   expect(await entries()).toStartWith("10.99.1.1 192.0.2.53\n");
