@@ -1,5 +1,8 @@
 /** sbr on a container's second network: rules, tables and what the kernel then does, beside Go's. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { lock } from "../../src/sys/flock.ts";
+import { until } from "../support/await.ts";
 import type { TestNetns } from "../support/netns.ts";
 import { World } from "./world.ts";
 
@@ -180,6 +183,19 @@ test("with source hints, who names no source reaches the second network from its
   expect(way(place, "203.0.113.9")).toEqual(["10.77.0.1", "eth0"]);
 });
 
+test("one at a time: who holds the lock of the namespace's file, as Go's plugin does, is waited for", async () => {
+  const place = container("abc");
+  const held = lock(place.path);
+  const child = world.spawn({ do: "add", list: second(), attachment: on("abc", place) });
+  // `-> FLOCK` is one who waits (proc_locks(5)).
+  const waits = () => new RegExp(`-> FLOCK .* ${child.pid} `).test(readFileSync("/proc/locks", "utf8"));
+  await until(waits, () => "nobody waits for the lock");
+  expect(rulesOf(place)).toEqual([]);
+  held.release();
+  expect(await child.exited).toBe(0);
+  expect(rulesOf(place)).toEqual(["32765: from 10.78.0.2 lookup 100"]);
+});
+
 test("CHECK tells of a rule that is gone; DEL is quiet without interface, namespace or path; refusals", () => {
   const place = container("abc");
   const conf = second();
@@ -192,8 +208,11 @@ test("CHECK tells of a rule that is gone; DEL is quiet without interface, namesp
   place.sh("ip", "link", "del", "eth1");
   world.step({ do: "del", list: conf, attachment: on("abc", place) });
   expect(rulesOf(place)).toEqual([]);
-  for (const path of ["", "/run/netns/gone"])
+  for (const path of ["", "/run/netns/portolan-gone"])
     world.step({ do: "del", list: conf, attachment: { ...on("abc", place), netns: path } });
+  const gone = { ...on("abc", place), netns: "/run/netns/portolan-gone" };
+  expect(world.steps({ do: "add", list: second(), attachment: gone })[0]!.error).toContain("portolan-gone");
+  expect(existsSync(gone.netns)).toBe(false);
   for (const [list, says] of [
     [second({ table: 0 }), "invalid table 0"],
     [second({ gateways: ["10.78"] }), "invalid gateway address: 10.78"],

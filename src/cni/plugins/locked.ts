@@ -3,10 +3,11 @@ import { NetlinkSocket } from "../../netlink/socket.ts";
 import { withLock } from "../../sys/flock.ts";
 import * as netns from "../../sys/netns.ts";
 
-/** Runs `fn` in the namespace under a lock of its file, as Go's sbr takes it. The namespace lives. */
+/**
+ * Calls `fn` with a socket of the namespace, under a lock of the namespace's file, as Go's sbr takes it. Throws where the path
+ * leads to none, and makes no file there.
+ */
 export function lockedInside<T>(path: string, fn: (nl: NetlinkSocket) => T): T {
-  return withLock(path, () => {
-    using nl = netns.run(path, () => new NetlinkSocket());
-    return fn(nl);
-  });
+  using nl = netns.run(path, () => new NetlinkSocket());
+  return withLock(path, () => fn(nl));
 }
