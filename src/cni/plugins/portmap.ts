@@ -63,14 +63,7 @@ function forgetOldFlows(context: PluginContext, mappings: readonly PublishedPort
 }
 
 function mappingsOf(context: PluginContext): PublishedPort[] {
-  const given = context.runtimeConfig.portMappings ?? [];
-  if (!Array.isArray(given))
-    throw new CniError(
-      CNI_ERROR.DECODE,
-      "failed to parse config: failed to parse network configuration",
-      "portMappings must be a list of objects",
-    );
-  return readPortMappings(given as PortMap[]);
+  return readPortMappings((context.runtimeConfig.portMappings as PortMap[] | null | undefined) ?? []);
 }
 
 function publishAll(context: PluginContext): Result {
@@ -106,7 +99,6 @@ export const portmap: Plugin = {
   },
 
   check(context) {
-    if (!context.prevResult) throw new CniError(CNI_ERROR.INVALID_CONFIG, "Required prevResult missing");
     const how = readPublishing(context);
     const missing = findUnpublished(context, targets(context), mappingsOf(context), how);
     if (missing)
