@@ -1,6 +1,8 @@
 /**
- * The short way inside: an ordinary user's command that can do nothing outside goes into the user namespace before anything
- * of the program is loaded. What it misses on this way is looked at inside: its flags, the state, the need of a repair.
+ * What happens before anything of the program is loaded, so that an ordinary user waits less.
+ *
+ * The short way inside: a command that can do nothing outside goes into the user namespace at once. What it misses on this
+ * way is looked at inside: its flags, the state, the need of a repair.
  */
 import { userRunRoot } from "../state/directories.ts";
 import { userIdentity } from "../userns/identity.ts";
@@ -26,4 +28,18 @@ export function takeShortWay(argv: readonly string[]): void {
   if (user?.inside !== false) return;
   const pause = findPause(userRunRoot(user.uid));
   if (pause !== undefined) join(pause, user, argv);
+}
+
+/** Words by which a container may get another network than the default one. */
+const OTHER_NETWORK = /^--(net|network|pod)(=|$)/;
+
+/**
+ * Inside, a `run` will want the network service some milliseconds from now; where that is not there yet it starts while the
+ * program is loaded. One that is not wanted after all ends by itself.
+ */
+export async function wakeNetwork(argv: readonly string[]): Promise<void> {
+  const user = userIdentity();
+  if (!user?.inside || argv[0] !== "run" || argv.some(word => OTHER_NETWORK.test(word))) return;
+  const { wakeService } = await import("../netd/client.ts");
+  wakeService(userRunRoot(user.uid));
 }
