@@ -183,8 +183,11 @@ async function openGate(engine: Engine, container: Container): Promise<boolean> 
   try {
     const byte = new Uint8Array(1);
     const deadline = Date.now() + EXEC_TIMEOUT;
-    while (readIfAny(fifo, byte) === 0) {
-      if (Date.now() > deadline || executable(pid) === undefined) return false;
+    for (;;) {
+      // Looked at first: a short program may write, run and end between the two.
+      const isAlive = executable(pid) !== undefined;
+      if (readIfAny(fifo, byte) > 0) break;
+      if (!isAlive || Date.now() > deadline) return false;
       await Bun.sleep(0.2);
     }
     // By its absence runc knows that the container runs.
