@@ -85,7 +85,10 @@ export class World implements Disposable {
   steps(...steps: Step[]): Outcome[] {
     const input = JSON.stringify(steps.map(step => ({ options: this.options, ...step })));
     const child = this.host.run(() =>
-      Bun.spawnSync([process.execPath, join(import.meta.dir, "drive.ts")], { stdin: Buffer.from(input) }),
+      Bun.spawnSync([process.execPath, join(import.meta.dir, "drive.ts")], {
+        stdin: Buffer.from(input),
+        env: process.env,
+      }),
     );
     if (child.exitCode !== 0) throw new Error(child.stderr.toString());
     return JSON.parse(child.stdout.toString()) as Outcome[];

@@ -63,7 +63,14 @@ function forgetOldFlows(context: PluginContext, mappings: readonly PublishedPort
 }
 
 function mappingsOf(context: PluginContext): PublishedPort[] {
-  return readPortMappings((context.runtimeConfig.portMappings as PortMap[] | null | undefined) ?? []);
+  const given = context.runtimeConfig.portMappings ?? [];
+  if (!Array.isArray(given))
+    throw new CniError(
+      CNI_ERROR.DECODE,
+      "failed to parse config: failed to parse network configuration",
+      "portMappings must be a list of objects",
+    );
+  return readPortMappings(given as PortMap[]);
 }
 
 function publishAll(context: PluginContext): Result {
@@ -99,6 +106,7 @@ export const portmap: Plugin = {
   },
 
   check(context) {
+    if (!context.prevResult) throw new CniError(CNI_ERROR.INVALID_CONFIG, "Required prevResult missing");
     const how = readPublishing(context);
     const missing = findUnpublished(context, targets(context), mappingsOf(context), how);
     if (missing)
