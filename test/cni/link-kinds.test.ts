@@ -177,7 +177,7 @@ test("dummy: nothing but its name and kind, and CHECK tells one that is down", a
 test("a link that can't have its name is not left under another", async () => {
   place.sh("ip", "link", "add", "eth0", "type", "bridge");
   await expect(add(vlan, { type: "vlan", master: "wan0" })).rejects.toThrow(
-    'failed to rename vlan to "eth0": change link',
+    'failed to rename vlan to "eth0": file exists',
   );
   expect(place.json<{ ifname: string }[]>("ip", "-j", "link").map(one => one.ifname)).toEqual(["lo", "eth0"]);
 });

@@ -37,7 +37,7 @@ type Conf = { type: string } & Record<string, unknown>;
 function call(
   verb: string,
   conf: Conf,
-  options: { path?: string; netns?: string; args?: string } = {},
+  options: { path?: string; netns?: string; args?: string; ifName?: string } = {},
 ): Called {
   const path = options.path ?? OURS;
   return callPlugin(world.host, path, {
@@ -45,6 +45,7 @@ function call(
     verb,
     conf: { cniVersion: "1.0.0", name: "net", ...conf },
     netns: options.netns ?? place.path,
+    ifName: options.ifName,
     env: options.args ? { CNI_ARGS: options.args } : {},
   });
 }
@@ -132,13 +133,10 @@ test("over ptp a container reaches its neighbours by the host, and with ipMasq w
     netns: neighbour.path,
     containerId: "c2",
   });
-  expect(second.stderr).toBe("");
-  // The first packet arrives.
-  for (const target of ["10.77.0.3", "fd00:77::3"])
-    expect(place.sh("ping", "-c", "1", "-W", "5", target)).toContain("1 received");
-  // Nobody outside has a route to the containers; the wire there may have just come up.
-  for (const target of ["192.0.2.2", "fd00:2::2"])
-    expect(place.sh("ping", "-c", "1", "-w", "9", target)).toMatch(/[12] received/);
+  expect([second.exitCode, second.stderr]).toEqual([0, ""]);
+  // Nobody outside has a route to the containers.
+  for (const target of ["10.77.0.3", "fd00:77::3", "192.0.2.2", "fd00:2::2"])
+    expect(place.sh("ping", "-c", "1", "-w", "9", target)).toMatch(/[1-9] received/);
   expect(outside.sh("ip", "route")).not.toContain("10.77");
   done("CHECK", { ...conf, prevResult });
   // containerd has no namespace to name any more.
@@ -165,6 +163,23 @@ test("ptp: nobody remembers a result, or the whole attachment: DEL and GC find t
   done("GC", { ...conf, "cni.dev/valid-attachments": [{ containerID: "c1", ifname: "eth1" }] });
   expect([linksOf(place), linksOf(world.host), reserved()]).toEqual([["lo"], ["lo"], []]);
   expect(world.host.sh("nft", "list", "ruleset")).not.toMatch(/10\.77\.0\.[23]/);
+});
+
+test("ptp: a second interface on the same network stands by until the first one goes", () => {
+  const conf = { type: "ptp", ipam: ipam() };
+  const first = done("ADD", conf);
+  const second = done("ADD", conf, { ifName: "eth1" });
+  for (const [prevResult, ifName] of [
+    [first, "eth0"],
+    [second, "eth1"],
+  ] as const)
+    done("CHECK", { ...conf, prevResult }, { ifName });
+  done("DEL", { ...conf, prevResult: first });
+  for (const target of ["10.77.0.1", "fd00:77::1"])
+    expect(place.sh("ping", "-c", "1", "-W", "5", target)).toContain("1 received");
+  expect(place.sh("ip", "route", "get", "8.8.8.8")).toContain("via 10.77.0.1 dev eth1");
+  done("DEL", { ...conf, prevResult: second }, { ifName: "eth1" });
+  expect([linksOf(place), linksOf(world.host), reserved()]).toEqual([["lo"], ["lo"], []]);
 });
 
 test("ptp: an address that fills its subnet, and one without a gateway", () => {
@@ -373,7 +388,29 @@ test("macvlan whose parent is the container's, with its broadcast queue; and bes
   expect(said("ADD", { ...inner, master: "wan0" })).toBe(
     "7: the parent interface wan0 of the macvlan is not there in the container",
   );
-  expect(said("ADD", { ...conf, mac: "x" })).toBe('7: invalid MAC address "x"');
+  expect(said("ADD", { ...conf, mac: "x" })).toBe(
+    "7: invalid args x for MAC addr: address x: invalid MAC address",
+  );
+});
+
+test("routes have what the result says of them: MTU, segment size, metric, table and scope", () => {
+  world.outside();
+  const routes = [
+    { dst: "0.0.0.0/0", mtu: 1300, advmss: 1200, priority: 7 },
+    { dst: "10.50.0.0/16", scope: 253 },
+    { dst: "10.60.0.0/16", table: 100 },
+  ];
+  const conf = { type: "macvlan", master: "wan0", ipam: ipam({ routes }) };
+  const prevResult = done("ADD", conf);
+  expect(prevResult.routes).toEqual(routes);
+  const table = place.sh("ip", "route", "show", "table", "all");
+  for (const line of [
+    "default via 10.77.0.1 dev eth0 metric 7 mtu 1300 advmss 1200",
+    "10.50.0.0/16 dev eth0 scope link",
+    "10.60.0.0/16 via 10.77.0.1 dev eth0 table 100",
+  ])
+    expect(table).toContain(line);
+  done("CHECK", { ...conf, prevResult });
 });
 
 /** Each plugin that can be made here, in a way that its last steps fail: the container already has the route's link. */
@@ -449,6 +486,7 @@ test("what a configuration has wrong is said before anything is made", () => {
       { type: "ipvlan", master: "wan0" },
       "7: ipvlan has no addresses: neither an IPAM is configured nor did a plugin before give any",
     ],
+    [{ type: "ptp", mtu: -5, ipam: ipam() }, "7: invalid MTU -5, must be 0 (the kernel's) or more"],
     [{ type: "dummy" }, "7: dummy interface requires an IPAM configuration"],
     [{ type: "tap", mtu: "big" }, '6: failed to load netconf: mtu must be integer, not "big"'],
   ] as [Conf, string][])
@@ -475,7 +513,7 @@ test("STATUS tells the truth: parents, devices and address plugins that are not 
     code: 50,
     msg: "the parent interface nope of the macvlan is not there",
   });
-  expect(status({ type: "macvlan" })).toMatchObject({ code: 50, msg: "the macvlan has no parent interface" });
+  expect(status({ type: "macvlan" })).toMatchObject({ code: 50, msg: "no default route interface found" });
   expect(status({ type: "host-device", device: "nope" })).toMatchObject({ code: 50 });
   writeFileSync(join(world.directory, "networks"), "no directory");
   expect(status(isFine)).toMatchObject({ code: 50 });

@@ -101,7 +101,7 @@ test("a parent that is not there, a mode or an MTU that can't be: told in one li
   world.outside();
   for (const [conf, says] of [
     [{ master: "nope" }, "the parent interface nope of the macvlan is not there"],
-    [{}, "the macvlan has no parent interface: no master is named, and there is no default route"],
+    [{}, "no default route interface found: the macvlan names no master"],
     [{ master: "wan0", mode: "x" }, 'unknown macvlan mode: "x"'],
     [{ master: "wan0", mtu: 9000 }, "invalid MTU 9000, must be [0, master MTU(1500)]"],
   ] as const) {

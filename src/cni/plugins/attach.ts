@@ -3,6 +3,7 @@
  * inside. Whatever a step made or took goes back when a later one fails, since a plugin that is called by its own name has
  * nobody else to do that.
  */
+import { existsSync } from "node:fs";
 import { hasCode } from "../../base/errors.ts";
 import { dropLink } from "../../netlink/drop-link.ts";
 import { linkByName } from "../../netlink/link.ts";
@@ -32,6 +33,7 @@ export interface AttachSteps extends InsideOptions {
 
 /** ADD. The interface stays without addresses where the configuration names no IPAM. */
 export async function attach(context: PluginContext, steps: AttachSteps): Promise<Result> {
+  requireNetns(context);
   const hostSide = steps.make();
   let hasAddress = false;
   try {
@@ -60,6 +62,19 @@ export async function attach(context: PluginContext, steps: AttachSteps): Promis
     if (hasAddress) await quietly(() => context.ipam.del());
     throw error;
   }
+}
+
+/** Throws where the namespace that ADD and CHECK are about is not there, or is none. */
+export function requireNetns(context: PluginContext): void {
+  if (hasNetns(context)) return;
+  const why = existsSync(context.netns) ? "it is no network namespace" : "no such file or directory";
+  throw new CniError(CNI_ERROR.INTERNAL, `failed to open netns ${JSON.stringify(context.netns)}: ${why}`);
+}
+
+/** For interfaces without a parent, which the kernel itself sets a limit to. */
+export function checkMtu(mtu: number | undefined): void {
+  if (mtu !== undefined && mtu < 0)
+    throw new CniError(CNI_ERROR.INVALID_CONFIG, `invalid MTU ${mtu}, must be 0 (the kernel's) or more`);
 }
 
 async function quietly(step: () => void | Promise<void>): Promise<void> {

@@ -6,6 +6,7 @@ import { NetlinkSocket } from "../../netlink/socket.ts";
 import * as netns from "../../sys/netns.ts";
 import { formatCidr, formatIP, networkOf, parseCidr, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type Result, type ResultInterface } from "../types.ts";
+import { requireNetns } from "./attach.ts";
 import type { PluginContext } from "./plugin.ts";
 
 const failed = (message: string) => new CniError(CNI_ERROR.INTERNAL, message);
@@ -19,6 +20,7 @@ export async function checkAttached(
   kind: string,
   more: (link: Link) => string | undefined = () => undefined,
 ): Promise<void> {
+  requireNetns(context);
   if (context.conf.ipam?.type) await context.ipam.check();
   const { mac } = interfaceOf(context);
   const name = context.ifName;

@@ -65,7 +65,7 @@ const RT_SCOPE_LINK = 253;
 const NO_METRIC = { 4: 0, 6: 1024 } as const;
 
 /** Adds a route. Where another network of the container has the same, that one holds, and ours stands by for its end. */
-function addRouteBehind(nl: NetlinkSocket, route: NewRoute): void {
+export function addRouteBehind(nl: NetlinkSocket, route: NewRoute): void {
   let metric = route.metric ?? NO_METRIC[route.dst.includes(":") ? 6 : 4];
   for (;;) {
     try {

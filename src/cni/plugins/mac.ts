@@ -8,6 +8,10 @@ export function macOf({ conf, args, runtimeConfig }: PluginContext): string | un
   const text = [runtimeConfig.mac, args.MAC, conf.mac].find(one => typeof one === "string" && one !== "");
   if (text === undefined) return undefined;
   const mac = parseMac(String(text));
-  if (!mac) throw new CniError(CNI_ERROR.INVALID_CONFIG, `invalid MAC address ${JSON.stringify(text)}`);
+  if (!mac)
+    throw new CniError(
+      CNI_ERROR.INVALID_CONFIG,
+      `invalid args ${text} for MAC addr: address ${text}: invalid MAC address`,
+    );
   return formatMac(mac);
 }

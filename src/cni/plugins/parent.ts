@@ -1,5 +1,5 @@
 /** Interfaces on another one, their parent ("master"): macvlan, ipvlan, vlan. The parent is the host's or the container's. */
-import { errorText } from "../../base/errors.ts";
+import { errorText, hasCode } from "../../base/errors.ts";
 import { deleteLink, type Link, linkByIndex, linkByName, setLink } from "../../netlink/link.ts";
 import { addLink, type LinkSpec } from "../../netlink/new-link.ts";
 import { routes } from "../../netlink/route.ts";
@@ -49,13 +49,9 @@ function findParent(nl: NetlinkSocket, { master }: ParentConf): Link | undefined
 
 function noParent(code: number, kind: string, { master, linkInContainer }: ParentConf): CniError {
   const where = linkInContainer ? " in the container" : "";
-  return new CniError(
-    code,
-    master
-      ? `the parent interface ${master} of the ${kind} is not there${where}`
-      : `the ${kind} has no parent interface${where}`,
-    master ? "" : "no master is named, and there is no default route",
-  );
+  return master
+    ? new CniError(code, `the parent interface ${master} of the ${kind} is not there${where}`)
+    : new CniError(code, `no default route interface found${where}`, `the ${kind} names no master`);
 }
 
 /** A socket in the namespace where the parent is. */
@@ -95,10 +91,10 @@ export function nameInside(context: PluginContext, kind: string, made: string): 
       setLink(nl, index, { name: context.ifName });
     } catch (error) {
       deleteLink(nl, index);
+      const why = hasCode(error, "EEXIST") ? "file exists" : errorText(error);
       throw new CniError(
         CNI_ERROR.INTERNAL,
-        `failed to rename ${kind} to ${JSON.stringify(context.ifName)}`,
-        errorText(error),
+        `failed to rename ${kind} to ${JSON.stringify(context.ifName)}: ${why}`,
       );
     }
   });

@@ -11,12 +11,12 @@ import { NetlinkSocket } from "../../netlink/socket.ts";
 import { formatCidr, networkOf, parseCidr } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError, type Result, type ResultIp } from "../types.ts";
 import { addressesOf } from "./address.ts";
-import { attach, dropInside, giveBack, hasNetns, statusOf } from "./attach.ts";
+import { attach, checkMtu, dropInside, giveBack, hasNetns, statusOf } from "./attach.ts";
 import { checkAttached } from "./check-inside.ts";
 import { checkFields, type Field } from "./field.ts";
 import { allowForwarding } from "./forwarding.ts";
 import { dropDead, dropForgotten, hostEndAlias } from "./host-end.ts";
-import { sysctl } from "./inside.ts";
+import { addRouteBehind, sysctl } from "./inside.ts";
 import type { Plugin, PluginContext } from "./plugin.ts";
 import { backendOf, masquerade, removeMasquerade } from "./rules.ts";
 import { requireBackend } from "./usable.ts";
@@ -60,7 +60,7 @@ function unlessThere(step: () => void): void {
 /** Nothing is a neighbour but the gateway: the kernel's route to the subnet gives way to one by the gateway. */
 function routeByGateway(nl: NetlinkSocket, link: Link, result: Result): void {
   for (const { ip, gateway, gatewayHost, subnet, isAlone } of result.ips.map(line)) {
-    const add = (route: NewRoute) => unlessThere(() => addRoute(nl, { ...route, index: link.index }));
+    const add = (route: NewRoute) => addRouteBehind(nl, { ...route, index: link.index });
     if (!isAlone) deleteSubnetRoute(nl, link.index, subnet);
     add({ dst: gatewayHost, scope: "link", source: ip });
     if (!isAlone) add({ dst: subnet, gateway, source: ip });
@@ -128,6 +128,7 @@ export const ptp: Plugin = {
   add(context) {
     checkFields(FIELDS, context.conf);
     const conf = confOf(context);
+    checkMtu(conf.mtu);
     if (!context.conf.ipam?.type)
       throw new CniError(CNI_ERROR.INVALID_CONFIG, "ptp requires an IPAM configuration");
     return attach(context, {

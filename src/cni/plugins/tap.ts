@@ -9,7 +9,7 @@ import { closeFd, O, openFd } from "../../sys/fd.ts";
 import * as netns from "../../sys/netns.ts";
 import { makeTap } from "../../sys/tun.ts";
 import { CNI_ERROR, CniError } from "../types.ts";
-import { attach, detach, dropInside } from "./attach.ts";
+import { attach, checkMtu, detach, dropInside } from "./attach.ts";
 import { checkAttached } from "./check-inside.ts";
 import { checkFields, type Field } from "./field.ts";
 import { macOf } from "./mac.ts";
@@ -102,6 +102,7 @@ export const tap: Plugin = {
   add(context) {
     checkFields(FIELDS, context.conf);
     const conf = confOf(context);
+    checkMtu(conf.mtu);
     const mac = macOf(context);
     return attach(context, {
       make() {
