@@ -118,6 +118,10 @@ export class Attachments {
       containerId: request.container_id,
       netns: path,
       ifName: wish.interface_name,
+      cniArgs: [
+        ["IgnoreUnknown", "1"],
+        ["K8S_POD_NAME", request.container_hostname ?? request.container_name],
+      ],
       capabilityArgs,
     });
     if (isApart(chain.source)) keepApart(request.container_id, wish.interface_name, result);

@@ -69,6 +69,8 @@ export function driverOptions({ driver, options, ipam_options: ipam }: Network):
   if (mode !== undefined) checkMode(driver, mode);
   if (driver === "bridge" && ipam.driver === "dhcp" && !unmanaged)
     throw new UserError("cannot use dhcp ipam driver without using the option mode=unmanaged");
+  if (ipam.driver === "dhcp" && options.no_default_route !== undefined)
+    throw new UserError("network option no_default_route is not supported with addresses by DHCP");
   for (const key of ["outbound_addr4", "outbound_addr6", "bclim"])
     if (options[key] !== undefined) throw new UserError(`network option ${key} is not supported`);
   const vlan = unsigned(options, "vlan", 65535);
@@ -95,11 +97,7 @@ export interface GivenAddress {
 /** The addresses that the container gets. Throws UserError. */
 export function givenAddresses({ network, wish }: Join): GivenAddress[] {
   const ipam = network.ipam_options.driver ?? "host-local";
-  if (ipam === "none") return [];
-  if (ipam === "dhcp")
-    throw new UserError(`network ${network.name} takes its addresses by DHCP, which is not supported here`, {
-      hint: "give it a subnet",
-    });
+  if (ipam === "none" || ipam === "dhcp") return [];
   if (ipam !== "host-local") throw new UserError(`unsupported ipam driver ${ipam}`);
   if (wish.static_ips.length === 0) throw new UserError("no static ips provided");
   return wish.static_ips.map(text => {
@@ -141,6 +139,21 @@ export function portMaps(ports: readonly PortMapping[], families: ReadonlySet<4 
 export const isServed = (network: Network, { unmanaged }: DriverOptions): boolean =>
   network.driver === "bridge" && !network.internal && !unmanaged;
 
+/** A server is told the container's name, and gives routes with the network's metric. */
+function ipamOf(
+  network: Network,
+  options: DriverOptions,
+  addresses: readonly GivenAddress[],
+): object | undefined {
+  if (network.ipam_options.driver === "dhcp")
+    return {
+      type: "dhcp",
+      priority: options.metric,
+      provide: [{ option: "host-name", fromArg: "K8S_POD_NAME" }],
+    };
+  return addresses.length > 0 ? { type: "static", addresses } : undefined;
+}
+
 function main(
   { network }: Join,
   options: DriverOptions,
@@ -150,7 +163,7 @@ function main(
   const common = {
     mtu: mtu || undefined,
     capabilities: { mac: true },
-    ipam: addresses.length > 0 ? { type: "static", addresses } : undefined,
+    ipam: ipamOf(network, options, addresses),
   };
   if (network.driver !== "bridge")
     return {

@@ -1,5 +1,6 @@
 /** Debian 13's podman 5.4 on our network code. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { until } from "../support/await.ts";
 import { debian13 } from "../support/debian13.ts";
 import { HOST_ADDRESS } from "../support/host.ts";
 import { PodmanHost } from "./world.ts";
@@ -8,6 +9,11 @@ let engine: PodmanHost;
 beforeAll(async () => {
   engine = await PodmanHost.open(debian13());
 }, 600_000);
+const children: Bun.Subprocess[] = [];
+afterAll(async () => {
+  for (const child of children) child.kill();
+  await Promise.all(children.map(child => child.exited));
+});
 afterAll(() => engine?.[Symbol.asyncDispose]());
 
 const fetched = (url: string) =>
@@ -79,4 +85,65 @@ test("published ports, names, two networks, options of newer podmans", async () 
       "ls /run/containers/networks/aardvark-dns /run/containers/networks/portolan/results",
     ),
   ).not.toMatch(/front|back/);
+});
+
+test("a macvlan's address is of the DHCP server on its wire", async () => {
+  const { host } = engine;
+  await host.must("portolan", "cni", "install", "/opt/cni/bin");
+  const server = [
+    ...[
+      "dnsmasq",
+      "--keep-in-foreground",
+      "--conf-file=/dev/null",
+      "--port=0",
+      "--interface=cable",
+      "--user=root",
+    ],
+    ...["--no-ping", "--pid-file=", "--dhcp-leasefile=/dev/null", "--log-dhcp", "--log-facility=-"],
+    "--dhcp-range=192.168.77.100,192.168.77.150,255.255.255.0,120",
+  ];
+  const dnsmasq = host.outside.run(() => Bun.spawn(server, { stdio: ["ignore", "ignore", "pipe"] }));
+  const daemon = host.spawn(["/opt/cni/bin/dhcp", "daemon"]);
+  children.push(dnsmasq, daemon);
+  let said = "";
+  void (async () => {
+    for await (const chunk of dnsmasq.stderr) said += Buffer.from(chunk).toString();
+  })();
+  await until(
+    async () =>
+      (await host.run(["test", "-S", "/run/cni/dhcp.sock"])).code === 0 && said.includes("DHCP, IP range"),
+    () => `no server, or no daemon: ${said}`,
+  );
+  await engine.podman("network", "create", "-d", "macvlan", "-o", "parent=eth0", "lan");
+  await engine.podman(
+    "run",
+    "-d",
+    "--name",
+    "guest",
+    "--hostname",
+    "box",
+    "--network",
+    "lan",
+    "busybox",
+    "sleep",
+    "1000",
+  );
+  const address = await engine.podman(
+    "inspect",
+    "-f",
+    "{{.NetworkSettings.Networks.lan.IPAddress}}",
+    "guest",
+  );
+  expect(address).toMatch(/^192\.168\.77\.1[0-5]\d$/);
+  expect(await engine.exec("guest", "ip -4 addr show eth0; ip route")).toContain(`inet ${address}/24`);
+  expect(await engine.exec("guest", "ip route")).toMatch(
+    /^default via 192\.168\.77\.1 dev eth0 +metric 100/m,
+  );
+  expect(said).toContain("client provides name: box");
+  await engine.podman("rm", "-f", "-t", "0", "guest");
+  await engine.podman("network", "rm", "lan");
+  await until(
+    () => said.includes(`DHCPRELEASE(cable) ${address}`),
+    () => `the lease is not given back: ${said}`,
+  );
 });
