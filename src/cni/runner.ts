@@ -31,6 +31,8 @@ export interface RunnerOptions {
   foreign?: readonly string[];
   /** Who keeps rules where a configuration does not say. */
   backend?: PluginContext["backend"];
+  /** Who tells names of containers; absent where the caller does. */
+  names?: PluginContext["names"];
 }
 
 /** What a plugin is to work on. */
@@ -47,12 +49,14 @@ export class PluginRunner {
   readonly #path: readonly string[];
   readonly #foreign: ReadonlySet<string>;
   readonly #backend: PluginContext["backend"];
+  readonly names: PluginContext["names"];
 
   constructor(options: RunnerOptions) {
     this.#dataDirectory = options.dataDirectory ?? DATA_DIRECTORY;
     this.#path = options.pluginPath ?? USUAL_PATH;
     this.#foreign = new Set(options.foreign);
     this.#backend = options.backend;
+    this.names = options.names;
   }
 
   /** The plugin where it is to run in this process. */
@@ -114,6 +118,7 @@ export class PluginRunner {
       prevResult: prevResult && structuredClone(prevResult),
       backend: this.#backend,
       firewall,
+      names: this.names,
     };
     const ipam = delegation(context, {
       plugin: () => this.builtin(conf.ipam?.type),

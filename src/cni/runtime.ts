@@ -168,7 +168,8 @@ export class CniRuntime {
         await errors.tryAsync(async () => {
           const builtin = await this.#runner.builtin(type);
           const firewall = new FirewallBatch();
-          await builtin?.gc?.({ ...this.#runner.about(list, conf), valid, firewall, before });
+          const { names } = this.#runner;
+          await builtin?.gc?.({ ...this.#runner.about(list, conf), valid, firewall, before, names });
           firewall.commit();
         });
   }

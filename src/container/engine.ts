@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { chooseDriver, type Driver } from "../image/driver.ts";
 import { ImageStore } from "../image/store.ts";
 import type { NetdClient } from "../netd/client.ts";
-import type { Names } from "../network/names.ts";
+import type { Names } from "../netd/told-names.ts";
 import { NetworkService, type ServiceOptions } from "../network/service.ts";
 import type { NetworkSetup } from "../network/setup.ts";
 import { openDatabase } from "../state/database.ts";

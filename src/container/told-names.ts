@@ -1,5 +1,5 @@
 /** Which names of containers are told on networks: what the engine's state has to say about that. */
-import { type Named, Names } from "../network/names.ts";
+import { type Named, Names } from "../netd/told-names.ts";
 import { contains, parseCidr, parseIP } from "../wire/addr.ts";
 import { type Container, joinsOf } from "./config.ts";
 import type { Engine } from "./engine.ts";

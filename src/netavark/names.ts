@@ -7,8 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 import { hasCode, UserError } from "../base/errors.ts";
 import type { NetdClient } from "../netd/client.ts";
-import { type Named, type NamedAttachment, Names } from "../network/names.ts";
-import type { NetworkInfo } from "../network/service.ts";
+import { type Named, type NamedAttachment, Names } from "../netd/told-names.ts";
 import { lock } from "../sys/flock.ts";
 import { parseIP } from "../wire/addr.ts";
 import {
@@ -149,7 +148,8 @@ export class NameBook {
       inspect: network => {
         const definition = given.find(one => one.name === network);
         const known = this.read(network);
-        return known && infoOf(network, known.internal, definition);
+        const subnets = definition?.subnets.map(({ subnet }) => ({ subnet }));
+        return known && { dns_enabled: true, internal: known.internal, subnets };
       },
       members: network => {
         const { entries } = this.read(network) ?? {};
@@ -182,17 +182,10 @@ function named(entry: Entry, entries: Entries, networks: readonly string[]): Nam
 
 function attachment(network: string, entry: Entry, { listen }: Entries): NamedAttachment {
   return {
-    ...{ network, ifName: "", mac: "", bridge: "" },
-    ...{ ipv4: entry.ipv4[0] ?? "", ipv4Prefix: 0, gateway: "" },
-    ...{ ipv6: entry.ipv6[0] ?? "", ipv6Prefix: 0, ipv6Gateway: "" },
-    dns: { nameservers: [...listen], search: [DOMAIN], options: [] },
+    network,
+    ipv4: entry.ipv4[0] ?? "",
+    ipv6: entry.ipv6[0] ?? "",
+    dns: { nameservers: listen, search: [DOMAIN] },
     aliases: entry.names.slice(1),
-  };
-}
-
-function infoOf(name: string, internal: boolean, definition: Network | undefined): NetworkInfo {
-  return {
-    ...{ name, internal, id: "", driver: "bridge", created: "", ipv6_enabled: false, dns_enabled: true },
-    subnets: definition?.subnets.map(({ subnet }) => ({ subnet })),
   };
 }

@@ -43,6 +43,8 @@ function capabilityArgs(): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+const nameBook = async () => new (await import("../../cni/name-book.ts")).NameBook();
+
 interface Request {
   runtime: CniRuntime;
   list: NetConfList;
@@ -54,7 +56,7 @@ function request(invocation: Invocation): Request {
   const netns = resolve(namespace);
   const path = process.env.CNI_PATH?.split(":").filter(one => one !== "");
   return {
-    runtime: new CniRuntime({ pluginPath: path, foreign: invocation.flags.list("foreign") }),
+    runtime: new CniRuntime({ pluginPath: path, foreign: invocation.flags.list("foreign"), names: nameBook }),
     list: loadNetworkConf(process.env.NETCONFPATH || "/etc/cni/net.d", network),
     attachment: {
       // cnitool's id, so that either removes what the other added: the first ten bytes of the path's digest.

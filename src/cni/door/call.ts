@@ -23,6 +23,8 @@ export interface Request {
   stdin: Uint8Array;
 }
 
+const nameBook = async () => new (await import("../name-book.ts")).NameBook();
+
 /** Does what the verb says. ADD gives the result in the form of the configuration's version, the others nothing. */
 export async function perform(request: Request): Promise<Record<string, unknown> | undefined> {
   const { plugin, call, configuration } = request;
@@ -94,7 +96,7 @@ async function about({ plugin, call, configuration, env, stdin }: Request): Prom
   const firewall = new FirewallBatch();
   const ask = async (one: Plugin) => {
     if (!isGc) return one.status?.(context);
-    await one.gc?.({ ...context, valid, firewall });
+    await one.gc?.({ ...context, valid, firewall, names: nameBook });
     firewall.commit();
   };
   await ask(plugin);
@@ -158,6 +160,7 @@ function contextOf({ name, call, configuration, env, stdin }: Request): PluginCo
     runtimeConfig,
     prevResult: prevResultOf(configuration, isDel),
     firewall: new FirewallBatch(),
+    names: nameBook,
   };
   let found: Promise<Found> | undefined;
   const find = () => {

@@ -1,6 +1,7 @@
 /** What a plugin is: three functions of a context. Nothing in it knows how it was called. */
 import type { Backend } from "../../firewall/backend.ts";
 import type { FirewallBatch } from "../../firewall/batch.ts";
+import type { NameBook } from "../name-book.ts";
 import type { PluginConf, Result } from "../types.ts";
 import type { Field } from "./field.ts";
 
@@ -32,6 +33,8 @@ export interface PluginContext {
    * ADD, and before an address is given back in DEL.
    */
   firewall: FirewallBatch;
+  /** Who tells names of containers, where no engine of ours does that itself. */
+  names?: () => Promise<NameBook>;
   /** Runs the IPAM plugin that `conf.ipam.type` names. */
   ipam: { add(): Promise<Result>; del(): Promise<void>; check(): Promise<void> };
 }
@@ -67,6 +70,8 @@ export interface GcContext extends StatusContext {
   valid: readonly { containerId: string; ifName: string }[];
   /** As that of an attachment; whoever called the plugin commits it. */
   firewall: FirewallBatch;
+  /** As that of an attachment. */
+  names?: PluginContext["names"];
   /** Only what is older than this goes: milliseconds since 1970. */
   before?: number;
 }

@@ -1,16 +1,15 @@
 /**
- * Names of containers on networks that tell them: what the network service (`netd/`) is told, and what is taken back.
+ * Names of containers on networks that tell them: what the network service is told, and what is taken back.
  *
  * A container's names on a network are one order, the network's resolver is another, which ends with the last name. Whoever
  * finds no resolver brings its sockets, bound where the bridge is, and tells the names of all containers of the network: a
  * service that was killed has forgotten them.
  */
 import { errorText, UserError } from "../base/errors.ts";
-import type { NetdClient } from "../netd/client.ts";
-import type { NameSettings } from "../netd/control.ts";
 import { closeFd } from "../sys/fd.ts";
 import { type Lock, tryLock } from "../sys/flock.ts";
-import type { Attachment, NetworkInfo } from "./service.ts";
+import type { NetdClient } from "./client.ts";
+import type { NameSettings } from "./control.ts";
 
 /** A container that has names. */
 export interface Named {
@@ -23,7 +22,23 @@ export interface Named {
 }
 
 /** Where it has them, and which others there. */
-export type NamedAttachment = Attachment & { aliases: readonly string[] };
+export interface NamedAttachment {
+  network: string;
+  /** Its addresses there; "" for none. */
+  ipv4: string;
+  ipv6: string;
+  /** The network's resolver, and the domain first. */
+  dns: { nameservers: readonly string[]; search: readonly string[] };
+  aliases: readonly string[];
+}
+
+/** What has to be known of a network, in Podman's words. */
+export interface NamedNetworkInfo {
+  dns_enabled: boolean;
+  /** Nothing that is asked for leaves the machine. */
+  internal: boolean;
+  subnets?: readonly { subnet: string }[];
+}
 
 export interface NamesOptions {
   /** Held by whoever looks for resolvers and makes them: `<runRoot>/locks/names`. */
@@ -33,7 +48,7 @@ export interface NamesOptions {
   /** Sockets of a resolver (`bindResolver`), bound in the network namespace that has the bridges. */
   bind: (addresses: readonly string[]) => Promise<readonly number[]>;
   /** Undefined for a network that is not there any more. */
-  inspect: (network: string) => NetworkInfo | undefined;
+  inspect: (network: string) => NamedNetworkInfo | undefined;
   /** All containers that are recorded as running on the network. */
   members: (network: string) => (readonly [Named, NamedAttachment])[];
 }
@@ -73,7 +88,7 @@ export class Names {
     const { internal, subnets = [] } = info;
     const sockets = await this.bind(network, dns.nameservers);
     try {
-      const addresses = dns.nameservers;
+      const addresses = [...dns.nameservers];
       const settings = { network, domain, internal, addresses, subnets: subnets.map(one => one.subnet) };
       await client.addResolver(key, settings, sockets);
     } finally {
