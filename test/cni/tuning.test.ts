@@ -146,7 +146,21 @@ test("an ordinary user's backups are beside his addresses", () => {
   world.step({ do: "add", list: conf, attachment, options });
   expect(readdirSync(join(world.directory, "tuning"))).toEqual(["abc_eth0.json"]);
   world.step({ do: "del", list: conf, attachment, options });
-  expect(readdirSync(join(world.directory, "tuning"))).toEqual([]);
+  expect(existsSync(join(world.directory, "tuning"))).toBe(false);
+});
+
+test("what is as it should be already is no change, and nothing is kept for it", () => {
+  const attachment = world.attachment("abc", world.container().path);
+  const capabilities = { mac: true };
+  const plugins = [
+    { ...bridge(), capabilities },
+    { type: "tuning", dataDir: backups(), capabilities, mtu: 1500 },
+  ];
+  const conf = world.list("net", { plugins });
+  const asked = { ...attachment, capabilityArgs: { mac: `${MAC}5` } };
+  expect(world.step({ do: "add", list: conf, attachment: asked })!.interfaces.at(-1)!.mac).toBe(`${MAC}5`);
+  expect(existsSync(backups())).toBe(false);
+  world.step({ do: "check", list: conf, attachment: asked });
 });
 
 test("CHECK: what tuning set is looked at, IFNAME and all, each with the words of what differs", () => {

@@ -1,5 +1,5 @@
 /** tuning: sysctls of the namespace, and MAC, MTU, modes and queue of the interface that another plugin made. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorText, hasCode } from "../../base/errors.ts";
 import { log } from "../../base/log.ts";
@@ -98,27 +98,56 @@ const changeOf = (one: Before): LinkChange => ({
   txQueueLength: one.txQLen,
 });
 
-/** What DEL must set again: of each value that changes, the one before. */
+/** What DEL must set again: the values before, of those that change. */
 function before(link: Link, wanted: Wanted): Before {
   const kept: Before = {};
-  if (wanted.mac) kept.mac = link.mac;
-  if (wanted.promisc) kept.promisc = link.promisc;
-  if (wanted.mtu) kept.mtu = link.mtu;
-  if (wanted.allmulti !== undefined) kept.allmulti = link.allMulticast;
-  if (wanted.txQLen !== undefined) kept.txQLen = link.txQueueLength;
+  if (wanted.mac && wanted.mac.toLowerCase() !== link.mac) kept.mac = link.mac;
+  if (wanted.promisc && !link.promisc) kept.promisc = link.promisc;
+  if (wanted.mtu && wanted.mtu !== link.mtu) kept.mtu = link.mtu;
+  if (wanted.allmulti !== undefined && wanted.allmulti !== link.allMulticast)
+    kept.allmulti = link.allMulticast;
+  if (wanted.txQLen !== undefined && wanted.txQLen !== link.txQueueLength) kept.txQLen = link.txQueueLength;
   return kept;
 }
 
-/** One file an attachment, as Go's plugin names it, so that either takes back what the other did. */
-function backupFile({ conf, containerId, ifName, dataDirectory }: PluginContext): string {
-  const usual = dataDirectory === DATA_DIRECTORY ? "/run/cni/tuning" : join(dirname(dataDirectory), "tuning");
-  return join((conf.dataDir as string) || usual, `${containerId}_${ifName}.json`);
+const USUAL_DIRECTORY = "/run/cni/tuning";
+
+/** Where backups are, and whether that is nobody's choice, so that nobody misses the directory when it is empty. */
+function directoryOf({ conf, dataDirectory }: PluginContext): { path: string; isUsual: boolean } {
+  if (conf.dataDir) return { path: conf.dataDir as string, isUsual: false };
+  const isRoots = dataDirectory === DATA_DIRECTORY;
+  return { path: isRoots ? USUAL_DIRECTORY : join(dirname(dataDirectory), "tuning"), isUsual: true };
 }
 
-function keep(file: string, kept: Before): void {
-  if (Object.keys(kept).length === 0) return;
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(file, JSON.stringify(kept, undefined, 1), { mode: 0o600 });
+/** One file an attachment, as Go's plugin names it, so that either takes back what the other did. */
+const backupFile = (context: PluginContext) =>
+  join(directoryOf(context).path, `${context.containerId}_${context.ifName}.json`);
+
+function keep(context: PluginContext, kept: Before): void {
+  const file = backupFile(context);
+  // One that is there is of an ADD that nobody took back, and of another interface.
+  if (Object.keys(kept).length === 0) return rmSync(file, { force: true });
+  for (let attempts = 1; ; attempts++)
+    try {
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      writeFileSync(file, JSON.stringify(kept, undefined, 1), { mode: 0o600 });
+      return;
+    } catch (error) {
+      // Another's DEL may have found the directory empty in between.
+      if (!hasCode(error, "ENOENT") || attempts === 3) throw error;
+    }
+}
+
+/** Removes the backup, and the directories with the last one. */
+function forget(context: PluginContext): void {
+  const { path, isUsual } = directoryOf(context);
+  rmSync(backupFile(context), { force: true });
+  try {
+    if (isUsual) rmdirSync(path);
+    if (isUsual && path === USUAL_DIRECTORY) rmdirSync(dirname(path));
+  } catch {
+    // Others have something there.
+  }
 }
 
 /** The file's name is what a person needs to know of a sysctl that is not there or has no such value. */
@@ -163,7 +192,7 @@ export const tuning: Plugin = {
       using nl = new NetlinkSocket();
       const link = linkByName(nl, context.ifName);
       if (!link) throw failed(`failed to get ${JSON.stringify(context.ifName)}: Link not found`);
-      keep(backupFile(context), before(link, wanted));
+      keep(context, before(link, wanted));
       // Some drivers refuse a new address while the link is up; veth does not, and routes would be lost by taking it down.
       if (mac && mac.toLowerCase() !== link.mac) announced(link.name, () => setLink(nl, link.index, { mac }));
       setLink(nl, link.index, changeOf(change));
@@ -177,12 +206,12 @@ export const tuning: Plugin = {
   },
 
   del(context) {
-    const file = backupFile(context);
     let kept: Before;
     try {
-      kept = JSON.parse(readFileSync(file, "utf8")) as Before;
-    } catch {
-      return rmSync(file, { force: true });
+      kept = JSON.parse(readFileSync(backupFile(context), "utf8")) as Before;
+    } catch (error) {
+      if (!hasCode(error, "ENOENT")) forget(context);
+      return;
     }
     if (context.netns && netns.isNetns(context.netns))
       netns.run(context.netns, () => {
@@ -195,7 +224,7 @@ export const tuning: Plugin = {
             log.debug(`${key} of ${context.ifName} stays as it is: ${errorText(error)}`);
           }
       });
-    rmSync(file, { force: true });
+    forget(context);
   },
 
   check(context) {
