@@ -27,6 +27,8 @@ nftables: the tests read the firewall with nft(8)
 dnsmasq-base: a DHCP server to have leases from
 iptables: rules as old CNI plugins keep them
 containernetworking-plugins: the Go CNI plugins, to compare with and to share state with
+golang-github-appc-cni-dev: the source of libcni, which runs our plugins and is compared with our runtime
+golang-go: builds that
 podman: to compare with
 netavark: to compare with, and the other network backend of podman
 aardvark-dns: its name server
