@@ -126,7 +126,10 @@ const backupFile = (context: PluginContext) =>
 function keep(context: PluginContext, kept: Before): void {
   const file = backupFile(context);
   // One that is there is of an ADD that nobody took back, and of another interface.
-  if (Object.keys(kept).length === 0) return rmSync(file, { force: true });
+  if (Object.keys(kept).length === 0) {
+    rmSync(file, { force: true });
+    return;
+  }
   for (let attempts = 1; ; attempts++)
     try {
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
