@@ -2,6 +2,7 @@
  * What one ADD or DEL changes in the firewall: collected from all plugins of a chain, then made at once.
  */
 import type { UserError } from "../base/errors.ts";
+import { nftTables, openNetfilter } from "../netlink/nft-rule.ts";
 import { addCommands, deleteCommands, type Element, fieldsOf, sameValue } from "./element.ts";
 import { closeCommands, gateCommands } from "./gate.ts";
 import type { NftablesRules } from "./go-nftables.ts";
@@ -9,7 +10,6 @@ import { additions, rulesToRemove } from "./go-tables.ts";
 import { applyIptables, type IptablesChange } from "./iptables.ts";
 import { chainsToRemove, removeLegacy } from "./iptables-removal.ts";
 import { isPortMap } from "./layout.ts";
-import { tables } from "./listing.ts";
 import { overlaps, portTaken } from "./ports.ts";
 import type { Removal } from "./rule-owner.ts";
 import { exclusively, type Firewall, FirewallError } from "./transaction.ts";
@@ -87,7 +87,7 @@ const isNothing = ({ added, removed, rules, iptables, removals }: Change) =>
 
 function apply(firewall: Firewall, change: Change): void {
   const { added, removed, rules, iptables, removals } = change;
-  const make = () => firewall.apply([...plan(firewall, added, removed), ...planRemovals(firewall, removals)]);
+  const make = () => firewall.apply([...plan(firewall, added, removed), ...planRemovals(removals)]);
   try {
     make();
   } catch (error) {
@@ -103,10 +103,11 @@ function apply(firewall: Firewall, change: Change): void {
   if (iptables.length > 0) applyIptables(iptables);
 }
 
-function planRemovals(firewall: Firewall, removals: readonly Removal[]): unknown[] {
+function planRemovals(removals: readonly Removal[]): unknown[] {
   if (removals.length === 0) return [];
-  const there = tables(firewall);
-  return [...rulesToRemove(firewall, there, removals), ...chainsToRemove(firewall, there, removals)];
+  using nl = openNetfilter();
+  const there = nftTables(nl);
+  return [...rulesToRemove(nl, there, removals), ...chainsToRemove(nl, there, removals)];
 }
 
 /**

@@ -12,7 +12,7 @@ import { masqueradeComment, portComment, type RuleOwner } from "./rule-owner.ts"
 
 export const MASQUERADE = { family: "inet", table: "cni_plugins_masquerade" } as const;
 export const HOSTPORT = "cni_hostport";
-export const familyOf = (version: 4 | 6) => (version === 4 ? "ip" : "ip6");
+export const familyOf = (version: 4 | 6): "ip" | "ip6" => (version === 4 ? "ip" : "ip6");
 
 /** Rules that a change adds, and the tables that must be there for them. */
 export interface NftablesRules {

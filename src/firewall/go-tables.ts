@@ -1,4 +1,7 @@
 /** The tables of `go-nftables.ts` in the kernel: what is missing of them, and which rules are an attachment's. */
+
+import { type NftRule, nftRules, speaksOf } from "../netlink/nft-rule.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
 import {
   familyOf,
   HOSTPORT,
@@ -7,8 +10,8 @@ import {
   MASQUERADE_LAYOUT,
   type NftablesRules,
 } from "./go-nftables.ts";
-import { deleteRule, type ListedRule, mentions, rulesOf, rulesOfTable, targetOf } from "./listing.ts";
-import { attachmentHash, portComment, type Removal } from "./rule-owner.ts";
+import { deleteRule, rulesOf, targetOf } from "./listing.ts";
+import { attachmentHash, bytesOf, portComment, type Removal } from "./rule-owner.ts";
 import type { Firewall } from "./transaction.ts";
 
 /** The text of one transaction that adds rules, and what they stand in where that is missing or another's. */
@@ -38,28 +41,29 @@ function isLaid(firewall: Firewall, version: 4 | 6): boolean {
 
 /** The rules in Go's tables that go with `removals`. `there` is every table that exists. */
 export function rulesToRemove(
-  firewall: Firewall,
+  nl: NetlinkSocket,
   there: ReadonlySet<string>,
   removals: readonly Removal[],
 ): unknown[] {
-  const found = new Set<ListedRule>();
+  const found: NftRule[] = [];
   const masquerading = removals.filter(one => one.part === "masquerade");
   const hashes = masquerading.map(one => one.hash ?? attachmentHash(one.owner));
   if (hashes.length > 0 && there.has(`${MASQUERADE.family} ${MASQUERADE.table}`))
-    for (const rule of rulesOf(firewall, { ...MASQUERADE, chain: "masq_checks" }) ?? [])
-      if (hashes.some(one => rule.comment?.startsWith(one))) found.add(rule);
+    for (const rule of nftRules(nl, { ...MASQUERADE, chain: "masq_checks" }, hashes))
+      if (hashes.some(one => rule.comment.startsWith(one))) found.push(rule);
   const publishing = removals.filter(one => one.part === "ports");
+  const comments = publishing.map(one => portComment(one.owner));
   if (publishing.length > 0)
     for (const version of [4, 6] as const)
       if (there.has(`${familyOf(version)} ${HOSTPORT}`))
-        for (const rule of rulesOfTable(firewall, familyOf(version), HOSTPORT))
-          if (publishing.some(one => isPortOf(rule, version, one))) found.add(rule);
-  return [...found].map(deleteRule);
+        for (const rule of nftRules(nl, { family: familyOf(version), table: HOSTPORT }, comments))
+          if (publishing.some(one => isPortOf(rule, version, one))) found.push(rule);
+  return found.map(deleteRule);
 }
 
 /** Go's mark is the container alone; the address tells its networks apart. */
-function isPortOf(rule: ListedRule, version: 4 | 6, { owner, addresses }: Removal): boolean {
+function isPortOf(rule: NftRule, version: 4 | 6, { owner, addresses }: Removal): boolean {
   if (rule.comment !== portComment(owner)) return false;
-  const own = addresses.filter(one => one.version === version);
-  return addresses.length === 0 || own.some(one => mentions(rule, one.address));
+  if (addresses.length === 0) return true;
+  return addresses.some(one => one.version === version && speaksOf(rule, bytesOf(one)));
 }

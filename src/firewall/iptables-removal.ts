@@ -1,16 +1,17 @@
 /**
- * Takes rules away that an attachment has in iptables, whoever made them. Those of its nftables variant stand in tables that
- * libnftables sees, and go in the transaction of everything else, with no program run; those of the legacy variant cost a
+ * Takes rules away that an attachment has in iptables, whoever made them. Those of its nftables variant stand in tables of
+ * nftables, and go in the transaction of everything else, with no program run; those of the legacy variant cost a
  * run of it, where it has such a table at all.
  */
 
+import { hasChain, leadsTo, nftRules, speaksOf, speaksOfInterface } from "../netlink/nft-rule.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
 import { applyIptables, hasLegacyTable, type IptablesChange } from "./iptables.ts";
 import { FORWARD_CHAIN, STAGES } from "./iptables-forward.ts";
 import { HOSTPORT_CHAINS } from "./iptables-rules.ts";
-import { deleteChain, deleteRule, mentions, rulesOf, targetOf } from "./listing.ts";
-import { chainOf, type Removal } from "./rule-owner.ts";
+import { deleteChain, deleteRule } from "./listing.ts";
+import { bytesOf, chainOf, type Removal } from "./rule-owner.ts";
 import { dropChain, rulesIn, type SavedTable, undo } from "./saved.ts";
-import type { Firewall } from "./transaction.ts";
 
 /** The chains of an attachment in `nat`, each with those that lead to it. */
 const chainsOf = ({ part, owner }: Removal): { chain: string; entries: string[] }[] => {
@@ -24,26 +25,30 @@ const chainsOf = ({ part, owner }: Removal): { chain: string; entries: string[] 
 
 /** Commands for libnftables. `there` is every table that exists. */
 export function chainsToRemove(
-  firewall: Firewall,
+  nl: NetlinkSocket,
   there: ReadonlySet<string>,
   removals: readonly Removal[],
 ): unknown[] {
   const commands: unknown[] = [];
-  for (const family of ["ip", "ip6"]) {
+  for (const family of ["ip", "ip6"] as const) {
     if (there.has(`${family} nat`))
       for (const { chain, entries } of removals.flatMap(chainsOf)) {
         const place = { family, table: "nat", chain };
-        if (rulesOf(firewall, place) === undefined) continue;
+        if (!hasChain(nl, place)) continue;
         for (const entry of entries)
-          for (const rule of rulesOf(firewall, { ...place, chain: entry }) ?? [])
-            if (targetOf(rule) === chain) commands.push(deleteRule(rule));
+          for (const rule of nftRules(nl, { ...place, chain: entry }, [chain]))
+            if (leadsTo(rule, chain)) commands.push(deleteRule(rule));
         commands.push(...deleteChain(place));
       }
     const forward = removals.filter(one => one.part === "forward");
     if (forward.length === 0 || !there.has(`${family} filter`)) continue;
     for (const chain of [FORWARD_CHAIN, ...STAGES])
-      for (const rule of rulesOf(firewall, { family, table: "filter", chain }) ?? []) {
-        const isGone = goesWith(chain, word => mentions(rule, word));
+      for (const rule of nftRules(nl, { family, table: "filter", chain })) {
+        const isGone = goesWith(
+          chain,
+          address => speaksOf(rule, bytesOf({ address })),
+          bridge => speaksOfInterface(rule, bridge),
+        );
         if (forward.some(isGone)) commands.push(deleteRule(rule));
       }
   }
@@ -52,11 +57,11 @@ export function chainsToRemove(
 
 /** Whether a rule of a filter chain goes with an attachment: by its addresses, or by a bridge that is empty without it. */
 const goesWith =
-  (chain: string, speaksOf: (word: string) => boolean) =>
+  (chain: string, hasAddress: (address: string) => boolean, hasInterface: (name: string) => boolean) =>
   ({ addresses, bridge }: Removal): boolean =>
     chain === FORWARD_CHAIN
-      ? addresses.some(one => speaksOf(one.address))
-      : bridge !== undefined && speaksOf(bridge.name) && bridge.isEmpty();
+      ? addresses.some(one => hasAddress(one.address))
+      : bridge !== undefined && hasInterface(bridge.name) && bridge.isEmpty();
 
 /** What the legacy variant has of the attachments; nothing is run where it has no table. */
 export function removeLegacy(removals: readonly Removal[]): void {
@@ -86,8 +91,8 @@ function forwardRules(filter: SavedTable, version: 4 | 6, removals: readonly Rem
     rulesIn(filter, chain)
       .filter(rule => {
         const words = rule.split(" ");
-        const speaksOf = (word: string) => words.includes(word) || words.includes(`${word}/${length}`);
-        return removals.some(goesWith(chain, speaksOf));
+        const hasAddress = (address: string) => words.includes(`${address}/${length}`);
+        return removals.some(goesWith(chain, hasAddress, name => words.includes(name)));
       })
       .map(undo),
   );

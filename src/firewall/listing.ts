@@ -48,7 +48,7 @@ export function targetOf(rule: ListedRule): string | undefined {
 export const mentions = (rule: ListedRule, address: string) =>
   JSON.stringify(rule.expr).includes(JSON.stringify(address));
 
-export const deleteRule = ({ family, table, chain, handle }: ListedRule) => ({
+export const deleteRule = ({ family, table, chain, handle }: Place & { handle: number }) => ({
   delete: { rule: { family, table, chain, handle } },
 });
 

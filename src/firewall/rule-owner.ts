@@ -1,4 +1,5 @@
 /** Whose rules they are, and the names that Go's plugins give to what belongs to an attachment. Pure. */
+import { parseIP } from "../wire/addr.ts";
 import type { ContainerAddress } from "./ports.ts";
 
 export interface RuleOwner {
@@ -21,6 +22,10 @@ export interface Removal {
   /** `forward`: its bridge. What isolates that goes with the last who is on it. */
   bridge?: { name: string; isEmpty(): boolean };
 }
+
+/** An address as it stands in a packet. */
+export const bytesOf = ({ address }: Pick<ContainerAddress, "address">): Uint8Array =>
+  parseIP(address)!.bytes;
 
 const sha512 = (text: string) => new Bun.CryptoHasher("sha512").update(text).digest("hex");
 
