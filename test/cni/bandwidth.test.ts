@@ -71,8 +71,9 @@ test("links, qdiscs, filter and result are Go's, and each takes away what the ot
 });
 
 test("the limits hold: of a burst of packets either way, only the bucket and the queue pass, and the rest is dropped", () => {
-  // A kilobyte a second: however slow the machine is, the bucket does not fill again while the test runs.
-  const slow = { Rate: 8_000, Burst: 800_000 };
+  // A kilobyte a second: however slow the machine is, the bucket does not fill again while the test runs. Its size and the
+  // queue's, 28 of these frames each, are well below what a socket may have on the way before its owner has to wait.
+  const slow = { Rate: 8_000, Burst: 240_000 };
   const [COUNT, SIZE] = [400, 1000];
   // Another container asks: what a program of the host itself sends waits in the program, not in the qdisc.
   const other = world.container();
@@ -85,19 +86,18 @@ test("the limits hold: of a burst of packets either way, only the bucket and the
     const address = ips[0]!.address.split("/")[0]!;
     other.sh("ping", "-c1", "-w5", address);
     const { stdout } = other.run(() =>
-      Bun.spawnSync(["ping", "-f", "-q", `-c${COUNT}`, `-l${COUNT}`, `-s${SIZE}`, "-w3", address]),
+      Bun.spawnSync(["ping", "-f", "-q", `-c${COUNT}`, `-l${COUNT}`, `-s${SIZE}`, "-W1", address]),
     );
     const [, sent, back] = /(\d+) packets transmitted, (\d+) received/.exec(stdout.toString())!.map(Number);
     if (way) {
       const dev = way === "ingress" ? interfaces[1]!.name : interfaces.at(-1)!.name;
       const bucket = qdiscs().find(one => one.dev === dev && one.kind === "tbf")!;
-      // 100 kB in the bucket are 95 of these frames, and as many wait behind it.
-      expect(bucket.drops).toBeGreaterThan(0);
-      expect(bucket.qlen).toBeGreaterThan(50);
-      expect(sent).toBeGreaterThanOrEqual(COUNT);
-      expect(back).toBeGreaterThan(80);
-      expect(back).toBeLessThan(130);
-      expect(bucket.packets).toBeLessThan(130);
+      expect(sent).toBe(COUNT);
+      expect(bucket.drops).toBeGreaterThan(200);
+      expect(bucket.qlen).toBeGreaterThan(10);
+      expect(bucket.packets).toBeLessThan(100);
+      expect(back).toBeGreaterThan(10);
+      expect(back).toBeLessThan(100);
     } else expect(back).toBe(sent!);
     world.step({ do: "del", list: conf, attachment: { ...attachment, netns: "" } });
     expect([through(), qdiscs().filter(one => one.kind === "tbf")]).toEqual([[], []]);
