@@ -30,6 +30,7 @@ import {
   finishBridge,
   finishInside,
   removeUnusedBridge,
+  removeWithBridges,
   renameHostEnd,
   routesOf,
   usualMtu,
@@ -126,13 +127,22 @@ export class Attachments {
     });
     if (isApart(chain.source)) keepApart(request.container_id, wish.interface_name, result);
     if (network.driver === "bridge") {
-      if (!options.unmanaged) finishBridge(network, options, result);
+      if (!options.unmanaged) finishBridge(network, options, result, chain.plugins[0]!.isGateway === true);
       const { host_interface_name: wanted } = wish.options;
-      if (wanted) renameHostEnd(result.interfaces[1]!.name, wanted);
+      if (wanted) this.callHostEnd(wanted, request.container_id, join);
     }
     finishInside(path, wish.interface_name, plan.routes);
     const servers = tellsNames(plan) ? network.subnets.flatMap(one => one.gateway ?? []) : [];
     return statusOf(wish.interface_name, result, { servers, search: servers.length > 0 ? [DOMAIN] : [] });
+  }
+
+  /** Gives the host's end the name that was asked for, which `tearDown` has to know. */
+  private callHostEnd(wanted: string, containerId: string, { network, wish }: Join): void {
+    const entry = this.runtime.cache.read(network.name, containerId, wish.interface_name)!;
+    const [, end] = entry.result.interfaces;
+    renameHostEnd(end!.name, wanted);
+    end!.name = wanted;
+    this.runtime.cache.write(entry);
   }
 
   /** A published port leads to one address of a family: that on the first network which has one. */
@@ -177,11 +187,20 @@ export class Attachments {
     };
     using _held = lock(this.place.lock("bridges"));
     const hadPorts = this.carriers(request.container_id).some(one => one.families.size > 0);
+    errors.try(() => removeWithBridges(request.joins.flatMap(one => this.pairOf(request.container_id, one))));
     for (const one of request.joins.toReversed())
       await errors.tryAsync(() => this.detach(one, { ...attachment, ifName: one.wish.interface_name }));
     if (hadPorts && attachment.netns)
       await errors.tryAsync(() => this.handPortsOn(attachment.netns, request));
     throwTogether(errors);
+  }
+
+  /** A managed bridge, and the port of it that the container has, by the record. */
+  private pairOf(containerId: string, { network, wish }: Join): { bridge: string; port: string }[] {
+    const { driver, name, network_interface: bridge, options } = network;
+    if (driver !== "bridge" || !bridge || options.mode === "unmanaged") return [];
+    const [, port] = this.runtime.cache.read(name, containerId, wish.interface_name)?.result.interfaces ?? [];
+    return port && !port.sandbox ? [{ bridge, port: port.name }] : [];
   }
 
   private async detach({ network, wish }: Join, attachment: Attachment): Promise<void> {

@@ -6,10 +6,11 @@ import { hasCode, UserError } from "../base/errors.ts";
 import { holdGateway } from "../cni/plugins/gateway.ts";
 import { sysctl } from "../cni/plugins/inside.ts";
 import type { Result } from "../cni/types.ts";
-import { dropLinkHere } from "../netlink/drop-link.ts";
+import { dropLinkHere, dropTogether } from "../netlink/drop-link.ts";
 import { linkByIndex, linkByName, links, setLink } from "../netlink/link.ts";
 import { addRoute, type NewRoute, routes } from "../netlink/route.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
+import { interfaceIndex } from "../sys/interface.ts";
 import * as netns from "../sys/netns.ts";
 import type { DriverOptions, GivenAddress } from "./driver.ts";
 import type { Join, Network, Route } from "./input.ts";
@@ -78,23 +79,30 @@ export function finishInside(path: string, ifName: string, list: readonly NewRou
     sysctl(`ipv6/conf/${ifName}/autoconf`, "0");
     if (list.length === 0) return;
     using nl = new NetlinkSocket();
-    const link = linkByName(nl, ifName)!;
-    for (const route of list) addBehind(nl, route.type ? route : { ...route, index: link.index });
+    const index = interfaceIndex(ifName);
+    for (const route of list) addBehind(nl, route.type ? route : { ...route, index });
   });
 }
 
 /** The bridge of a managed network as netavark leaves it. */
-export function finishBridge(network: Network, options: DriverOptions, result: Result): void {
+export function finishBridge(
+  network: Network,
+  options: DriverOptions,
+  result: Result,
+  isGateway: boolean,
+): void {
   const name = network.network_interface!;
-  using nl = new NetlinkSocket();
-  const bridge = linkByName(nl, name)!;
-  // Also where it is nobody's way out: the resolver of an internal network is there.
-  holdGateway(nl, {}, bridge, result);
+  if (!isGateway || options.vrf) {
+    using nl = new NetlinkSocket();
+    const bridge = linkByName(nl, name)!;
+    // Also where it is nobody's way out: the resolver of an internal network is there.
+    if (!isGateway) holdGateway(nl, {}, bridge, result);
+    if (options.vrf) joinVrf(nl, bridge.index, options.vrf);
+  }
   sysctl(`ipv4/conf/${name}/rp_filter`, "2");
   if (network.internal) sysctl(`ipv4/conf/${name}/forwarding`, "0");
   else sysctl(`ipv4/conf/${name}/route_localnet`, "1");
   if (network.internal && network.ipv6_enabled) sysctl(`ipv6/conf/${name}/forwarding`, "0");
-  if (options.vrf) joinVrf(nl, bridge.index, options.vrf);
 }
 
 function joinVrf(nl: NetlinkSocket, bridge: number, name: string): void {
@@ -120,10 +128,26 @@ export function renameHostEnd(from: string, to: string): void {
   setLink(nl, link.index, { up: true });
 }
 
+/** Removes those of the bridges whose only port is the one named, and the port; in one go. Gives the bridges' names. */
+export function removeWithBridges(pairs: readonly { bridge: string; port: string }[]): string[] {
+  if (pairs.length === 0) return [];
+  using nl = new NetlinkSocket();
+  const all = links(nl);
+  const going = pairs.flatMap(({ bridge: name, port }) => {
+    const bridge = all.find(one => one.name === name && one.kind === "bridge");
+    const ports = bridge ? all.filter(one => one.master === bridge.index) : [];
+    return bridge && ports.length === 1 && ports[0]!.name === port ? [ports[0]!, bridge] : [];
+  });
+  if (going.length > 0) dropTogether(nl, going);
+  return going.filter(one => one.kind === "bridge").map(one => one.name);
+}
+
 /** Removes the bridge with its last port. */
 export function removeUnusedBridge(name: string): void {
+  const index = interfaceIndex(name);
+  if (index === 0) return;
   using nl = new NetlinkSocket();
-  const bridge = linkByName(nl, name);
+  const bridge = linkByIndex(nl, index);
   if (bridge?.kind !== "bridge" || links(nl).some(one => one.master === bridge.index)) return;
   dropLinkHere(nl, bridge);
 }

@@ -2,7 +2,7 @@
 import { errorText, hasCode } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { interfaceIndex } from "../sys/interface.ts";
-import { deleteLink, deleteLinkAside, type Link, linkByIndex } from "./link.ts";
+import { deleteGroupAside, deleteLink, deleteLinkAside, type Link, linkByIndex, setLink } from "./link.ts";
 import type { NetlinkSocket } from "./socket.ts";
 
 /** Milliseconds between two looks whether the link is gone, and how many of them before it is deleted without help. */
@@ -24,6 +24,23 @@ export function dropLink(nl: NetlinkSocket, index: number): void {
  */
 export function dropLinkHere(nl: NetlinkSocket, { index, name }: Pick<Link, "index" | "name">): void {
   drop(nl, index, () => interfaceIndex(name) !== index);
+}
+
+/**
+ * The same for several links of the calling thread's namespace at once: they take one grace period together. A bridge goes
+ * with its ports.
+ */
+export function dropTogether(nl: NetlinkSocket, list: readonly Pick<Link, "index" | "name">[]): void {
+  const isThere = (one: Pick<Link, "index" | "name">) => interfaceIndex(one.name) === one.index;
+  try {
+    const [group] = crypto.getRandomValues(new Uint32Array(1));
+    for (const { index } of list) setLink(nl, index, { group: group! || 1 });
+    deleteGroupAside(nl, group! || 1);
+    for (let looks = 0; looks < MAX_LOOKS && list.some(isThere); looks++) Bun.sleepSync(INTERVAL);
+  } catch (error) {
+    log.debug(`deleting links ${list.map(one => one.name).join(", ")} aside: ${errorText(error)}`);
+  }
+  for (const one of list.filter(isThere)) dropLinkHere(nl, one);
 }
 
 function drop(nl: NetlinkSocket, index: number, isGone: () => boolean): void {

@@ -16,6 +16,7 @@ export const IFLA = {
   OPERSTATE: 16,
   LINKINFO: 18,
   IFALIAS: 20,
+  GROUP: 27,
   NET_NS_FD: 28,
   EXT_MASK: 29,
   NUM_TX_QUEUES: 31,
@@ -182,6 +183,8 @@ export interface LinkChange {
   allMulticast?: boolean;
   txQueueLength?: number;
   alias?: string;
+  /** A number by which several are spoken of; 0 for all that are in no other group. */
+  group?: number;
 }
 
 export function setLink(nl: NetlinkSocket, index: number, change: LinkChange): void {
@@ -202,6 +205,7 @@ export function setLink(nl: NetlinkSocket, index: number, change: LinkChange): v
   if (change.master !== undefined) attributes.push(attr.u32(IFLA.MASTER, change.master));
   if (change.netns !== undefined) attributes.push(attr.u32(IFLA.NET_NS_FD, change.netns));
   if (change.txQueueLength !== undefined) attributes.push(attr.u32(IFLA.TXQLEN, change.txQueueLength));
+  if (change.group !== undefined) attributes.push(attr.u32(IFLA.GROUP, change.group));
   // Without the NUL that ends texts: nothing at all is what takes an alias away.
   if (change.alias !== undefined)
     attributes.push(attr.bytes(IFLA.IFALIAS, new TextEncoder().encode(change.alias)));
@@ -210,6 +214,11 @@ export function setLink(nl: NetlinkSocket, index: number, change: LinkChange): v
 
 export function deleteLink(nl: NetlinkSocket, index: number): void {
   nl.request(`delete link ${index}`, RTM.DELLINK, 0, linkHeader(index));
+}
+
+/** Asks for the deletion of all links of a group, which take one grace period together, without waiting for it. */
+export function deleteGroupAside(nl: NetlinkSocket, group: number): void {
+  nl.requestAside(RTM.DELLINK, 0, body(linkHeader(0), [attr.u32(IFLA.GROUP, group)]));
 }
 
 /** Asks for the same without waiting for it (`drop-link.ts`). */
