@@ -1,6 +1,6 @@
 /** A wire with a DHCP server (dnsmasq) at its far end, a host, and a `dhcp` daemon on that. */
-import { existsSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { until } from "../support/await.ts";
 import { newestGoPlugins, oldGoPlugins } from "../support/go-plugins.ts";
 import type { TestNetns } from "../support/netns.ts";
@@ -107,6 +107,21 @@ export class DhcpWorld implements Disposable {
     };
   }
 
+  /** A daemon as systemd starts one at the first connection to its socket. */
+  async activate(): Promise<void> {
+    mkdirSync(dirname(this.socket));
+    const words = ["systemd-socket-activate", "-l", this.socket, join(this.bin, "dhcp"), "daemon"];
+    const child = this.host.run(() =>
+      Bun.spawn([...words, "-socketpath", this.socket], { stdio: ["ignore", "ignore", "pipe"] }),
+    );
+    this.children.push(child);
+    void this.listen(child.stderr);
+    await until(
+      () => existsSync(this.socket),
+      () => `nobody listens: ${this.said}`,
+    );
+  }
+
   private async listen(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const piece of stream) this.said += new TextDecoder().decode(piece);
   }
@@ -151,7 +166,7 @@ export class DhcpWorld implements Disposable {
       CNI_PATH: this.bin,
     };
     const child = this.host.run(() =>
-      Bun.spawn([join(this.bin, "macvlan")], {
+      Bun.spawn([join(this.bin, (conf as { type: string }).type)], {
         env,
         stdin: Buffer.from(JSON.stringify(conf)),
         stdout: "pipe",

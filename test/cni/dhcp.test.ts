@@ -13,7 +13,7 @@ afterEach(() => dhcp[Symbol.dispose]());
 
 interface Made {
   ips: { address: string; gateway?: string }[];
-  routes: { dst: string; gw?: string; priority?: number }[];
+  routes: { dst: string; gw?: string; priority?: number; scope?: number }[];
   dns: object;
 }
 
@@ -48,14 +48,14 @@ test("a lease with all that the server tells, checked, and given back", async ()
   expect(made.routes).toEqual([
     { dst: "0.0.0.0/0", gw: "192.0.2.2", priority: 77 },
     { dst: "10.1.0.0/16", gw: "192.0.2.9", priority: 77 },
-    { dst: "10.2.0.0/16", gw: "0.0.0.0", priority: 77 },
+    { dst: "10.2.0.0/16", gw: "0.0.0.0", priority: 77, scope: 253 },
   ]);
   expect(made.dns).toEqual({
     nameservers: ["192.0.2.53"],
     domain: "example.test",
     search: ["a.example.test", "b.example.test"],
   });
-  expect(place.sh("ip", "route")).toContain("10.2.0.0/16 dev eth0 metric 77");
+  expect(place.sh("ip", "route")).toContain("10.2.0.0/16 dev eth0 scope link metric 77");
   expect(place.sh("ping", "-c1", "-W2", "192.0.2.2")).toContain(" 0% packet loss");
   expect(dhcp.leases()).toEqual({ "c1/lan/eth0": address.split("/")[0]! });
   expect(dhcp.log).toContain("client provides name: pod-c1");
@@ -235,4 +235,26 @@ test("what the configuration and the command line can't be", async () => {
     125,
     expect.stringContaining("address already in use"),
   ]);
+});
+
+test("on a bridge, many at once, by a daemon that systemd starts", async () => {
+  await dhcp.server();
+  await dhcp.activate();
+  const { host } = dhcp;
+  host.sh("ip", "link", "add", "br-lan", "type", "bridge");
+  host.sh("ip", "link", "set", "br-lan", "up");
+  host.sh("ip", "link", "set", "wan0", "master", "br-lan");
+  const places = Array.from({ length: 12 }, () => dhcp.world.container());
+  const conf = dhcp.conf({}, { type: "bridge", bridge: "br-lan", master: undefined });
+  const made = await Promise.all(
+    places.map((place, index) => dhcp.start("ADD", `c${index}`, place.path, conf)),
+  );
+  const addresses = made.map(text => (JSON.parse(text) as Made).ips[0]!.address.split("/")[0]!);
+  expect(new Set(addresses).size).toBe(12);
+  expect(Object.values(dhcp.leases()).sort()).toEqual(addresses.sort());
+  await Promise.all(places.map((place, index) => dhcp.start("DEL", `c${index}`, place.path, conf)));
+  await until(
+    () => Object.keys(dhcp.leases()).length === 0,
+    () => JSON.stringify(dhcp.leases()),
+  );
 });

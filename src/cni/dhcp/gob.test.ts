@@ -75,8 +75,8 @@ test("a result, and none, by way of Go's types", () => {
     interfaces: [],
     ips: [{ address: "192.0.2.7/23", gateway: "192.0.2.1" }],
     routes: [
-      { dst: "0.0.0.0/0", gw: "192.0.2.1", priority: 300 },
-      { dst: "10.16.0.0/12", gw: "0.0.0.0", priority: undefined },
+      { dst: "0.0.0.0/0", gw: "192.0.2.1", priority: 300, scope: undefined },
+      { dst: "10.16.0.0/12", gw: "0.0.0.0", priority: undefined, scope: 253 },
     ],
     dns: { nameservers: ["192.0.2.53"], domain: "example.test", search: ["a.test"], options: undefined },
   };

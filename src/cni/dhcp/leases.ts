@@ -12,6 +12,8 @@ export type Answer = (result: Result | undefined, error: string) => void;
 /** Called where the asker has gone before his answer. */
 export type Cancel = () => void;
 
+/** Of a destination on the wire itself (rtnetlink(7), `rtm_scope`). */
+const SCOPE_LINK = 253;
 /** Milliseconds between two looks for namespaces that are gone. */
 const LOOK = 10_000;
 
@@ -145,7 +147,12 @@ function resultOf(lease: Lease, priority: number | undefined): Result {
     cniVersion: "1.1.0",
     interfaces: [],
     ips: [{ address: `${address}/${prefix}`, gateway: router }],
-    routes: lease.routes.map(({ dst, gateway }) => ({ dst, gw: gateway, priority })),
+    routes: lease.routes.map(({ dst, gateway }) => ({
+      dst,
+      gw: gateway,
+      priority,
+      scope: gateway === "0.0.0.0" ? SCOPE_LINK : undefined,
+    })),
     dns: { nameservers: dns, domain, search },
   };
 }

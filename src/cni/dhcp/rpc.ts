@@ -54,7 +54,10 @@ export const NOTHING: GobType = { name: "", fields: {} };
 
 const NETWORK: GobType = { name: "IPNet", fields: { IP: "bytes", Mask: "bytes" } };
 const IP_CONFIG: GobType = { name: "IPConfig", fields: { Address: NETWORK, Gateway: "bytes" } };
-const ROUTE: GobType = { name: "Route", fields: { Dst: NETWORK, GW: "bytes", Priority: "int" } };
+const ROUTE: GobType = {
+  name: "Route",
+  fields: { Dst: NETWORK, GW: "bytes", Priority: "int", Scope: "int" },
+};
 const STRINGS: GobType = { slice: "string" };
 const DNS: GobType = {
   name: "DNS",
@@ -73,7 +76,7 @@ interface GoNetwork {
 
 interface GoResult {
   IPs?: { Address?: GoNetwork; Gateway?: Uint8Array }[];
-  Routes?: { Dst?: GoNetwork; GW?: Uint8Array; Priority?: number }[];
+  Routes?: { Dst?: GoNetwork; GW?: Uint8Array; Priority?: number; Scope?: number }[];
   DNS?: { Nameservers?: string[]; Domain?: string; Search?: string[]; Options?: string[] };
 }
 
@@ -81,10 +84,11 @@ export function toGo(result: Result): object {
   const { nameservers, domain, search, options } = result.dns;
   const value: GoResult = {
     IPs: result.ips.map(one => ({ Address: networkToGo(one.address), Gateway: addressToGo(one.gateway) })),
-    Routes: result.routes.map(({ dst, gw, priority }) => ({
+    Routes: result.routes.map(({ dst, gw, priority, scope }) => ({
       Dst: networkToGo(dst),
       GW: addressToGo(gw),
       Priority: priority,
+      Scope: scope,
     })),
     DNS: { Nameservers: nameservers, Domain: domain, Search: search, Options: options },
   };
@@ -101,9 +105,9 @@ export function fromGo(value: object, cniVersion: string): Result {
       const address = networkFromGo(Address);
       return address ? [{ address, gateway: addressFromGo(Gateway) }] : [];
     }),
-    routes: Routes.flatMap(({ Dst, GW, Priority }) => {
+    routes: Routes.flatMap(({ Dst, GW, Priority, Scope }) => {
       const dst = networkFromGo(Dst);
-      return dst ? [{ dst, gw: addressFromGo(GW), priority: Priority }] : [];
+      return dst ? [{ dst, gw: addressFromGo(GW), priority: Priority, scope: Scope }] : [];
     }),
     dns: {
       nameservers: dns.Nameservers,
