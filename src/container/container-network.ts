@@ -1,6 +1,7 @@
 /** A container's network: what a start takes and puts up for it, and what an end takes down. */
 import { ErrorList } from "../base/errors.ts";
 import { readHostNetwork } from "../network/host-network.ts";
+import { portsKey } from "../network/ports.ts";
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { portCarrier } from "./carry-ports.ts";
@@ -149,9 +150,6 @@ export async function publishOn(
   const setup = await engine.networkSetup();
   await setup.refresh({ containerId: config.id, netns: state.netnsPath, network, ifName, ports, layOut });
 }
-
-/** The keys of a container's orders to the data plane: its tap's is its id, its ports' are numbered. */
-export const portsKey = (id: string, index: number) => `${id}:${index}`;
 
 /** Gives the container's namespace at `path` its tap, as `state.userMode` has it, and the ports. */
 export async function joinUserMode(

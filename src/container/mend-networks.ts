@@ -4,11 +4,12 @@
  */
 import { errorText } from "../base/errors.ts";
 import { log } from "../base/log.ts";
+import { portsKey } from "../network/ports.ts";
 import * as netns from "../sys/netns.ts";
 import { portCarrier } from "./carry-ports.ts";
 import { hasEnded } from "./cleanup.ts";
 import { type Container, dependencies, joinsOf } from "./config.ts";
-import { joinUserMode, portsKey, takePorts } from "./container-network.ts";
+import { joinUserMode, takePorts } from "./container-network.ts";
 import type { Engine } from "./engine.ts";
 import { isRunning } from "./leftovers.ts";
 import { isPinned } from "./pins.ts";

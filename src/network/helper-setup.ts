@@ -14,6 +14,7 @@ import { NetworkHelper } from "./helper-client.ts";
 import type { HomePaths } from "./home.ts";
 import { type HomeOrder, homePorts, numberIn, portOf } from "./home-ports.ts";
 import type { NamespaceView } from "./namespace-view.ts";
+import { portsKey } from "./ports.ts";
 import type { Listeners } from "./published.ts";
 import type { Attachment, AttachRequest, RefreshRequest, ServiceOptions } from "./service.ts";
 import type { NetworkSetup, OpenNetd, Pins } from "./setup.ts";
@@ -278,7 +279,7 @@ async function publishHome(
     const guestAddr = ipv6 && (family === 6 || !ipv4) ? guest.ipv6 : guest.ipv4;
     const otherwise = family === 6 && ipv6 && ipv4 ? { otherwise: guest.ipv4 } : {};
     const order = { ...settings, guestAddr, ...otherwise, guestPort: numberOf(settings) };
-    await netd.addPorts(keyOf(containerId, index), HOME_KEY, order, fds);
+    await netd.addPorts(portsKey(containerId, index), HOME_KEY, order, fds);
   }
 }
 
@@ -289,8 +290,6 @@ async function serve(netd: NetdClient, key: string, plan: UserModePlan, tap: num
     closeFd(tap);
   }
 }
-
-const keyOf = (containerId: string, index: number) => `${containerId}:${index}`;
 
 /** The port orders that lead into the home namespace. */
 async function homeOrders(netd: NetdClient | undefined): Promise<(HomeOrder & { key: string })[]> {

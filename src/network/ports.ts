@@ -80,3 +80,6 @@ export function reservePorts<T extends HostPorts>(ports: readonly T[]): { ports:
     throw error;
   }
 }
+
+/** The keys of a container's orders to the data plane: its tap's is its id, its ports' are numbered. */
+export const portsKey = (id: string, index: number) => `${id}:${index}`;
