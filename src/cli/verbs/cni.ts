@@ -28,10 +28,10 @@ function cniArgs(): [string, string][] {
   });
 }
 
-/** The JSON object of CAP_ARGS. */
-function capabilityArgs(): Record<string, unknown> {
+/** The JSON object of CAP_ARGS; undefined, which is that of ADD to the other verbs, where it is not set. */
+function capabilityArgs(): Record<string, unknown> | undefined {
   const text = process.env.CAP_ARGS;
-  if (!text) return {};
+  if (!text) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -56,7 +56,12 @@ function request(invocation: Invocation): Request {
   const netns = resolve(namespace);
   const path = process.env.CNI_PATH?.split(":").filter(one => one !== "");
   return {
-    runtime: new CniRuntime({ pluginPath: path, foreign: invocation.flags.list("foreign"), names: nameBook }),
+    runtime: new CniRuntime({
+      pluginPath: path,
+      foreign: invocation.flags.list("foreign"),
+      names: nameBook,
+      backend: "nftables",
+    }),
     list: loadNetworkConf(process.env.NETCONFPATH || "/etc/cni/net.d", network),
     attachment: {
       // cnitool's id, so that either removes what the other added: the first ten bytes of the path's digest.
