@@ -31,6 +31,10 @@ interface PtpConf {
 const confOf = (context: PluginContext) => context.conf as unknown as PtpConf;
 const failed = (message: string) => new CniError(CNI_ERROR.INTERNAL, message);
 
+function requireIpam({ conf }: Pick<PluginContext, "conf">): void {
+  if (!conf.ipam?.type) throw new CniError(CNI_ERROR.INVALID_CONFIG, "ptp requires an IPAM configuration");
+}
+
 /** An address, its subnet and its gateway, each as a destination of routes. */
 function line({ address, gateway }: ResultIp) {
   const cidr = parseCidr(address);
@@ -129,8 +133,7 @@ export const ptp: Plugin = {
     checkFields(FIELDS, context.conf);
     const conf = confOf(context);
     checkMtu(conf.mtu);
-    if (!context.conf.ipam?.type)
-      throw new CniError(CNI_ERROR.INVALID_CONFIG, "ptp requires an IPAM configuration");
+    requireIpam(context);
     return attach(context, {
       make: () => make(context, conf),
       beforeRoutes: routeByGateway,
