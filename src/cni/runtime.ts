@@ -156,7 +156,7 @@ export class CniRuntime {
     errors.throwIfAny(`can't clean up network ${list.name}`);
   }
 
-  /** GC of our own plugins, of what is older than a time if one is given. */
+  /** GC of our own plugins; of what is older than a time, if one is given: only addresses outlive a boot. */
   async #collect(
     list: NetConfList,
     valid: readonly Valid[],
@@ -164,7 +164,7 @@ export class CniRuntime {
     before?: number,
   ): Promise<void> {
     for (const conf of list.plugins)
-      for (const type of [conf.type, conf.ipam?.type])
+      for (const type of before === undefined ? [conf.type, conf.ipam?.type] : [conf.ipam?.type])
         await errors.tryAsync(async () => {
           const builtin = await this.#runner.builtin(type);
           const firewall = new FirewallBatch();

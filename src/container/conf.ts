@@ -59,6 +59,7 @@ const FIELDS = {
     stop_timeout: "number",
   },
   network: {
+    cni_foreign_plugins: "list",
     cni_plugin_dirs: "list",
     default_network: "text",
     default_rootless_network_cmd: "text",

@@ -11,12 +11,17 @@ import { withLock } from "../sys/flock.ts";
 import { contains, parseCidr, parseIP } from "../wire/addr.ts";
 import { describe, formatConfList, type NetworkInfo, networkId } from "./definition.ts";
 import type { NetworkRequest } from "./plan.ts";
+import { reconcileOnce } from "./reconcile.ts";
 
 export type { NetworkInfo } from "./definition.ts";
 
 export interface ServiceOptions {
   configDirectory?: string;
   pluginPath?: string[];
+  /** Types of plugins that are executed though there is one of ours; `*`: all that the path has. */
+  foreignPlugins?: string[];
+  /** A directory that dies with the boot: which networks were looked through (`reconcile.ts`). */
+  reconciledDirectory?: string;
   /** Where results and reserved addresses are kept; absent: the ecosystem's `/var/lib/cni`. */
   stateDirectory?: string;
   /** Of the network that containers join unless told otherwise; made in memory where no file has it. */
@@ -71,19 +76,22 @@ export class NetworkService {
   readonly #runtime: CniRuntime;
   readonly #defaultSubnet: string | undefined;
   readonly #bridgesElsewhere: boolean;
+  readonly #reconciled: string | undefined;
   readonly defaultNetwork: string;
   #lists: Map<string, LoadedList> | undefined;
 
   constructor(options: ServiceOptions = {}) {
     this.#directory = options.configDirectory ?? "/etc/cni/net.d";
-    const { pluginPath, stateDirectory: state } = options;
+    const { pluginPath, foreignPlugins: foreign, stateDirectory: state } = options;
     this.#runtime = new CniRuntime({
       pluginPath,
+      foreign,
       ...(state ? { cacheDirectory: join(state, "results"), dataDirectory: join(state, "networks") } : {}),
     });
     this.defaultNetwork = options.defaultNetwork || DEFAULT_NETWORK;
     this.#defaultSubnet = options.defaultSubnet;
     this.#bridgesElsewhere = options.bridgesElsewhere ?? false;
+    this.#reconciled = options.reconciledDirectory;
   }
 
   #all(): Map<string, LoadedList> {
@@ -182,6 +190,7 @@ export class NetworkService {
 
   async attach(request: AttachRequest): Promise<Attachment> {
     const { list } = this.#find(this.resolve(request.network))!;
+    if (this.#reconciled) await reconcileOnce(this.#runtime, list, this.#reconciled);
     const { subnets } = describe(list, "");
     for (const address of [request.ip, request.ip6])
       if (
