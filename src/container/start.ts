@@ -4,7 +4,8 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "../base/errors.ts";
+import { errorText, UserError } from "../base/errors.ts";
+import { log } from "../base/log.ts";
 import { bootId, startTime } from "../sys/process.ts";
 import { finishRun, hasEnded, recordContainerEvent, teardown } from "./cleanup.ts";
 import type { Container, ContainerConfig, Phase } from "./config.ts";
@@ -147,7 +148,10 @@ async function orUndo(
     await action();
   } catch (error) {
     container.state.error = error instanceof Error ? error.message : String(error);
-    await teardown(engine, container, true).finally(() => engine.containers.save(container, before));
+    // What went wrong first is what the person must hear of.
+    await teardown(engine, container, true)
+      .catch(later => log.debug(errorText(later)))
+      .finally(() => engine.containers.save(container, before));
     throw error;
   }
 }
