@@ -58,7 +58,7 @@ export class NameBook {
         const subnets = one?.subnets.map(subnet => ({ subnet }));
         return one && { dns_enabled: true, internal: one.internal, subnets };
       },
-      members: network => this.entries(network).map(one => [this.named(one), attachmentOf(one)]),
+      members: network => this.members(network),
     });
   }
 
@@ -101,6 +101,11 @@ export class NameBook {
   /** All containers of a network, by their ids. */
   entries(network: string): NameEntry[] {
     return this.ids(this.directory(network)).flatMap(id => this.read(network, id) ?? []);
+  }
+
+  /** The same, as those who bring a resolver tell them. */
+  members(network: string): (readonly [Named, NamedAttachment])[] {
+    return this.entries(network).map(one => [this.named(one), attachmentOf(one)]);
   }
 
   private ids(directory: string): string[] {

@@ -1,4 +1,5 @@
 /** Which names of containers are told on networks: what the engine's state has to say about that. */
+import { NameBook } from "../cni/name-book.ts";
 import { type Named, Names } from "../netd/told-names.ts";
 import { contains, parseCidr, parseIP } from "../wire/addr.ts";
 import { type Container, joinsOf } from "./config.ts";
@@ -11,8 +12,8 @@ export function namesOf(engine: Engine): Names {
     open: options => engine.netd(options),
     bind: async addresses => (await engine.networkSetup()).bindResolver(addresses),
     inspect: network => (engine.networks.exists(network) ? engine.networks.inspect(network) : undefined),
-    members: network =>
-      engine.containers
+    members: network => [
+      ...engine.containers
         .list()
         .filter(one => one.phase === "running" || one.phase === "initialized")
         .flatMap(container =>
@@ -20,6 +21,9 @@ export function namesOf(engine: Engine): Names {
             .filter(one => one.network === network)
             .map(one => [namedOf(container), one] as const),
         ),
+      // Those of other engines, whose plugin has no moment of its own to tell them again.
+      ...new NameBook(engine.paths.runRoot).members(network),
+    ],
   });
 }
 

@@ -104,6 +104,12 @@ test("on one network, containers of podman's and of ours know each other", async
   expect(await script(host, "portolan exec ours nslookup -type=a theirs.dns.podman")).toContain(
     await address("theirs"),
   );
+  // Ours tells theirs too, should the service have forgotten both.
+  await script(host, "portolan stop -t 0 ours && kill -9 $(pgrep -x 'netd|netd-service')");
+  await script(host, "portolan start ours");
+  expect(await script(host, "portolan exec ours nslookup -type=a theirs.dns.podman")).toContain(
+    await address("theirs"),
+  );
   await script(host, "portolan rm -f -t 0 ours");
   expect(await ask("theirs", "ours.dns.podman")).toBe("none");
   await remove("theirs");
