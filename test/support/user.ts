@@ -6,7 +6,7 @@ import type { Outcome, RunOptions, TerminalSession, TestHost } from "./host.ts";
 import { PORTOLAN } from "./host.ts";
 
 /** Where each user finds the executable: the working copy may lie where only root can go. */
-const INSTALLED = "/usr/local/bin/portolan";
+export const INSTALLED = "/usr/local/bin/portolan";
 const PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
 /** What a host with ordinary users has once; `$1` is our executable. A second call finds all of it there. */

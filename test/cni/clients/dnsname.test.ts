@@ -2,13 +2,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../../support/await.ts";
 import type { TestHost } from "../../support/host.ts";
+import { INSTALLED, TestUser } from "../../support/user.ts";
 import { clientHost, PLUGINS, script } from "./client-host.ts";
 
 let host: TestHost;
+let image: string;
 beforeAll(async () => {
-  const made = await clientHost();
-  host = made.host;
-  await script(host, `podman load -q -i ${made.image}`);
+  ({ host, image } = await clientHost());
+  await script(host, `podman load -q -i ${image}`);
   await script(host, "podman network create one && podman network create two");
 });
 afterAll(async () => {
@@ -141,4 +142,25 @@ test("CHECK misses names that are not told, GC takes back those of the dead, wha
   expect(JSON.parse((await call("ADD", "c1", { prevResult, domainName: "a b" })).stdout).code).toBe(7);
   expect(JSON.parse((await call("ADD", "c1", { prevResult, domainName: 3 })).stdout).code).toBe(6);
   await remove("web");
+});
+
+test("an ordinary user's podman, whose bridges are in a namespace of his", async () => {
+  const user = await TestUser.add(host);
+  await user.write(".config/containers/storage.conf", '[storage]\ndriver = "vfs"\n');
+  await script(host, `install -m 644 ${image} /tmp/users.tar`);
+  // Launchers name the executable that wrote them, and he can't go where the working copy is.
+  await script(host, `portolan cni uninstall ${PLUGINS} && ${INSTALLED} cni install ${PLUGINS}`);
+  const his = (text: string) => user.must("sh", "-ec", text);
+  await his("podman load -q -i /tmp/users.tar && podman network create his");
+  for (const name of ["web", "client"])
+    await his(`podman run -d --name ${name} --network his busybox sleep 1000`);
+  const web = await his("podman inspect -f '{{.NetworkSettings.Networks.his.IPAddress}}' web");
+  expect(await his("podman exec client nslookup -type=a web.dns.podman")).toContain(`Address: ${web}`);
+  await his("podman rm -f -t 0 web");
+  expect(await his("podman exec client nslookup -type=a web.dns.podman || true")).toContain("NXDOMAIN");
+  await his("podman rm -f -t 0 client");
+  await until(
+    async () => !(await script(host, "ps -o stat=,comm= -A")).match(/^[^Z]\S* +netd/m),
+    () => "a network service stays",
+  );
 });
