@@ -1,5 +1,5 @@
 /** setup and teardown: a container's namespace joined to networks, and taken off them. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorList, errorText, hasCode, UserError } from "../base/errors.ts";
 import { addressesOf } from "../cni/plugins/address.ts";
@@ -51,9 +51,9 @@ interface Made {
   status: Status;
 }
 
-function planOf(join: Join): Plan {
+function planOf(join: Join, rules: boolean): Plan {
   checkDriver(join.network);
-  const options = driverOptions(join.network);
+  const options = driverOptions(join.network, rules);
   const addresses = givenAddresses(join);
   return { join, options, addresses, routes: routesOf(join, options, addresses) };
 }
@@ -65,7 +65,11 @@ const tellsNames = ({ join: { network }, options }: Plan) =>
 export class Attachments {
   private readonly runtime: CniRuntime;
 
-  constructor(private readonly place: Place) {
+  /** `rules`: false where the caller wants none. */
+  constructor(
+    private readonly place: Place,
+    private readonly rules = true,
+  ) {
     this.runtime = new CniRuntime({
       cacheDirectory: join(place.own, "results"),
       dataDirectory: join(place.own, "networks"),
@@ -77,7 +81,7 @@ export class Attachments {
   /** Joins the namespace at `path` to all networks, or to none and throws. */
   async setUp(path: string, request: Request): Promise<Record<string, Status>> {
     if (!netns.isNetns(path)) throw new UserError(`invalid namespace path: ${path} is no network namespace`);
-    const plans = request.joins.map(planOf);
+    const plans = request.joins.map(one => planOf(one, this.rules));
     for (const { join, options } of plans)
       if (options.unmanaged) checkUnmanaged(join.network.network_interface!);
     netns.run(path, bringLoopbackUp);
@@ -179,8 +183,10 @@ export class Attachments {
   /** Takes the container off the networks; goes on after a failure, and needs no namespace. */
   async tearDown(path: string, request: Request): Promise<void> {
     const errors = new ErrorList();
-    const { NameBook } = await import("./names.ts");
-    await errors.tryAsync(() => new NameBook(this.place).leave(request));
+    if (existsSync(this.place.names)) {
+      const { NameBook } = await import("./names.ts");
+      await errors.tryAsync(() => new NameBook(this.place).leave(request));
+    }
     const attachment = {
       containerId: request.container_id,
       netns: netns.isNetns(path) ? path : "",

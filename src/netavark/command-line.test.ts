@@ -3,21 +3,24 @@ import { parseCommandLine, UsageError } from "./command-line.ts";
 
 test("as podman 4 and 5 call it", () => {
   const words = ["--config", "/run/c", "--rootless=true", "--aardvark-binary=/a", "setup", "/run/netns/x"];
-  const common = { file: undefined, config: "/run/c", rootless: true };
-  expect(parseCommandLine(words)).toEqual({ name: "setup", netns: "/run/netns/x", ...common });
-  expect(parseCommandLine(["-c/run/c", "-r", "true", "-f", "/in", "teardown", "/n"])).toEqual({
+  const common = { file: undefined, config: "/run/c", rootless: true, rules: true };
+  expect(parseCommandLine(words, {})).toEqual({ name: "setup", netns: "/run/netns/x", ...common });
+  expect(parseCommandLine(["-c/run/c", "-r", "true", "-f", "/in", "teardown", "/n"], {})).toEqual({
     name: "teardown",
     netns: "/n",
     ...common,
     file: "/in",
   });
   expect(
-    parseCommandLine(["-c=/run/c", "-r=true", "update", "net", "--network-dns-servers", "1.1.1.1,::1"]),
+    parseCommandLine(["-c=/run/c", "-r=true", "update", "net", "--network-dns-servers", "1.1.1.1,::1"], {
+      NETAVARK_FW: "none",
+    }),
   ).toEqual({
     name: "update",
     network: "net",
     servers: ["1.1.1.1", "::1"],
     ...common,
+    rules: false,
   });
 });
 
@@ -30,7 +33,7 @@ test("what no command is", () => {
     ["-r", "maybe", "setup", "x"],
     ["update", "n"],
   ])
-    expect(() => parseCommandLine(words)).toThrow(UsageError);
+    expect(() => parseCommandLine(words, {})).toThrow(UsageError);
 });
 
 test("versions", () => {

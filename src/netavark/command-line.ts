@@ -15,6 +15,8 @@ interface Place {
   file?: string;
   config?: string;
   rootless: boolean;
+  /** False where the caller wants no rules. */
+  rules: boolean;
 }
 
 /** Said on standard error, with exit code 2. */
@@ -37,7 +39,7 @@ Options:
   -c, --config <CONFIG>                    Directory for state, usually on a tmpfs
   -r, --rootless <ROOTLESS>                The caller is in a user namespace [possible values: true, false]
   -a, --aardvark-binary <AARDVARK_BINARY>  Taken and not used: names are told by the network service
-      --firewall-driver <FIREWALL_DRIVER>  nftables or none [env: NETAVARK_FW=]
+      --firewall-driver <FIREWALL_DRIVER>  none makes no rules, any other nftables' [env: NETAVARK_FW=]
       --plugin-directory <PLUGIN_DIRECTORIES>
                                            Taken and not used
   -h, --help                               Print help
@@ -105,7 +107,10 @@ function split(argv: readonly string[]): { options: Map<string, string>; words: 
 }
 
 /** Reads the command line. Throws UsageError. */
-export function parseCommandLine(argv: readonly string[]): Command {
+export function parseCommandLine(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Command {
   const { options, words } = split(argv);
   const [command, ...rest] = words;
   if (options.has("version")) return { name: "version", text: `netavark ${VERSION}\n` };
@@ -115,7 +120,13 @@ export function parseCommandLine(argv: readonly string[]): Command {
     throw new UsageError(
       `error: invalid value '${rootless}' for '--rootless <ROOTLESS>'\n  [possible values: true, false]`,
     );
-  const place = { file: options.get("file"), config: options.get("config"), rootless: rootless === "true" };
+  const firewall = options.get("firewall-driver") ?? env.NETAVARK_FW;
+  const place = {
+    rules: firewall !== "none",
+    file: options.get("file"),
+    config: options.get("config"),
+    rootless: rootless === "true",
+  };
   const only = (what: string) => {
     if (rest.length !== 1)
       throw new UsageError(

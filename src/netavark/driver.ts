@@ -19,6 +19,8 @@ export interface DriverOptions {
   isolate: Isolation;
   vlan?: number;
   vrf?: string;
+  /** Whether the caller wants rules at all. */
+  rules: boolean;
   /** A bridge that somebody else made and keeps: no address on it, no rules, never removed. */
   unmanaged: boolean;
   /** Of a macvlan or ipvlan. */
@@ -63,7 +65,7 @@ export function checkMode(driver: string, mode: string): void {
 }
 
 /** Reads a network's options. Throws UserError. */
-export function driverOptions({ driver, options, ipam_options: ipam }: Network): DriverOptions {
+export function driverOptions({ driver, options, ipam_options: ipam }: Network, rules = true): DriverOptions {
   const { mode } = options;
   const unmanaged = driver === "bridge" && mode === "unmanaged";
   if (mode !== undefined) checkMode(driver, mode);
@@ -83,6 +85,7 @@ export function driverOptions({ driver, options, ipam_options: ipam }: Network):
     isolate: isolation(options.isolate ?? "false"),
     vlan: vlan || undefined,
     vrf: options.vrf || undefined,
+    rules,
     unmanaged,
     mode: driver === "bridge" ? undefined : mode,
   };
@@ -136,7 +139,11 @@ export function portMaps(ports: readonly PortMapping[], families: ReadonlySet<4 
 }
 
 /** Whether the host's rules serve the network: published ports, source NAT, isolation. */
-export const isServed = (network: Network, { unmanaged }: DriverOptions): boolean =>
+export const isServed = (network: Network, { rules, ...options }: DriverOptions): boolean =>
+  rules && isRouted(network, options);
+
+/** Whether the host forwards for the network's containers, as their gateway. */
+const isRouted = (network: Network, { unmanaged }: Pick<DriverOptions, "unmanaged">): boolean =>
   network.driver === "bridge" && !network.internal && !unmanaged;
 
 /** A server is told the container's name, and gives routes with the network's metric. */
@@ -172,7 +179,7 @@ function main(
       mode: options.mode,
       ...common,
     };
-  const isGateway = isServed(network, options) && addresses.every(one => one.gateway !== undefined);
+  const isGateway = isRouted(network, options) && addresses.every(one => one.gateway !== undefined);
   return {
     type: "bridge",
     bridge: network.network_interface,

@@ -129,6 +129,10 @@ test("networks of one's own: names, two networks, dual stack, connect, disconnec
   await engine.podman("network", "reload", "--all");
   expect(await fetched("http://127.0.0.1:8090/")).toBe("web");
   expect(await engine.exec("web", "wget -qO- http://db/")).toBe("db");
+  // A network service that was killed forgets; the next container of the network has it told all again.
+  await engine.host.must("sh", "-c", "kill -9 $(pgrep -f '[_]_netd')");
+  await engine.podman("run", "--rm", "--network", "back", "busybox", "true");
+  expect(await engine.exec("web", "wget -qO- http://storage/")).toBe("db");
   await engine.podman("rm", "-f", "-t", "0", "web", "db");
   await engine.podman("network", "rm", "front", "back");
   expect(await left(before)).toEqual([]);

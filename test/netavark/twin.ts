@@ -1,5 +1,5 @@
 /** netavark and its twin: a host and a container, each a throw-away namespace, and one of the two programs. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PORTOLAN } from "../support/host.ts";
@@ -46,16 +46,17 @@ export class Twin implements Disposable {
     for (const name of ["wire", "far"]) this.host.sh("ip", "link", "set", name, "up");
   }
 
-  /** Runs a verb; its exit code and what it printed. */
-  call(
-    verb: string,
-    request: object | string,
-    netns = this.container.path,
-  ): { code: number; stdout: string } {
-    const words = [
+  /** The command line of a verb. */
+  words(verb: string, netns = this.container.path): string[] {
+    return [
       ...[this.program, "--config", join(this.directory, "config"), "--rootless=false"],
       ...["--aardvark-binary=/usr/lib/podman/aardvark-dns", verb, netns],
     ];
+  }
+
+  /** Runs a verb; its exit code and what it printed. */
+  call(verb: string, request: object | string, netns?: string): { code: number; stdout: string } {
+    const words = this.words(verb, netns);
     const stdin = Buffer.from(typeof request === "string" ? request : JSON.stringify(request));
     const child = this.host.run(() => Bun.spawnSync(words, { stdin, stdout: "pipe", stderr: "ignore" }));
     return { code: child.exitCode, stdout: child.stdout.toString() };
@@ -78,6 +79,18 @@ export class Twin implements Disposable {
         .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
         .sort(),
     ];
+  }
+
+  /** All that ours keeps outside of the kernel, but for locks. */
+  files(): string[] {
+    const own = join(this.directory, "config/portolan/results");
+    return existsSync(own) ? readdirSync(own) : [];
+  }
+
+  /** The elements of our table. */
+  elements(): string {
+    const text = this.host.sh("sh", "-c", "nft list table inet portolan || true");
+    return [...text.matchAll(/elements = \{[^}]*\}/g)].map(([one]) => one).join("\n");
   }
 
   private links(place: TestNetns, side: string): string[] {
