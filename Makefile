@@ -24,9 +24,10 @@ test: build ## every test; those that need root are run by root
 	@scripts/setup.sh test
 	@$(SUDO) node_modules/.bin/bun run scripts/test.ts
 
-check: setup ## format, lint, types
+check: setup ## format, lint, types, generated tables
 	@npx --no-install biome check .
 	@npx --no-install tsc --noEmit
+	@$(BUN) run scripts/cni-docs.ts --check
 
 bench: build ## ratios to podman and to the Go plugins, in one run
 	@scripts/setup.sh test

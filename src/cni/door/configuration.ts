@@ -1,5 +1,6 @@
 /** A call's standard input: one plugin's configuration, in any version of the specification. */
 import { errorText } from "../../base/errors.ts";
+import { parseCidr } from "../../wire/addr.ts";
 import { checkNetworkName } from "../attachment.ts";
 import { parseResult } from "../result.ts";
 import { CNI_ERROR, CniError, type PluginConf, type Result } from "../types.ts";
@@ -81,11 +82,16 @@ export function readPrevResult({ conf, cniVersion }: Configuration): Result | un
       CNI_ERROR.INTERNAL,
       `could not parse prevResult: no result has version ${JSON.stringify(version)}`,
     );
+  let result: Result;
   try {
-    return parseResult(given, cniVersion);
+    result = parseResult(given, cniVersion);
   } catch (error) {
     throw new CniError(CNI_ERROR.INTERNAL, `could not parse prevResult: ${errorText(error)}`);
   }
+  for (const { address } of result.ips)
+    if (!parseCidr(address))
+      throw new CniError(CNI_ERROR.INTERNAL, `could not parse prevResult: invalid CIDR address: ${address}`);
+  return result;
 }
 
 /** Living attachments, as GC is told of them: the key of version 1.1.0, and that of its drafts. None given means none live. */

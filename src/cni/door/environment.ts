@@ -84,7 +84,12 @@ export function readArgs(
     else if (!isLenient && readers.length > 0) throw refuseArgs(`invalid pair ${JSON.stringify(pair)}`);
   }
   const args = Object.fromEntries(pairs);
-  const ignores = /^(1|true)$/i.test(args.IgnoreUnknown ?? "");
+  const word = args.IgnoreUnknown ?? "0";
+  const ignores = /^(1|true)$/i.test(word);
+  if (!ignores && !isLenient && readers.length > 0 && !/^(0|false)$/i.test(word))
+    throw refuseArgs(
+      `error parsing value of pair ${JSON.stringify(`IgnoreUnknown=${word}`)}: boolean unmarshal error: invalid input ${word}`,
+    );
   for (const known of ignores || isLenient ? [] : readers) {
     const unknown = pairs.filter(([key]) => key !== "IgnoreUnknown" && !known.includes(key));
     if (unknown.length > 0)

@@ -153,6 +153,14 @@ test("standard input that is no object is refused with code 6", async () => {
   }
 });
 
+test("IgnoreUnknown is true, false, or refused", async () => {
+  expect((await call({ CNI_ARGS: "IgnoreUnknown=TRUE;A=1" }, CONF)).exitCode).toBe(0);
+  const odd = await call({ CNI_ARGS: "IgnoreUnknown=maybe" }, CONF);
+  expect(JSON.parse(odd.stdout).msg).toBe(
+    'ARGS: error parsing value of pair "IgnoreUnknown=maybe": boolean unmarshal error: invalid input maybe',
+  );
+});
+
 test("without a verb it says on standard error who it is, as nerdctl reads it", async () => {
   const { exitCode, stdout, stderr } = await call({ CNI_COMMAND: undefined }, "", "firewall");
   expect(exitCode).toBe(0);
@@ -194,6 +202,8 @@ test("a result without addresses has no form before 0.3.0; one that is no result
   expect(JSON.parse(none.stdout)).toEqual({ code: 999, msg: "cannot convert: no valid IP addresses" });
   const odd = await call({}, { ...CONF, prevResult: { cniVersion: "7.0.0" } });
   expect(JSON.parse(odd.stdout).msg).toStartWith("could not parse prevResult");
+  const nowhere = await call({}, { ...CONF, prevResult: { ips: [{ address: "no address" }] } });
+  expect(JSON.parse(nowhere.stdout).msg).toBe("could not parse prevResult: invalid CIDR address: no address");
 });
 
 test("DEL is not refused for arguments or a result that make no sense, nor without a namespace", async () => {
