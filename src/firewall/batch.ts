@@ -2,7 +2,7 @@
  * What one ADD or DEL changes in the firewall: collected from all plugins of a chain, then made at once.
  */
 import type { UserError } from "../base/errors.ts";
-import { nftTables, openNetfilter } from "../netlink/nft-rule.ts";
+import { nftTables } from "../netlink/nft-rule.ts";
 import { addCommands, deleteCommands, type Element, fieldsOf, sameValue } from "./element.ts";
 import { closeCommands, gateCommands } from "./gate.ts";
 import type { NftablesRules } from "./go-nftables.ts";
@@ -87,7 +87,7 @@ const isNothing = ({ added, removed, rules, iptables, removals }: Change) =>
 
 function apply(firewall: Firewall, change: Change): void {
   const { added, removed, rules, iptables, removals } = change;
-  const make = () => firewall.apply([...plan(firewall, added, removed), ...planRemovals(removals)]);
+  const make = () => firewall.apply([...plan(firewall, added, removed), ...planRemovals(firewall, removals)]);
   try {
     make();
   } catch (error) {
@@ -99,13 +99,23 @@ function apply(firewall: Firewall, change: Change): void {
     make();
   }
   if (removals.length > 0) removeLegacy(removals);
-  firewall.write(additions(firewall, rules));
+  writeRules(firewall, rules);
   if (iptables.length > 0) applyIptables(iptables);
 }
 
-function planRemovals(removals: readonly Removal[]): unknown[] {
+/** Adds rules to Go's tables, again where somebody emptied the ruleset meanwhile. */
+function writeRules(firewall: Firewall, rules: NftablesRules): void {
+  try {
+    firewall.write(additions(firewall, rules));
+  } catch (error) {
+    if (!(error instanceof FirewallError) || error.kind !== "missing") throw error;
+    firewall.write(additions(firewall, rules));
+  }
+}
+
+function planRemovals(firewall: Firewall, removals: readonly Removal[]): unknown[] {
   if (removals.length === 0) return [];
-  using nl = openNetfilter();
+  const nl = firewall.netlink();
   const there = nftTables(nl);
   return [...rulesToRemove(nl, there, removals), ...chainsToRemove(nl, there, removals)];
 }

@@ -135,7 +135,9 @@ export function portLines(
   const why = comment(`dnat ${chainComment(owner)}`.slice(0, 255));
   const conditions = options.conditions[target.version].map(one => ` ${word(one)}`).join("");
   // As Go's: also the ports of the other family, which nothing in the chain then takes.
-  const byProtocol = Object.entries(Object.groupBy(ports, port => port.protocol)).toSorted();
+  const byProtocol = Object.entries(Object.groupBy(ports, port => port.protocol)).toSorted(([a], [b]) =>
+    a < b ? -1 : 1,
+  );
   const entries = byProtocol.flatMap(([protocol, list]) =>
     portLists(list).map(
       text => `-p ${protocol} ${why} -m multiport --dports ${text}${conditions} -j ${chain}`,

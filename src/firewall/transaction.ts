@@ -1,6 +1,8 @@
 /** The door to the kernel's ruleset: one transaction a call, in the namespace of the calling thread. */
 import { readlinkSync } from "node:fs";
 import { UserError } from "../base/errors.ts";
+import { openNetfilter } from "../netlink/nft-rule.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
 import { withLock } from "../sys/flock.ts";
 import { NftContext } from "../sys/nftables.ts";
 import { type Element, parseElements } from "./element.ts";
@@ -37,24 +39,32 @@ export class FirewallError extends UserError {
   }
 }
 
-/**
- * One context is kept for the namespace last worked in. To close one after a removal waits some 10 ms for the kernel to
- * be through with what was removed (an RCU grace period); left open, nobody waits.
- */
-let kept: { namespace: string; nft: NftContext } | undefined;
+interface Kept {
+  namespace: string;
+  nft: NftContext;
+  /** Opened when it is first asked for. */
+  netlink?: NetlinkSocket;
+}
 
-function context(): NftContext {
+/**
+ * One context and one socket are kept for the namespace last worked in. To close one after a removal waits some 10 ms for
+ * the kernel to be through with what was removed (an RCU grace period); left open, nobody waits.
+ */
+let kept: Kept | undefined;
+
+function here(): Kept {
   const namespace = readlinkSync("/proc/thread-self/ns/net");
   if (kept?.namespace !== namespace) {
     kept?.nft[Symbol.dispose]();
+    kept?.netlink?.[Symbol.dispose]();
     kept = { namespace, nft: new NftContext() };
   }
-  return kept.nft;
+  return kept;
 }
 
 export class Firewall {
   #run(command: string): string {
-    const { ok, output, error } = context().run(command);
+    const { ok, output, error } = here().nft.run(command);
     if (!ok) throw new FirewallError(reason(error));
     return output;
   }
@@ -67,6 +77,13 @@ export class Firewall {
   /** Runs the commands as one transaction: all of them or none. */
   apply(commands: readonly unknown[]): void {
     if (commands.length > 0) this.#run(JSON.stringify({ nftables: commands }));
+  }
+
+  /** For the kernel's own lists; it stays open. */
+  netlink(): NetlinkSocket {
+    const place = here();
+    place.netlink ??= openNetfilter();
+    return place.netlink;
   }
 
   /** Runs a text in nft's language as one transaction. */

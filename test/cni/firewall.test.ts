@@ -94,15 +94,31 @@ test("iptables: CHECK names the rule that is gone", () => {
   expect(outcome!.error).toStartWith(`container c${number} has lost a rule of iptables: `);
 });
 
-/** Calls STATUS of one plugin in a process with this PATH. */
-function status(conf: object, path: string) {
+/** Calls STATUS of one plugin in a process with this PATH; `before` is done in its own view of the file system. */
+function status(conf: object, path: string, before = "true") {
   const code = `
     const { loadPlugin } = await import(${JSON.stringify(join(import.meta.dir, "../../src/cni/plugins/table.ts"))});
     const conf = ${JSON.stringify(conf)};
     try { (await loadPlugin(conf.type)).status({ conf, network: "n", dataDirectory: "/nowhere" }); console.log("fine"); }
     catch (error) { console.log(error.code, error.message); }`;
   const child = world.host.run(() =>
-    Bun.spawnSync([process.execPath, "-e", code], { env: { PATH: path }, stderr: "inherit" }),
+    Bun.spawnSync(
+      [
+        "/usr/bin/unshare",
+        "-m",
+        "/bin/sh",
+        "-c",
+        `${before} && exec "$@"`,
+        "sh",
+        process.execPath,
+        "-e",
+        code,
+      ],
+      {
+        env: { PATH: path },
+        stderr: "inherit",
+      },
+    ),
   );
   return child.stdout.toString().trim();
 }
@@ -112,6 +128,11 @@ test("STATUS: what is asked for is there, or the answer is 50 and says what is m
     expect(status({ type }, process.env.PATH!)).toBe("fine");
     expect(status({ type, backend: "iptables" }, process.env.PATH!)).toBe("fine");
   }
+  const without = "mount --bind /dev/null /usr/sbin/xtables-nft-multi";
+  for (const type of ["portmap", "firewall"])
+    expect(status({ type, backend: "iptables" }, process.env.PATH!, without)).toBe(
+      "50 the configuration asks for iptables, and iptables-restore is not there",
+    );
   expect(status({ type: "firewall", backend: "firewalld" }, "/nowhere")).toStartWith(
     "50 the configuration asks for firewalld: ",
   );
