@@ -1,5 +1,5 @@
 import { expect, describe as group, test } from "bun:test";
-import { ask, party, rootful, verdictOf } from "../../test/support/facts.ts";
+import { ask, party, rootful, route, verdictOf } from "../../test/support/facts.ts";
 import type { NamespaceView } from "../network/namespace-view.ts";
 import { describe } from "./describe.ts";
 import { explainPath } from "./explain.ts";
@@ -76,6 +76,53 @@ group("paths", () => {
 It stops: nothing listens on port 82 in db
   db listens on 80/tcp, 81/tcp
 network podman knows no names: use the address`);
+  });
+});
+
+group("over lines of ptp", () => {
+  /** `db` and `web` as kind's containers are: each at the end of a pair, the host's ends are `veth1` and `veth2`. */
+  function lines(change: (host: NamespaceView) => void = () => {}) {
+    const facts = rootful();
+    facts.networks[0]!.driver = "ptp";
+    const host = facts.views.get("host")!;
+    host.routes = host.routes.filter(one => !one.dst.startsWith("10.88."));
+    for (const [name, end, address] of [
+      ["db", "veth1", "10.88.0.2"],
+      ["web", "veth2", "10.88.0.3"],
+    ] as const) {
+      facts.containers.find(one => one.name === name)!.attachments[0]!.bridge = end;
+      const { index } = host.links.find(one => one.name === end)!;
+      host.addresses.push({ index, ip: "10.88.0.1", prefix: 32, scope: "global" });
+      host.routes.push({ ...route(`${address}/32`, "", index) });
+      const inside = facts.views.get(name)!;
+      inside.links[1]!.peerIndex = index;
+      inside.routes = [route("10.88.0.1/32", "", 2), route("0.0.0.0/0", "10.88.0.1", 2)];
+    }
+    change(host);
+    return facts;
+  }
+  test("from one container to another, by the host", () => {
+    expect(pathLines(ask(lines(), "web", "db", 80)).slice(0, 4)).toEqual([
+      "web -> db at 10.88.0.2:80",
+      "  web: eth0 (10.88.0.3) by gateway 10.88.0.1",
+      "  host: veth2, network podman",
+      "  host: veth1",
+    ]);
+    expect(verdictOf(ask(lines(), "web", "db", 80))).toStartWith("yes: nginx (pid 4711) listens on");
+    expect(verdictOf(ask(lines(), "far", "db", 80))).toStartWith("yes: nginx (pid 4711) listens on");
+    expect(verdictOf(ask(lines(), "web", "far", 53, "udp"))).toStartWith("yes: something");
+  });
+  test("an end that is down or has gone", () => {
+    const link = (host: NamespaceView, name: string) => host.links.find(one => one.name === name)!;
+    const down = (name: string) => lines(host => Object.assign(link(host, name), { up: false }));
+    const { verdict } = ask(down("veth2"), "web", "db", 80);
+    expect(verdict.text).toBe("veth2, web's end of the cable on the host, is down");
+    expect(verdict.advice).toEqual(["ip link set veth2 up"]);
+    expect(verdictOf(ask(down("veth1"), "web", "db", 80))).toBe("no: veth1 in host is down");
+    const gone = lines(host => {
+      host.links = host.links.filter(one => one.name !== "veth2");
+    });
+    expect(verdictOf(ask(gone, "web", "db", 80))).toBe("no: web's eth0 does not lead to the host any more");
   });
 });
 

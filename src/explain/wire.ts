@@ -18,6 +18,8 @@ export function nextPlace(
     world.facts.networks.some(one => one.bridge === link.name && one.driver === "bridge")
   )
     return ontoBridge(walker, view, link, next);
+  const line = packet.place === world.bridges ? lineOf(walker, link) : undefined;
+  if (line) return downLine(walker, line, link, next);
   const owner = world.ownerOf(packet.place);
   const attachment = owner?.attachments.find(one => one.ifName === link.name);
   if (owner && attachment) return fromContainer(walker, owner, attachment, link, next);
@@ -57,14 +59,15 @@ function badCable(
   if (own.kind !== "veth") return undefined;
   if (other?.master !== bridge.index)
     return stop("not-attached", `${name}'s ${ifName} is not on bridge ${bridge.name} any more`, restart);
-  return other.up
-    ? undefined
-    : stop(
-        "link-down",
-        `${other.name}, ${name}'s end of the cable on the host, is down`,
-        `ip link set ${other.name} up`,
-      );
+  return other.up ? undefined : endIsDown(container, other);
 }
+
+const endIsDown = ({ name }: ContainerFacts, end: ViewLink): Stop =>
+  stop(
+    "link-down",
+    `${end.name}, ${name}'s end of the cable on the host, is down`,
+    `ip link set ${end.name} up`,
+  );
 
 /** From a container to its bridge, and from there up to the namespace that it is in, or across to a neighbour. */
 function fromContainer(
@@ -81,6 +84,7 @@ function fromContainer(
       ({ network: name, ipv4, ipv6 }) => name === attachment.network && (ipv4 === next || ipv6 === next),
     ),
   );
+  if (network?.driver === LINE) return upLine(walker, owner, attachment);
   if (link.kind !== "veth" || !attachment.bridge) return fromMacvlan(walker, owner, neighbour, next);
   const bridges = world.find(world.bridges);
   const bridge = bridges?.links.find(one => one.name === attachment.bridge);
@@ -104,6 +108,69 @@ function fromContainer(
     "nobody-there",
     `nobody has the address ${next} on network ${attachment.network}${network ? "" : ", which is not there any more"}`,
   );
+}
+
+/** The driver of networks that have a line to the host for each container, and no bridge. */
+const LINE = "ptp";
+
+interface Line {
+  container: ContainerFacts;
+  attachment: AttachmentFacts;
+}
+
+/** Whose line's end on the host a link is. */
+function lineOf({ world }: Walker, link: ViewLink): Line | undefined {
+  if (link.kind !== "veth") return undefined;
+  const isLine = ({ network, bridge }: AttachmentFacts) =>
+    bridge === link.name && world.facts.networks.some(one => one.name === network && one.driver === LINE);
+  for (const container of world.facts.containers) {
+    const attachment = container.attachments.find(isLine);
+    if (attachment) return { container, attachment };
+  }
+  return undefined;
+}
+
+/** From a container to the host, whoever is addressed: it has no other neighbour. */
+function upLine(
+  walker: Walker,
+  owner: ContainerFacts,
+  { ifName, network }: AttachmentFacts,
+): Stop | undefined {
+  const { world, packet } = walker;
+  const own = world.find(packet.place)?.links.find(one => one.name === ifName);
+  const end = world
+    .find(world.bridges)
+    ?.links.find(one => one.index === own?.peerIndex && one.kind === "veth");
+  if (!end)
+    return stop(
+      "not-attached",
+      `${owner.name}'s ${ifName} does not lead to the host any more`,
+      restartIt(owner),
+    );
+  if (!end.up) return endIsDown(owner, end);
+  walker.hop(world.bridges, `${end.name}, network ${network}`);
+  Object.assign(packet, { place: world.bridges, arrivedBy: end.name });
+  return undefined;
+}
+
+function downLine(
+  { world, packet }: Walker,
+  { container, attachment }: Line,
+  end: ViewLink,
+  next: string,
+): Stop | undefined {
+  const { name, place } = container;
+  const { ifName, ipv4, ipv6 } = attachment;
+  if (next !== ipv4 && next !== ipv6)
+    return stop("nobody-there", `nobody has the address ${next} at the other end of ${end.name}`);
+  const inside = world.find(place);
+  if (!container.up || inside === null)
+    return stop("not-running", `${name} is not running`, startIt(container));
+  const own = inside.links.find(one => one.name === ifName);
+  if (!own) return stop("not-attached", `${name} has no ${ifName} any more`, restartIt(container));
+  if (!own.up) return stop("link-down", `${ifName} in ${name} is down`, restartIt(container));
+  Object.assign(packet, { place, arrivedBy: ifName });
+  return undefined;
 }
 
 /** A macvlan hangs on a link of the host, whose own addresses it can't reach. */

@@ -162,6 +162,47 @@ test("a macvlan is a machine on its parent's wire", () =>
     }
   }));
 
+test("a network as a Kubernetes distribution writes it, of lines without a bridge", () =>
+  leavesNothing(async () => {
+    const ipam = {
+      type: "host-local",
+      ranges: [[{ subnet: "10.52.0.0/24" }]],
+      routes: [{ dst: "0.0.0.0/0" }],
+    };
+    const plugins = [
+      { type: "ptp", ipMasq: true, ipam, mtu: 1400 },
+      { type: "portmap", capabilities: { portMappings: true } },
+    ];
+    const file = "/etc/cni/net.d/10-kindnet.conflist";
+    const conf = JSON.stringify({ cniVersion: "0.3.1", name: "kindnet", plugins });
+    await host.must("sh", "-c", `echo '${conf}' > ${file}`);
+    try {
+      await portolan(
+        "run",
+        "-d",
+        "--name",
+        "one",
+        "--network",
+        "kindnet",
+        "-p",
+        "8099:80",
+        "busybox",
+        ...SERVE,
+      );
+      await start("two", "kindnet");
+      await start("three", "podman");
+      await eventually("two", "10.52.0.2");
+      await eventually("three", "10.52.0.2");
+      const published = ["curl", "-s", "--http0.9", "192.168.77.2:8099"];
+      expect(host.outside.run(() => Bun.spawnSync(published)).stdout.toString()).toBe("hello\n");
+      expect(await portolan("explain", "two", "one:80")).toContain("It gets there");
+      expect(await portolan("network", "ls", "-f", "name=kindnet")).toContain("ptp");
+    } finally {
+      await portolan("rm", "-f", "-t", "0", "-a");
+      await portolan("network", "rm", "kindnet");
+    }
+  }));
+
 test("networks made at the same time have subnets and bridges of their own", () =>
   leavesNothing(async () => {
     const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
