@@ -8,7 +8,9 @@ function run(...words: string[]): { ok: boolean; error: string } {
   if (!path) return { ok: false, error: "firewall-cmd is not there" };
   const child = Bun.spawnSync([path, ...words], { stdout: "pipe", stderr: "pipe" });
   const said = [child.stderr, child.stdout].map(one => one.toString().trim()).find(Boolean);
-  return { ok: child.exitCode === 0, error: said?.split("\n")[0] ?? `exit code ${child.exitCode}` };
+  // Python's own warnings come before what firewall-cmd has to say.
+  const last = said?.split("\n").at(-1)?.replace(/^Error: /, "");
+  return { ok: child.exitCode === 0, error: last ?? `exit code ${child.exitCode}` };
 }
 
 /** Why firewalld can't be asked; undefined where it runs. */
