@@ -14,6 +14,7 @@ const TYPES: Record<FieldType, string> = {
   string: "text",
   boolean: "boolean",
   integer: "integer",
+  natural: "integer, 0 or more",
   strings: "list of texts",
   object: "object",
   objects: "list of objects",

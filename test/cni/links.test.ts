@@ -488,6 +488,7 @@ test("what a configuration has wrong is said before anything is made", () => {
     ],
     [{ type: "ptp", mtu: -5, ipam: ipam() }, "7: invalid MTU -5, must be 0 (the kernel's) or more"],
     [{ type: "dummy" }, "7: dummy interface requires an IPAM configuration"],
+    [{ type: "tap", owner: -1 }, "6: failed to load netconf: owner must be natural, not -1"],
     [{ type: "tap", mtu: "big" }, '6: failed to load netconf: mtu must be integer, not "big"'],
   ] as [Conf, string][])
     expect(said("ADD", conf)).toBe(says);

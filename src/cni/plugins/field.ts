@@ -1,8 +1,17 @@
 /** What a plugin's configuration may hold, told once: it is checked by this, and docs/cni has its tables from here. */
 import { CNI_ERROR, CniError, type PluginConf } from "../types.ts";
 
-/** Shapes of values: `strings`, `objects` and `lists` are lists of such, `map` is an object of texts. */
-export type FieldType = "string" | "boolean" | "integer" | "strings" | "object" | "objects" | "lists" | "map";
+/** Shapes of values: `strings`, `objects` and `lists` are lists of such, `map` is an object of texts, `natural` is 32 bits. */
+export type FieldType =
+  | "string"
+  | "boolean"
+  | "integer"
+  | "natural"
+  | "strings"
+  | "object"
+  | "objects"
+  | "lists"
+  | "map";
 
 export interface Field {
   /** The key; below an object, `args.cni.mac`, which is for the docs alone. */
@@ -23,6 +32,7 @@ const FITS: Record<FieldType, (value: unknown) => boolean> = {
   string: isText,
   boolean: value => typeof value === "boolean",
   integer: Number.isSafeInteger,
+  natural: value => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff,
   strings: value => isList(value, isText),
   object: isObject,
   objects: value => isList(value, isObject),

@@ -63,7 +63,7 @@ const FIELDS: readonly Field[] = [
   LINK_IN_CONTAINER_FIELD,
   {
     name: "bcqueuelen",
-    type: "integer",
+    type: "natural",
     default: "the kernel's, 1000",
     text: "Broadcasts that may wait; the parent has the longest that its interfaces ask for.",
   },

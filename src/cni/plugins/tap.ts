@@ -77,8 +77,8 @@ const FIELDS: readonly Field[] = [
     default: "random",
     text: "Hardware address. `MAC` of CNI_ARGS goes before it, and the capability `mac` before both.",
   },
-  { name: "owner", type: "integer", default: "root alone", text: "User id that may open the device." },
-  { name: "group", type: "integer", default: "root alone", text: "Group id that may open the device." },
+  { name: "owner", type: "natural", default: "root alone", text: "User id that may open the device." },
+  { name: "group", type: "natural", default: "root alone", text: "Group id that may open the device." },
   {
     name: "selinuxContext",
     type: "string",
