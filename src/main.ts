@@ -11,9 +11,10 @@ import { restoreWorkingDirectory } from "./userns/working-directory.ts";
 async function main(argv: readonly string[]): Promise<number> {
   if (/(^|\/)slirp4netns$/.test(process.argv0))
     return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv);
-  if (/(^|\/)netavark$/.test(process.argv0)) return (await import("./netavark/main.ts")).netavarkMain(argv);
-  if (/(^|\/)aardvark-dns$/.test(process.argv0))
-    return (await import("./netavark/aardvark.ts")).aardvarkMain(argv);
+  const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
+  if (name === "netavark") return (await import("./netavark/main.ts")).netavarkMain(argv);
+  if (name === "aardvark-dns") return (await import("./netavark/aardvark.ts")).aardvarkMain(argv);
+  if (name === "cni") return (await import("./netavark/cni-driver.ts")).cniDriverMain(argv);
   const plugin = pluginOf(process.argv0);
   if (plugin) return (await import("./cni/door/main.ts")).pluginMain(plugin, argv);
   switch (argv[0]) {
@@ -30,6 +31,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import("./cli/complete.ts")).completeMain(argv.slice(1), argv[0] === "__complete");
     case "__aardvark-dns":
       return (await import("./netavark/aardvark.ts")).aardvarkMain(argv.slice(1));
+    case "__cni-driver":
+      return (await import("./netavark/cni-driver.ts")).cniDriverMain(argv.slice(1));
     case "__netavark":
       return (await import("./netavark/main.ts")).netavarkMain(argv.slice(1));
     case "__netd":

@@ -9,7 +9,6 @@ import { FirewallBatch } from "../firewall/batch.ts";
 import { owner } from "../firewall/element.ts";
 import { apart } from "../firewall/isolation.ts";
 import { takeTurnsAt } from "../firewall/transaction.ts";
-import { bringLoopbackUp } from "../network/loopback.ts";
 import { lock } from "../sys/flock.ts";
 import * as netns from "../sys/netns.ts";
 import {
@@ -26,6 +25,7 @@ import {
 import { DOMAIN } from "./entries.ts";
 import type { Join, Request } from "./input.ts";
 import {
+  beginInside,
   checkUnmanaged,
   finishBridge,
   finishInside,
@@ -36,6 +36,7 @@ import {
   usualMtu,
 } from "./inside.ts";
 import type { Place } from "./place.ts";
+import { foreignDriver, setUpByPlugin, tearDownByPlugin } from "./plugin-exec.ts";
 import { type Status, statusOf } from "./status.ts";
 
 /** What is known of one network before anything is made. */
@@ -46,12 +47,22 @@ interface Plan {
   routes: ReturnType<typeof routesOf>;
 }
 
+/** A network of a driver of others. */
+interface ForeignPlan {
+  join: Join;
+  plugin: string;
+}
+
 interface Made {
-  plan: Plan;
+  plan: Plan | ForeignPlan;
   status: Status;
 }
 
-function planOf(join: Join, rules: boolean): Plan {
+const isForeign = (plan: Plan | ForeignPlan): plan is ForeignPlan => "plugin" in plan;
+
+function planOf(join: Join, { rules, pluginDirectories }: AttachOptions): Plan | ForeignPlan {
+  const plugin = foreignDriver(join, pluginDirectories);
+  if (plugin) return { join, plugin };
   checkDriver(join.network);
   const options = driverOptions(join.network, rules);
   const addresses = givenAddresses(join);
@@ -59,16 +70,25 @@ function planOf(join: Join, rules: boolean): Plan {
 }
 
 /** Whether the network's names are told, and where. */
-const tellsNames = ({ join: { network }, options }: Plan) =>
-  network.dns_enabled && network.driver === "bridge" && !options.unmanaged;
+const tellsNames = (plan: Plan | ForeignPlan) =>
+  !isForeign(plan) &&
+  plan.join.network.dns_enabled &&
+  plan.join.network.driver === "bridge" &&
+  !plan.options.unmanaged;
+
+export interface AttachOptions {
+  /** False where the caller wants no rules. */
+  rules: boolean;
+  /** Where the plugins of other drivers are looked for. */
+  pluginDirectories: readonly string[];
+}
 
 export class Attachments {
   private readonly runtime: CniRuntime;
 
-  /** `rules`: false where the caller wants none. */
   constructor(
     private readonly place: Place,
-    private readonly rules = true,
+    private readonly options: AttachOptions,
   ) {
     this.runtime = new CniRuntime({
       cacheDirectory: join(place.own, "results"),
@@ -81,10 +101,13 @@ export class Attachments {
   /** Joins the namespace at `path` to all networks, or to none and throws. */
   async setUp(path: string, request: Request): Promise<Record<string, Status>> {
     if (!netns.isNetns(path)) throw new UserError(`invalid namespace path: ${path} is no network namespace`);
-    const plans = request.joins.map(one => planOf(one, this.rules));
-    for (const { join, options } of plans)
-      if (options.unmanaged) checkUnmanaged(join.network.network_interface!);
-    netns.run(path, bringLoopbackUp);
+    const plans = request.joins.map(one => planOf(one, this.options));
+    for (const plan of plans)
+      if (!isForeign(plan) && plan.options.unmanaged) checkUnmanaged(plan.join.network.network_interface!);
+    beginInside(
+      path,
+      request.joins.map(one => one.wish.interface_name),
+    );
     const made: Made[] = [];
     try {
       using _held = lock(this.place.lock("bridges"));
@@ -104,7 +127,8 @@ export class Attachments {
     return Object.fromEntries(made.map(({ plan, status }) => [plan.join.network.name, status]));
   }
 
-  private async attach(path: string, request: Request, plan: Plan): Promise<Status> {
+  private async attach(path: string, request: Request, plan: Plan | ForeignPlan): Promise<Status> {
+    if (isForeign(plan)) return setUpByPlugin(plan.plugin, path, request, plan.join);
     const { join, options, addresses } = plan;
     const { network, wish } = join;
     const chain = chainOf(
@@ -195,7 +219,9 @@ export class Attachments {
     const hadPorts = this.carriers(request.container_id).some(one => one.families.size > 0);
     errors.try(() => removeWithBridges(request.joins.flatMap(one => this.pairOf(request.container_id, one))));
     for (const one of request.joins.toReversed())
-      await errors.tryAsync(() => this.detach(one, { ...attachment, ifName: one.wish.interface_name }));
+      await errors.tryAsync(() =>
+        this.detach(path, request, one, { ...attachment, ifName: one.wish.interface_name }),
+      );
     if (hadPorts && attachment.netns)
       await errors.tryAsync(() => this.handPortsOn(attachment.netns, request));
     throwTogether(errors);
@@ -209,9 +235,12 @@ export class Attachments {
     return port && !port.sandbox ? [{ bridge, port: port.name }] : [];
   }
 
-  private async detach({ network, wish }: Join, attachment: Attachment): Promise<void> {
+  private async detach(path: string, request: Request, join: Join, attachment: Attachment): Promise<void> {
+    const { network } = join;
+    const plugin = foreignDriver(join, this.options.pluginDirectories);
+    if (plugin) return tearDownByPlugin(plugin, path, request, join);
     const options = driverOptions(network);
-    const chain = chainOf({ network, wish }, options, [], 0);
+    const chain = chainOf(join, options, [], 0);
     await this.runtime.del(chain, network.name, attachment);
     if (network.driver === "bridge" && network.network_interface && !options.unmanaged)
       removeUnusedBridge(network.network_interface);

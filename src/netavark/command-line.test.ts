@@ -3,7 +3,7 @@ import { parseCommandLine, UsageError } from "./command-line.ts";
 
 test("as podman 4 and 5 call it", () => {
   const words = ["--config", "/run/c", "--rootless=true", "--aardvark-binary=/a", "setup", "/run/netns/x"];
-  const common = { file: undefined, config: "/run/c", rootless: true, rules: true };
+  const common = { file: undefined, config: "/run/c", rootless: true, rules: true, pluginDirectories: [] };
   expect(parseCommandLine(words, {})).toEqual({ name: "setup", netns: "/run/netns/x", ...common });
   expect(parseCommandLine(["-c/run/c", "-r", "true", "-f", "/in", "teardown", "/n"], {})).toEqual({
     name: "teardown",

@@ -17,6 +17,7 @@ interface Place {
   rootless: boolean;
   /** False where the caller wants no rules. */
   rules: boolean;
+  pluginDirectories: string[];
 }
 
 /** Said on standard error, with exit code 2. */
@@ -41,7 +42,7 @@ Options:
   -a, --aardvark-binary <AARDVARK_BINARY>  Taken and not used: names are told by the network service
       --firewall-driver <FIREWALL_DRIVER>  none makes no rules, any other nftables' [env: NETAVARK_FW=]
       --plugin-directory <PLUGIN_DIRECTORIES>
-                                           Taken and not used
+                                           Where drivers of others are, may be repeated
   -h, --help                               Print help
   -V, --version                            Print version
 `;
@@ -79,9 +80,14 @@ const WITH_VALUE = [
 ];
 
 /** Options by their long names, the last of each, and what is no option. `--x=y`, `--x y`, `-xy`, `-x y`. */
-function split(argv: readonly string[]): { options: Map<string, string>; words: string[] } {
+function split(argv: readonly string[]): {
+  options: Map<string, string>;
+  words: string[];
+  pluginDirectories: string[];
+} {
   const options = new Map<string, string>();
   const words: string[] = [];
+  const pluginDirectories: string[] = [];
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index]!;
     if (!word.startsWith("-") || word === "-") {
@@ -101,9 +107,10 @@ function split(argv: readonly string[]): { options: Map<string, string>; words: 
       throw new UsageError(
         `error: a value is required for '--${long}' but none was supplied\n\nFor more information, try '--help'.`,
       );
-    options.set(long, value);
+    if (long === "plugin-directory") pluginDirectories.push(value);
+    else options.set(long, value);
   }
-  return { options, words };
+  return { options, words, pluginDirectories };
 }
 
 /** Reads the command line. Throws UsageError. */
@@ -111,7 +118,7 @@ export function parseCommandLine(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Command {
-  const { options, words } = split(argv);
+  const { options, words, pluginDirectories } = split(argv);
   const [command, ...rest] = words;
   if (options.has("version")) return { name: "version", text: `netavark ${VERSION}\n` };
   if (options.has("help") || command === "help") return { name: "help", text: HELP };
@@ -123,6 +130,7 @@ export function parseCommandLine(
   const firewall = options.get("firewall-driver") ?? env.NETAVARK_FW;
   const place = {
     rules: firewall !== "none",
+    pluginDirectories,
     file: options.get("file"),
     config: options.get("config"),
     rootless: rootless === "true",

@@ -6,7 +6,7 @@ import { UserError } from "../base/errors.ts";
 import { type Cidr, parseIP } from "../wire/addr.ts";
 import { checkIpam, checkOptions } from "./create-options.ts";
 import { completeSubnets, readCidr } from "./create-subnets.ts";
-import { isObject, type Network, type Route, readNetwork } from "./input.ts";
+import { isObject, type Network, type Route, readNetwork, readObject } from "./input.ts";
 
 /** What is there already. */
 export interface Used {
@@ -79,13 +79,8 @@ function readOptions(fields: Fields): CreateOptions {
 
 /** Gives the JSON object of the network, for the JSON text of a request. Throws UserError. */
 export function createNetwork(text: string, now = new Date()): object {
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch (error) {
-    throw unread((error as Error).message);
-  }
-  if (!isObject(data) || !isObject(data.network)) throw unread("missing field `network`");
+  const data = readObject(text);
+  if (!isObject(data.network)) throw unread("missing field `network`");
   const { name, id } = data.network;
   if (!name) throw new UserError("Network name must be supplied");
   if (!id) throw new UserError("Network id must be supplied");

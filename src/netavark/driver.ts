@@ -216,8 +216,10 @@ export function chainOf(
   return parseConfList(JSON.stringify({ cniVersion: "1.1.0", name: join.network.name, plugins }));
 }
 
+export const isOurDriver = (driver: string): boolean => Object.hasOwn(MODES, driver);
+
 /** Refuses what no driver here can make. Throws UserError. */
 export function checkDriver({ driver, name, network_interface: link }: Network): void {
-  if (!Object.hasOwn(MODES, driver)) throw new UserError(`unknown network driver ${JSON.stringify(driver)}`);
+  if (!isOurDriver(driver)) throw new UserError(`unknown network driver ${JSON.stringify(driver)}`);
   if (driver === "bridge" && !link) throw new UserError(`no network interface is given for network ${name}`);
 }

@@ -57,6 +57,8 @@ export interface Network {
 export interface Join {
   network: Network;
   wish: NetworkOptions;
+  /** Both as they came, for a plugin of others. */
+  source: { network: object; network_options: object };
 }
 
 export interface Request {
@@ -66,6 +68,8 @@ export interface Request {
   /** In the order of the interfaces' names, which is the order that they were asked for. */
   joins: Join[];
   port_mappings: PortMapping[];
+  /** As they came. */
+  ports: readonly object[];
   dns_servers: string[];
 }
 
@@ -174,8 +178,8 @@ function readPort(fields: Fields): PortMapping {
   };
 }
 
-/** Reads setup's and teardown's JSON. Throws UserError in netavark's words where it has some. */
-export function readRequest(text: string): Request {
+/** A JSON object. Throws UserError. */
+export function readObject(text: string): Fields {
   let data: unknown;
   try {
     data = JSON.parse(text);
@@ -183,6 +187,12 @@ export function readRequest(text: string): Request {
     throw unread((error as Error).message);
   }
   if (!isObject(data)) throw unread("a JSON object is expected");
+  return data;
+}
+
+/** Reads setup's and teardown's JSON. Throws UserError in netavark's words where it has some. */
+export function readRequest(text: string): Request {
+  const data = readObject(text);
   const wanted = wishes(required(data, "networks"));
   const networks = required(data, "network_info");
   if (!isObject(networks) || !Object.values(networks).every(isObject))
@@ -190,7 +200,11 @@ export function readRequest(text: string): Request {
   const joins = Object.entries(networks as Record<string, Fields>).map(([name, fields]): Join => {
     const wish = wanted.get(name);
     if (!wish) throw new UserError(`network options for network ${name} not found`);
-    return { network: readNetwork(fields), wish: readWish(wish) };
+    return {
+      network: readNetwork(fields),
+      wish: readWish(wish),
+      source: { network: fields, network_options: wish },
+    };
   });
   const inOrder = new Intl.Collator("en", { numeric: true });
   return {
@@ -199,6 +213,31 @@ export function readRequest(text: string): Request {
     container_hostname: orAbsent(data.container_hostname),
     joins: joins.sort((a, b) => inOrder.compare(a.wish.interface_name, b.wish.interface_name)),
     port_mappings: objects(data, "port_mappings").map(readPort),
+    ports: objects(data, "port_mappings"),
     dns_servers: texts(data, "dns_servers"),
+  };
+}
+
+/** What netavark gives a plugin of its (plugin-API.md): one container and one network. */
+export interface PluginRequest {
+  container_id: string;
+  container_name: string;
+  port_mappings: PortMapping[];
+  network: Network;
+  wish: NetworkOptions;
+}
+
+/** Throws UserError. */
+export function readPluginRequest(text: string): PluginRequest {
+  const data = readObject(text);
+  const { network, network_options: wish } = data;
+  if (!isObject(network)) throw unread("missing field `network`");
+  if (!isObject(wish)) throw unread("missing field `network_options`");
+  return {
+    container_id: requiredText(data, "container_id"),
+    container_name: requiredText(data, "container_name"),
+    port_mappings: objects(data, "port_mappings").map(readPort),
+    network: readNetwork(network),
+    wish: readWish(wish),
   };
 }

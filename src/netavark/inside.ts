@@ -10,6 +10,7 @@ import { dropLinkHere, dropTogether } from "../netlink/drop-link.ts";
 import { linkByIndex, linkByName, links, setLink } from "../netlink/link.ts";
 import { addRoute, type NewRoute, routes } from "../netlink/route.ts";
 import { NetlinkSocket } from "../netlink/socket.ts";
+import { bringLoopbackUp } from "../network/loopback.ts";
 import { interfaceIndex } from "../sys/interface.ts";
 import * as netns from "../sys/netns.ts";
 import type { DriverOptions, GivenAddress } from "./driver.ts";
@@ -69,6 +70,15 @@ function addBehind(nl: NetlinkSocket, route: NewRoute): void {
       if (six) metric++;
       else append = true;
     }
+}
+
+/** Brings `lo` up. Throws where an interface is there already: what is somebody else's is not to go when we fail. */
+export function beginInside(path: string, interfaces: readonly string[]): void {
+  netns.run(path, () => {
+    const taken = interfaces.find(name => interfaceIndex(name) !== 0);
+    if (taken) throw new UserError(`interface ${taken} already exists on container namespace`);
+    bringLoopbackUp();
+  });
 }
 
 /** Routes and sysctls in the container's namespace. */

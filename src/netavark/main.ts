@@ -39,7 +39,7 @@ async function run(command: Command): Promise<string | undefined> {
     return undefined;
   }
   const [{ Attachments }, { readRequest }] = await Promise.all([import("./attach.ts"), import("./input.ts")]);
-  const attachments = new Attachments(place, command.rules);
+  const attachments = new Attachments(place, command);
   if (command.name === "setup")
     return `${JSON.stringify(await attachments.setUp(command.netns, readRequest(input())))}\n`;
   // Half a removal would be worse than a late end.

@@ -86,6 +86,17 @@ test("a name for the host's end; a caller who wants no rules", () => {
   expectNothing(twin);
 });
 
+test("an interface that is there already is refused, and stays", () => {
+  using twin = new Twin("ours");
+  const request = requestOf();
+  expect(twin.answer("setup", request)[0]).toBe("exit 0");
+  const before = twin.facts([], []);
+  expect(twin.answer("setup", request)[1]).toContain("interface eth0 already exists on container namespace");
+  expect(twin.facts([], [])).toEqual(before);
+  twin.call("teardown", request);
+  expectNothing(twin);
+});
+
 test("a second network fails: of the first nothing is left", () => {
   using twin = new Twin("ours");
   const other = { ...NETWORK, name: "other", network_interface: "lo" };

@@ -3,11 +3,12 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import { debian13 } from "../support/debian13.ts";
 import { HOST_ADDRESS } from "../support/host.ts";
-import { PodmanHost } from "./world.ts";
+import { HELPERS, PodmanHost } from "./world.ts";
 
 let engine: PodmanHost;
 beforeAll(async () => {
   engine = await PodmanHost.open(debian13());
+  await engine.host.must("portolan", "cni", "install", "/opt/cni/bin");
 }, 600_000);
 const children: Bun.Subprocess[] = [];
 afterAll(async () => {
@@ -89,7 +90,6 @@ test("published ports, names, two networks, options of newer podmans", async () 
 
 test("a macvlan's address is of the DHCP server on its wire", async () => {
   const { host } = engine;
-  await host.must("portolan", "cni", "install", "/opt/cni/bin");
   const server = [
     ...[
       "dnsmasq",
@@ -146,4 +146,50 @@ test("a macvlan's address is of the DHCP server on its wire", async () => {
     () => said.includes(`DHCPRELEASE(cable) ${address}`),
     () => `the lease is not given back: ${said}`,
   );
+});
+
+const CONFLIST = {
+  cniVersion: "1.0.0",
+  name: "old",
+  plugins: [
+    {
+      type: "bridge",
+      bridge: "br-old",
+      isGateway: true,
+      ipMasq: true,
+      ipam: { type: "host-local", ranges: [[{ subnet: "10.95.0.0/24" }]], routes: [{ dst: "0.0.0.0/0" }] },
+    },
+    { type: "portmap", capabilities: { portMappings: true } },
+    { type: "firewall" },
+    { type: "tuning", capabilities: { mac: true } },
+  ],
+};
+
+test.each(["ours", "Debian's"])("CNI is back: the driver `cni` under %s netavark", async whose => {
+  const { host } = engine;
+  const helpers = whose === "ours" ? [HELPERS, "/usr/lib/podman"] : ["/usr/lib/podman"];
+  const more = `[engine]\nhelper_binaries_dir = ${JSON.stringify(helpers)}\n[network]\nnetavark_plugin_dirs = ["/opt/cni/bin"]\n`;
+  await host.write("/etc/containers/more.conf", more);
+  await host.write("/etc/cni/net.d/50-old.conflist", JSON.stringify(CONFLIST));
+  const env = { CONTAINERS_CONF_OVERRIDE: "/etc/containers/more.conf" };
+  const podman = async (...words: string[]) => {
+    const { code, stdout, stderr } = await host.run(["timeout", "40", "podman", ...words], { env });
+    if (code !== 0) throw new Error(`podman ${words.join(" ")}: ${stderr}`);
+    return stdout.trimEnd();
+  };
+  const made = await host.run(["podman", "network", "create", "-d", "cni", "nothing"], { env });
+  expect(made.stderr).toContain("/etc/cni/net.d has no conflist of a network nothing");
+  await podman("network", "create", "-d", "cni", "--opt", "conflist=old", "back");
+  const script = "mkdir /www && echo web >/www/index.html && exec httpd -f -p 80 -h /www";
+  const options = ["--network", "back:mac=92:d0:c6:0a:29:33", "-p", "8085:80"];
+  await podman("run", "-d", "--name", "web", ...options, "busybox", "sh", "-c", script);
+  expect(await fetched("http://127.0.0.1:8085/")).toBe("web");
+  const format = "{{.NetworkSettings.Networks.back.IPAddress}} {{.NetworkSettings.Networks.back.MacAddress}}";
+  expect(await podman("inspect", "-f", format, "web")).toMatch(/^10\.95\.0\.\d+ 92:d0:c6:0a:29:33$/);
+  expect(await host.must("sh", "-c", "ls /var/lib/cni/results | grep -c old-")).toBe("1");
+  await podman("rm", "-f", "-t", "0", "web");
+  await podman("network", "rm", "back");
+  const left =
+    "ls /var/lib/cni/results; ls /var/lib/cni/networks/old | grep -c ^10; nft list ruleset | grep -c 10.95 ";
+  expect(await host.must("sh", "-c", `${left}; true`)).toBe("0\n0");
 });

@@ -22,13 +22,17 @@ import { isOurs, LAUNCHER_MARK } from "./find.ts";
 /** One word of a shell command. */
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** What podman's other backend is called (`../../netavark/`): found the same way, in `helper_binaries_dir`. */
-const PODMAN_HELPERS: readonly string[] = ["netavark", "aardvark-dns"];
-const NAMES = [...PLUGIN_TYPES, ...PODMAN_HELPERS];
+/** What podman finds in the same way, and how we are called for it (`../../netavark/`): its backend, and a driver for others. */
+const PODMANS: Readonly<Record<string, string>> = {
+  netavark: "__netavark",
+  "aardvark-dns": "__aardvark-dns",
+  cni: "__cni-driver",
+};
+const NAMES = [...PLUGIN_TYPES, ...Object.keys(PODMANS)];
 
 export function launcherText(name: string, program: readonly string[]): string {
-  if (PODMAN_HELPERS.includes(name))
-    return `#!/bin/sh\n${LAUNCHER_MARK}\nexec ${[...program, `__${name}`].map(quoted).join(" ")} "$@"\n`;
+  const verb = Object.hasOwn(PODMANS, name) ? PODMANS[name] : undefined;
+  if (verb) return `#!/bin/sh\n${LAUNCHER_MARK}\nexec ${[...program, verb].map(quoted).join(" ")} "$@"\n`;
   const print = (text: string) => `printf '%s\\n' ${text.trimEnd().split("\n").map(quoted).join(" ")}`;
   return `#!/bin/sh
 ${LAUNCHER_MARK}
