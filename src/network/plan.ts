@@ -111,14 +111,12 @@ function ipamDriver({ driver, ipamDriver: asked, subnets, internal }: NetworkReq
   if (!["host-local", "none", "dhcp"].includes(chosen))
     throw new UserError(`unsupported ipam driver ${JSON.stringify(chosen)}`);
   if (chosen === "dhcp") {
-    if (internal && driver === "macvlan")
-      throw new UserError("internal is not supported with macvlan and dhcp ipam driver");
-    throw new UserError(
-      asked
-        ? "ipam driver dhcp is not supported"
-        : "a macvlan network without subnets would take its addresses by DHCP, which is not supported",
-      { hint: "give it a --subnet" },
-    );
+    if (driver !== "macvlan")
+      throw new UserError("ipam driver dhcp is not supported with the driver bridge", {
+        hint: "nobody else is on its wire; give it a --subnet, or none for one that is free",
+      });
+    if (internal) throw new UserError("internal is not supported with macvlan and dhcp ipam driver");
+    if (subnets.length > 0) throw new UserError("dhcp ipam driver is set but subnets are given");
   }
   if (chosen === "none" && subnets.length > 0)
     throw new UserError("none ipam driver is set but subnets are given");

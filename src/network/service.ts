@@ -181,11 +181,16 @@ export class NetworkService {
       if (driver === "bridge" && network_interface && !this.#bridgesElsewhere)
         removeBridge(network_interface);
       rmSync(path, { force: true });
+      this.#forgetReconciled(list.name);
       this.#lists = undefined;
       return list;
     });
     if (removed) await this.#runtime.forget(removed);
     return removed !== undefined;
+  }
+
+  #forgetReconciled(name: string): void {
+    if (this.#reconciled) rmSync(join(this.#reconciled, name), { force: true });
   }
 
   async attach(request: AttachRequest): Promise<Attachment> {
@@ -250,10 +255,13 @@ export class NetworkService {
     namespace: string,
   ): Promise<void> {
     const errors = new ErrorList();
-    for (const { network, ifName } of begun.toReversed())
+    for (const { network, ifName } of begun.toReversed()) {
       await errors.tryAsync(() =>
         this.#runtime.del(this.#all().get(network)?.list, network, { containerId, netns: namespace, ifName }),
       );
+      // Whoever removed the file did not know of the mark.
+      if (!this.#all().has(network)) this.#forgetReconciled(network);
+    }
     errors.throwIfAny("can't clean up the network");
   }
 }

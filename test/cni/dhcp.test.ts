@@ -171,7 +171,7 @@ test("without a daemon and without a server it says so; DEL is quiet", async () 
   expect(alone.json).toEqual({
     code: 999,
     msg: `error dialing DHCP daemon: dial unix ${dhcp.socket}: connect: no such file or directory`,
-    details: "start it with `dhcp daemon`",
+    details: "start it with `portolan __cni dhcp daemon`",
   });
   expect(place.sh("ip", "-o", "link")).not.toContain("eth0");
   const gone = dhcp.call("DEL", "c1", place.path);

@@ -1,5 +1,8 @@
 /** Networks of one's own: what the kernel has of their options, and that nothing is left of them. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
 import { withoutTrace } from "./without-trace.ts";
@@ -200,6 +203,49 @@ test("a network as a Kubernetes distribution writes it, of lines without a bridg
     } finally {
       await portolan("rm", "-f", "-t", "0", "-a");
       await portolan("network", "rm", "kindnet");
+    }
+  }));
+
+test("a macvlan without subnets has the addresses of the DHCP server of its wire", () =>
+  leavesNothing(async () => {
+    await create("wire", "-d", "macvlan", "-o", "parent=eth0");
+    const [info] = await json("portolan", "network", "inspect", "wire");
+    expect(info).toMatchObject({ driver: "macvlan", ipam_options: { driver: "dhcp" } });
+    const directory = mkdtempSync(join(tmpdir(), "portolan-dnsmasq-"));
+    const leases = join(directory, "leases");
+    const words = [
+      "dnsmasq",
+      "--keep-in-foreground",
+      "--conf-file=/dev/null",
+      "--port=0",
+      "--user=root",
+      "--pid-file=",
+    ];
+    words.push("--interface=cable", "--no-ping", `--dhcp-leasefile=${leases}`);
+    words.push("--dhcp-range=192.168.77.100,192.168.77.100", "--dhcp-option=option:dns-server,192.168.77.53");
+    const server = host.outside.run(() => Bun.spawn(words, { stdio: ["ignore", "ignore", "ignore"] }));
+    const given = () => (existsSync(leases) ? readFileSync(leases, "utf8").split(" ")[2] : undefined);
+    const daemon = host.spawn(["portolan", "__cni", "dhcp", "daemon", "-pidfile", "/run/dhcp.pid"]);
+    try {
+      await host.must("sh", "-c", "until [ -S /run/cni/dhcp.sock ]; do sleep 0.01; done");
+      await start("one", "wire", ...SERVE);
+      expect(given()).toBe("192.168.77.100");
+      expect(await inside("one", "cat", "/etc/resolv.conf")).toContain("nameserver 192.168.77.53");
+      expect(
+        await host.must("portolan", "inspect", "-f", "{{.NetworkSettings.Networks.wire.IPAddress}}", "one"),
+      ).toBe("192.168.77.100");
+      await host.must("portolan", "rm", "-f", "-t", "0", "one");
+      await until(
+        () => given() === undefined,
+        () => `the server has a lease of ${given()}`,
+      );
+    } finally {
+      await host.must("sh", "-c", "kill $(cat /run/dhcp.pid)");
+      await daemon.exited;
+      server.kill();
+      await server.exited;
+      rmSync(directory, { recursive: true });
+      await host.run(["rmdir", "/run/cni"]);
     }
   }));
 

@@ -31,6 +31,7 @@ made("--ipam-driver none --disable-dns");
 made("-d macvlan -o parent=eth0 --subnet 10.44.0.0/24 -o mode=private -o mtu=1400");
 made("-d macvlan --internal --disable-dns --subnet 10.44.0.0/24 --label a=b");
 made("--macvlan eth0 --subnet 10.44.0.0/24");
+made("-d macvlan -o parent=eth0");
 table(
   `engine network create --ipv6 n1; sed s/fd..:[0-9a-f:]*::/fdXX::/ ${FILES}/n1.conflist`,
   `engine network create; cat ${FILES}/cni-podman1.conflist; engine network create; engine network create n3; engine network rm cni-podman1; engine network create n4; engine network inspect -f '{{.Name}} {{.NetworkInterface}} {{(index .Subnets 0).Gateway}} {{.DNSEnabled}}' cni-podman2 n3 n4`,
@@ -46,13 +47,12 @@ table(
   "s='--subnet 10.20.0.0/24'; engine network create --gateway 10.20.0.1 n; engine network create $s --gateway 10.21.0.1 n; engine network create $s --gateway x n; engine network create $s --gateway fd00::1 n; engine network create $s --gateway 10.20.0.9 --gateway 10.20.0.8 n",
   "s='--subnet 10.20.0.0/24'; engine network create --ip-range 10.20.0.0/24 n; for range in x 10.21.0.0/24 10.20.0.0/16 10.20.0.1-10.20.0.9; do engine network create $s --ip-range $range n; done; engine network create $s --ip-range 10.20.0.16/30 --ip-range 10.20.0.32/30 n",
   "for option in bogus=1 mtu=x mtu=-1 isolate=x vlan=x vlan=5000 parent=eth0 mode=x ''; do engine network create -o $option n; done; engine network create --label = n; engine network create --label '' n",
-  "engine network create -d bogus n; engine network create -d macvlan -o parent=nope0 n; engine network create -d macvlan --subnet 10.1.1.0/24 -o mode=bogus n; engine network create -d macvlan --internal n; engine network create --ipam-driver bogus n; engine network create --ipam-driver none --subnet 10.1.1.0/24 n",
+  "engine network create -d bogus n; engine network create -d macvlan -o parent=nope0 n; engine network create -d macvlan --subnet 10.1.1.0/24 -o mode=bogus n; engine network create -d macvlan --internal n; engine network create --ipam-driver bogus n; engine network create --ipam-driver none --subnet 10.1.1.0/24 n; engine network create -d macvlan --ipam-driver dhcp --subnet 10.1.1.0/24 n",
   "engine network create --bogus n; engine network create --disable-dns=x n; engine network create --subnet",
   ...(
     [
       ["-d ipvlan --subnet 10.1.2.0/24", /network driver ipvlan is not supported/],
       ["-o vlan=5", /network option vlan is not supported/],
-      ["-d macvlan -o parent=eth0", /by DHCP, which is not supported \(give it a --subnet\)/],
       ["--ipam-driver dhcp", /ipam driver dhcp is not supported/],
       ["--subnet 10.20.0.0/31", /subnet 10\.20\.0\.0\/31 is too small/],
       ["--subnet 10.20.0.0/24 --subnet 10.20.0.0/25", /subnet 10\.20\.0\.0\/25 is already used/],

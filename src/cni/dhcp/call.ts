@@ -27,7 +27,7 @@ export class NoDaemon extends CniError {
     super(
       CNI_ERROR.INTERNAL,
       `error dialing DHCP daemon: dial unix ${path}: connect: ${why}`,
-      "start it with `dhcp daemon`",
+      "start it with `portolan __cni dhcp daemon`",
     );
   }
 }

@@ -89,6 +89,7 @@ export class Leases {
 
   close(): void {
     for (const keeper of this.keepers.values()) keeper.close();
+    this.options.records.tidy();
   }
 
   private drop(keeper: Keeper | undefined, release: boolean): void {

@@ -1,6 +1,15 @@
 /** Leases on disk, so that a daemon that is started again goes on with those that the last one kept. */
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { errorText } from "../../base/errors.ts";
 import { log } from "../../base/log.ts";
@@ -64,6 +73,15 @@ export class Records {
 
   remove(name: string): void {
     rmSync(this.path(name), { force: true });
+  }
+
+  /** The directory goes where it has no lease. */
+  tidy(): void {
+    try {
+      rmdirSync(this.directory);
+    } catch {
+      // There are leases, for the next daemon.
+    }
   }
 
   /** Every lease there is; what can't be read is removed. */

@@ -118,7 +118,7 @@ export const dhcp: Plugin = {
       throw new CniError(
         CNI_ERROR.NOT_AVAILABLE,
         `no DHCP daemon listens at ${path}`,
-        "start it with `dhcp daemon`",
+        "start it with `portolan __cni dhcp daemon`",
       );
   },
 };
