@@ -55,10 +55,7 @@ test("plugins of our own are preferred, those of CNI_PATH are executed for --for
   expect((await cni(`gc two ${NETNS}`, env)).code).toBe(0);
   expect(await list("/var/lib/cni/results")).toBe("");
   const refused = await cni(`add --foreign bridge two ${NETNS}`, env);
-  expect([refused.code, refused.stderr]).toEqual([
-    1,
-    'Error: plugin type="bridge" failed: not today\n',
-  ]);
+  expect([refused.code, refused.stderr]).toEqual([1, 'Error: plugin type="bridge" failed: not today\n']);
 });
 
 test("what can't be done is one line, and exit code 1", async () => {
