@@ -8,6 +8,16 @@ import { report } from "./cli/report.ts";
 import { pluginOf } from "./cni/door/about.ts";
 import { restoreWorkingDirectory } from "./userns/working-directory.ts";
 
+/** A CNI plugin: who it is and what it speaks it says before what it does is loaded. */
+async function pluginMain(name: string, argv: readonly string[]): Promise<number> {
+  const verb = process.env.CNI_COMMAND;
+  const door =
+    verb && verb !== "VERSION"
+      ? await import("./cni/door/executable.ts")
+      : await import("./cni/door/main.ts");
+  return door.pluginMain(name, argv);
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   if (/(^|\/)slirp4netns$/.test(process.argv0))
     return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv);
@@ -16,10 +26,10 @@ async function main(argv: readonly string[]): Promise<number> {
   if (name === "aardvark-dns") return (await import("./netavark/aardvark.ts")).aardvarkMain(argv);
   if (name === "cni") return (await import("./netavark/cni-driver.ts")).cniDriverMain(argv);
   const plugin = pluginOf(process.argv0);
-  if (plugin) return (await import("./cni/door/main.ts")).pluginMain(plugin, argv);
+  if (plugin) return pluginMain(plugin, argv);
   switch (argv[0]) {
     case "__cni":
-      return (await import("./cni/door/main.ts")).pluginMain(argv[1] ?? "", argv.slice(2));
+      return pluginMain(argv[1] ?? "", argv.slice(2));
     case "__untar":
       return (await import("./image/unpack.ts")).untarMain(argv.slice(1));
     case "__health":
