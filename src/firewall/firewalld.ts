@@ -9,7 +9,10 @@ function run(...words: string[]): { ok: boolean; error: string } {
   const child = Bun.spawnSync([path, ...words], { stdout: "pipe", stderr: "pipe" });
   const said = [child.stderr, child.stdout].map(one => one.toString().trim()).find(Boolean);
   // Python's own warnings come before what firewall-cmd has to say.
-  const last = said?.split("\n").at(-1)?.replace(/^Error: /, "");
+  const last = said
+    ?.split("\n")
+    .at(-1)
+    ?.replace(/^Error: /, "");
   return { ok: child.exitCode === 0, error: last ?? `exit code ${child.exitCode}` };
 }
 
