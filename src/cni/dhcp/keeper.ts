@@ -107,7 +107,7 @@ export class Keeper {
     this.end("it was given back");
   }
 
-  /** True where the namespace, or another in its place, is all there is at its path. */
+  /** True where the namespace is gone from its path, or another has its place. */
   get isOrphan(): boolean {
     return identityOf(this.holder.netns) !== this.holder.identity;
   }
