@@ -126,7 +126,7 @@ function planRemovals(firewall: Firewall, removals: readonly Removal[]): unknown
  */
 function plan(firewall: Firewall, added: readonly Element[], removed: ReadonlySet<string>): unknown[] {
   if (added.length === 0 && removed.size === 0) return [];
-  const old = firewall.elements(removed.size > 0 ? undefined : setsOfAddresses(added));
+  const old = removed.size > 0 ? firewall.elements() : firewall.found(added.filter(hasOneOwner));
   const leaves = (one: Element) => removed.has(one.owner) || added.some(other => replaces(other, one));
   const { gone = [], staying = [] } = Object.groupBy(old, one => (leaves(one) ? "gone" : "staying"));
   const kept = [...staying, ...added];
@@ -144,8 +144,8 @@ function plan(firewall: Firewall, added: readonly Element[], removed: ReadonlySe
   ];
 }
 
-const setsOfAddresses = (elements: readonly Element[]) =>
-  [...new Set(elements.map(one => one.set))].filter(set => !isPortMap(set) && set !== "isolated");
+/** True for what speaks of an address: that is one container's. */
+const hasOneOwner = ({ set }: Element) => !isPortMap(set) && set !== "isolated";
 
 /** An address is one container's: what the table says of it for another owner is left over from a crash. */
 function replaces(one: Element, old: Element): boolean {

@@ -1,6 +1,15 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { addCommands, concat, type Element, owner, parseElements, ports, prefix } from "./element.ts";
+import {
+  addCommands,
+  concat,
+  type Element,
+  keyBytes,
+  owner,
+  parseElements,
+  ports,
+  prefix,
+} from "./element.ts";
 import { overlaps, type PublishedPort, publish } from "./ports.ts";
 
 const target = { version: 4, address: "10.88.0.5", network: { address: "10.88.0.0", length: 16 } } as const;
@@ -99,4 +108,12 @@ test("one command a set", () => {
     { protocol: "udp", hostPort: 1, containerPort: 2, count: 1 },
   ]);
   expect(addCommands(list)).toHaveLength(2);
+});
+
+test("keys are the kernel's bytes: networks by their first address and their last, interfaces padded", () => {
+  const hex = (key: Parameters<typeof keyBytes>[0]) =>
+    keyBytes(key).map(one => Buffer.from(one).toString("hex"));
+  expect(hex(concat("10.88.0.5", prefix("10.88.0.0", 16)))).toEqual(["0a5800050a580000", "0a5800050a58ffff"]);
+  expect(hex("fd00::1")).toEqual(Array(2).fill(`fd00${"00".repeat(13)}01`));
+  expect(hex(concat("be0", "10.0.0.1"))).toEqual(Array(2).fill(`626530${"00".repeat(13)}0a000001`));
 });

@@ -1,4 +1,5 @@
 /** Elements of sets and maps, as libnftables-json(5) writes them. Pure. */
+import { lastOf, parseCidr, parseIP } from "../wire/addr.ts";
 import type { SetName } from "./layout.ts";
 import { TABLE } from "./layout.ts";
 
@@ -27,6 +28,28 @@ export const ports = (first: number, last: number): Field =>
 export const fieldsOf = (value: Value): Field[] =>
   typeof value === "object" && "concat" in value ? value.concat : [value];
 export const sameValue = (a: Value, b: Value): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** IFNAMSIZ. */
+const NAME_BYTES = 16;
+
+/** A field as the kernel has it, and the last one of its interval. */
+function fieldBytes(field: Field): [Uint8Array, Uint8Array] {
+  if (typeof field === "object" && "prefix" in field) {
+    const cidr = parseCidr(`${field.prefix.addr}/${field.prefix.len}`)!;
+    return [cidr.ip.bytes, lastOf(cidr).bytes];
+  }
+  const address = parseIP(String(field));
+  if (address) return [address.bytes, address.bytes];
+  const name = new Uint8Array(NAME_BYTES);
+  name.set(new TextEncoder().encode(String(field)));
+  return [name, name];
+}
+
+/** A key of addresses, networks and interfaces as the kernel has it: its first value and its last. */
+export function keyBytes(key: Value): [first: Uint8Array, last: Uint8Array] {
+  const fields = fieldsOf(key).map(fieldBytes);
+  return [Buffer.concat(fields.map(([first]) => first)), Buffer.concat(fields.map(([, last]) => last))];
+}
 
 /** nftables keeps at most 128 bytes of comment. */
 const COMMENT_BYTES = 120;

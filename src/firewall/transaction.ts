@@ -1,11 +1,12 @@
 /** The door to the kernel's ruleset: one transaction a call, in the namespace of the calling thread. */
 import { readlinkSync } from "node:fs";
-import { UserError } from "../base/errors.ts";
+import { hasCode, UserError } from "../base/errors.ts";
 import { openNetfilter } from "../netlink/nft-rule.ts";
+import { type NftElement, nftElement } from "../netlink/nft-set.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { withLock } from "../sys/flock.ts";
 import { NftContext } from "../sys/nftables.ts";
-import { type Element, parseElements } from "./element.ts";
+import { type Element, keyBytes, parseElements } from "./element.ts";
 import { isPortMap, LAYOUT, type SetName, TABLE } from "./layout.ts";
 
 /**
@@ -101,6 +102,19 @@ export class Firewall {
     }
   }
 
+  /** What the sets of our table have for the keys of these elements, asked for one by one: sets have thousands. */
+  found(elements: readonly Element[]): Element[] {
+    if (elements.length === 0) return [];
+    const nl = this.netlink();
+    return elements.flatMap(({ set, key }) => {
+      const [first, last] = keyBytes(key);
+      const there = lookUp(nl, set, first);
+      const isSame =
+        there && Buffer.compare(there.key, first) === 0 && Buffer.compare(there.keyEnd, last) === 0;
+      return isSame ? [{ set, key, owner: there.comment }] : [];
+    });
+  }
+
   /** Every element of our table, or those of some of its sets; none where there is no table. */
   elements(sets?: readonly SetName[]): Element[] {
     const place = `${TABLE.family} ${TABLE.name}`;
@@ -109,6 +123,15 @@ export class Firewall {
       const reply = this.list(one);
       return reply === undefined ? [] : parseElements(reply);
     });
+  }
+}
+
+function lookUp(nl: NetlinkSocket, set: SetName, key: Uint8Array): NftElement | undefined {
+  try {
+    return nftElement(nl, TABLE.name, set, key);
+  } catch (error) {
+    if (hasCode(error, "EPERM")) throw new FirewallError("Operation not permitted");
+    throw error;
   }
 }
 
