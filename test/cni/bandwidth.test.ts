@@ -202,6 +202,25 @@ test("CHECK: rate, bucket, link and filter are looked at", () => {
   expect(says()).toBe(`get ifb device: Link not found: ${ifb}`);
 });
 
+test("two interfaces of one container on one network have a link each, and lose their own", () => {
+  const place = world.container();
+  const on = (ifName: string) => ({ ...world.attachment("abc", place.path), ifName });
+  const names = ["eth0", "eth1"].map(
+    ifName => world.step({ do: "add", list: list(LIMITS), attachment: on(ifName) })!.interfaces.at(-1)!.name,
+  );
+  expect(names[0]).toBe("bwp3ce8a0924fde");
+  expect(new Set(through().map(one => one.ifname))).toEqual(new Set(names));
+  for (const ifName of ["eth0", "eth1"])
+    world.step({ do: "check", list: list(LIMITS), attachment: on(ifName) });
+  world.step({ do: "del", list: list(LIMITS), attachment: { ...on("eth0"), netns: "" } });
+  expect(through().map(one => one.ifname)).toEqual([names[1]]);
+  world.step({ do: "check", list: list(LIMITS), attachment: on("eth1") });
+  world.step({ do: "del", list: list(LIMITS), attachment: on("eth0") });
+  expect(through().map(one => one.ifname)).toEqual([names[1]]);
+  world.step({ do: "del", list: list(LIMITS), attachment: on("eth1") });
+  expect(through()).toEqual([]);
+});
+
 test("GC: links of attachments that nobody knows go, ours by what they say, Go's once nothing is sent through them", () => {
   const add = (id: string, name: string, options: object) => {
     const attachment = world.attachment(id, world.container().path);

@@ -48,14 +48,28 @@ const U32_MAX = 0xffffffff;
 const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
 const failed = (message: string, details?: string) => new CniError(CNI_ERROR.INTERNAL, message, details);
 
-/** The link that a container sends through, of the name that Go's plugin gives it too. */
-function throughName(network: string, containerId: string): string {
-  const hash = new Bun.CryptoHasher("sha512").update(network + containerId).digest("hex");
-  return PREFIX + hash.slice(0, 15 - PREFIX.length);
+type Attached = Pick<PluginContext, "network" | "containerId" | "ifName">;
+
+/** Names of the link that a container sends through: Go's, and one for when another interface of it has that. */
+function throughNames({ network, containerId, ifName }: Attached): [string, string] {
+  const name = (text: string) =>
+    PREFIX +
+    new Bun.CryptoHasher("sha512")
+      .update(text)
+      .digest("hex")
+      .slice(0, 15 - PREFIX.length);
+  return [name(network + containerId), name(network + containerId + ifName)];
 }
 
 /** Says on the link itself whose it is: its name alone does not. */
-const aliasOf = (network: string, containerId: string) => `bandwidth ${network} ${containerId}`;
+const aliasOf = ({ network, containerId, ifName }: Attached) =>
+  `bandwidth ${network} ${containerId} ${ifName}`.slice(0, 255);
+
+/** The link of an attachment. One of Go's says nothing, and is taken for it by its name. */
+const throughOf = (nl: NetlinkSocket, attached: Attached): Link | undefined =>
+  throughNames(attached)
+    .map(name => linkByName(nl, name))
+    .find(one => one?.kind === "ifb" && (one.alias === "" || one.alias === aliasOf(attached)));
 
 interface Limits {
   ingress?: TokenBucket;
@@ -117,14 +131,15 @@ function step<T>(what: string, module: string, act: () => T): T {
 }
 
 function limitEgress(nl: NetlinkSocket, host: Link, bucket: TokenBucket, context: PluginContext): Link {
-  const { network, containerId } = context;
-  const name = throughName(network, containerId);
+  const [usual, other] = throughNames(context);
+  const taken = linkByName(nl, usual);
+  const name = taken?.alias && taken.alias !== aliasOf(context) ? other : usual;
   step("adding link", "ifb", () =>
     addLink(nl, { kind: "ifb", name, mtu: host.mtu, txQueueLength: 0, up: true }),
   );
   const through = linkByName(nl, name)!;
   try {
-    setLink(nl, through.index, { alias: aliasOf(network, containerId).slice(0, 255) });
+    setLink(nl, through.index, { alias: aliasOf(context) });
     step("create ingress qdisc", "sch_ingress", () => addIngress(nl, host.index));
     step("add filter", "cls_u32 or act_mirred", () => addRedirect(nl, host.index, through.index));
     step("create ifb qdisc", "sch_tbf", () => addTokenBucket(nl, through.index, bucket));
@@ -165,10 +180,10 @@ export const bandwidth: Plugin = {
   },
 
   /** The host's end of the veth takes its bucket and filter along. */
-  del({ network, containerId }) {
+  del(context) {
     using nl = new NetlinkSocket();
-    const link = linkByName(nl, throughName(network, containerId));
-    if (link?.kind === "ifb") dropLink(nl, link.index);
+    const link = throughOf(nl, context);
+    if (link) dropLink(nl, link.index);
   },
 
   check(context) {
@@ -179,12 +194,11 @@ export const bandwidth: Plugin = {
     const host = hostEnd(nl, context, context.prevResult);
     if (ingress) checkBucket(nl, host, ingress);
     if (!egress) return;
-    const name = throughName(context.network, context.containerId);
-    const through = linkByName(nl, name);
-    if (!through) throw failed("get ifb device: Link not found", name);
+    const through = throughOf(nl, context);
+    if (!through) throw failed("get ifb device: Link not found", throughNames(context)[0]);
     checkBucket(nl, through, egress);
     if (!redirects(nl, host.index).includes(through.index))
-      throw failed(`what comes from the container by ${host.name} is not sent through ${name}`);
+      throw failed(`what comes from the container by ${host.name} is not sent through ${through.name}`);
   },
 
   /**
@@ -194,15 +208,18 @@ export const bandwidth: Plugin = {
   gc({ network, valid }) {
     using nl = new NetlinkSocket();
     const all = links(nl).filter(one => one.kind === "ifb" && one.name.startsWith(PREFIX));
-    const living = new Set(valid.map(one => throughName(network, one.containerId)));
-    const dead = all.filter(one => !living.has(one.name));
-    const isOurs = (one: Link) => one.alias.startsWith(`bandwidth ${network} `);
-    const strangers = dead.filter(one => one.alias === "" && rootQdisc(nl, one.index)?.kind === "tbf");
+    const living = valid.map(one => ({ ...one, network }));
+    const names = new Set(living.flatMap(throughNames));
+    const aliases = new Set(living.map(aliasOf));
+    const ours = all.filter(one => one.alias.startsWith(`bandwidth ${network} `) && !aliases.has(one.alias));
+    const strangers = all.filter(
+      one => one.alias === "" && !names.has(one.name) && rootQdisc(nl, one.index)?.kind === "tbf",
+    );
     const used =
       strangers.length === 0
         ? []
         : qdiscs(nl).flatMap(one => (one.kind === "ingress" ? redirects(nl, one.index) : []));
-    for (const one of [...dead.filter(isOurs), ...strangers.filter(one => !used.includes(one.index))]) {
+    for (const one of [...ours, ...strangers.filter(one => !used.includes(one.index))]) {
       log.debug(`network ${network}: ${one.name} is nobody's any more`);
       dropLink(nl, one.index);
     }
