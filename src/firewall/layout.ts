@@ -74,6 +74,9 @@ const apartRules = (ip: "ip" | "ip6", version: 4 | 6) => [
 ];
 
 const mark = `meta mark set meta mark | ${GATE_MARK}`;
+const resolverRules = (ip: "ip" | "ip6", version: 4 | 6) => [
+  `${ip} saddr @forwarded${version} meta l4proto { tcp, udp } th dport 53 ${mark}`,
+];
 const gateRules = (ip: "ip" | "ip6", version: 4 | 6) => [
   `${ip} saddr @forwarded${version} ${mark}`,
   `${ip} daddr @forwarded${version} ct state established,related ${mark}`,
@@ -101,6 +104,11 @@ const CHAINS: Record<string, { hook?: string; rules: string[] }> = {
   postrouting: {
     hook: "type nat hook postrouting priority 100; policy accept;",
     rules: [...sourceRules("ip", 4, "224.0.0.0/4"), ...sourceRules("ip6", 6, "ff00::/8")],
+  },
+  // What containers ask the host's resolvers, for `gate.ts`.
+  input: {
+    hook: "type filter hook input priority -1; policy accept;",
+    rules: [...resolverRules("ip", 4), ...resolverRules("ip6", 6)],
   },
   // Before the chains of iptables, which stand at 0 and look for the marks.
   forward: {

@@ -51,12 +51,16 @@ test("a bridge network is a chain of our plugins", () => {
 });
 
 test("an internal network and a bridge of somebody else's have no rules", () => {
-  for (const network of [{ internal: true }, { options: { mode: "unmanaged" } }]) {
+  for (const network of [{ internal: true, dns_enabled: false }, { options: { mode: "unmanaged" } }]) {
     const one = join(network);
     const { plugins } = chainOf(one, driverOptions(one.network), [], 0);
     expect(plugins).toHaveLength(1);
     expect(plugins[0]).toMatchObject({ isGateway: false, ipMasq: false });
   }
+  // Where the host drops what comes to it, questions for names are let in.
+  const inner = join({ internal: true });
+  const { plugins } = chainOf(inner, driverOptions(inner.network), [], 0);
+  expect(plugins.map(one => one.type)).toEqual(["bridge", "firewall"]);
 });
 
 test("both forms of `networks` are read, and interfaces put them in order", () => {

@@ -213,6 +213,14 @@ export function chainOf(
         isolate: options.isolate === "strict" ? options.isolate : undefined,
       },
     );
+  // Also of a network without a way out: a host that drops what comes to it has to let questions for names in.
+  else if (
+    options.rules &&
+    join.network.driver === "bridge" &&
+    join.network.dns_enabled &&
+    !options.unmanaged
+  )
+    plugins.push({ type: "firewall" });
   return parseConfList(JSON.stringify({ cniVersion: "1.1.0", name: join.network.name, plugins }));
 }
 

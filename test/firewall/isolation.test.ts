@@ -128,3 +128,22 @@ test("a host whose iptables drops by policy: containers get out and are reached 
     world.host.sh("iptables", "-P", "FORWARD", "ACCEPT");
   }
 });
+
+test("a host whose iptables drops what comes to it: containers can ask it for names, and nothing else", async () => {
+  world.host.sh("iptables", "-P", "INPUT", "DROP");
+  const inputs = () => world.host.sh("iptables", "-S", "INPUT").trim().split("\n");
+  try {
+    using one = join(network("asks", "10.81.0.0/24"));
+    expect(inputs()).toHaveLength(2);
+    expect(world.host.sh("iptables", "-S", "FORWARD").trim()).toBe("-P FORWARD ACCEPT");
+    const other = await serveUdp(world.host, "10.81.0.1", 7000, "other");
+    await serveUdp(world.host, "10.81.0.1", 53, "names");
+    (await udpClient(one.place, "10.81.0.1", 7000)).send("probe");
+    const asked = await udpClient(one.place, "10.81.0.1", 53);
+    expect(await asked.ask("who")).toBe("names 10.81.0.2 who");
+    expect(other.received).toEqual([]);
+  } finally {
+    expect(inputs()).toEqual(["-P INPUT DROP"]);
+    world.host.sh("iptables", "-P", "INPUT", "ACCEPT");
+  }
+});

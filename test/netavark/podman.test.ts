@@ -165,3 +165,26 @@ test("isolated networks keep each other out, an internal one has no way out but 
   await engine.podman("network", "rm", "left", "right", "plain", "inner");
   expect(await left(before)).toEqual([]);
 });
+
+test("a host that drops by policy, as with ufw: names, ports and the way out all the same", async () => {
+  const { host } = engine;
+  const filter = (script: string) => host.must("sh", "-c", `set -e; ${script}`);
+  const known =
+    "INPUT -i lo -j ACCEPT; iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT";
+  serveTcp(host.outside, OUTSIDE_ADDRESS, 7002, "outside");
+  await filter(`iptables -A ${known}; iptables -P INPUT DROP; iptables -P FORWARD DROP`);
+  await engine.podman("network", "create", "walled");
+  await engine.podman("network", "create", "--internal", "cell");
+  await engine.serve("web", "--network", "walled", "--network", "cell", "-p", "8095:80");
+  await engine.serve("mate", "--network", "cell");
+  await ready("web");
+  expect(await fetched("http://127.0.0.1:8095/")).toBe("web");
+  expect(host.outside.sh("curl", "-s", "--max-time", "5", `http://${HOST_ADDRESS}:8095/`)).toBe("web\n");
+  expect(await engine.exec("web", "wget -qO- http://mate/")).toBe("mate");
+  expect(await engine.exec("mate", "wget -qO- http://web/")).toBe("web");
+  expect(await askTcp(await engine.namespace("web"), OUTSIDE_ADDRESS, 7002)).toBe(`outside ${HOST_ADDRESS}`);
+  await engine.podman("rm", "-f", "-t", "0", "-a");
+  await engine.podman("network", "rm", "walled", "cell");
+  expect(await host.must("sh", "-c", "iptables -S | grep -c portolan || true")).toBe("0");
+  await filter("iptables -P INPUT ACCEPT; iptables -P FORWARD ACCEPT; iptables -F INPUT");
+});

@@ -8,7 +8,7 @@
  */
 import { type Element, sameValue } from "../../firewall/element.ts";
 import { addSource, firewalldTrouble, hasSource, removeSource } from "../../firewall/firewalld.ts";
-import { forwarded, isClosed } from "../../firewall/gate.ts";
+import { forwarded, isGuarded } from "../../firewall/gate.ts";
 import { hasIptables, savedRules } from "../../firewall/iptables.ts";
 import { forwardLines, isolationLines } from "../../firewall/iptables-forward.ts";
 import { type IngressPolicy, isolated } from "../../firewall/isolation.ts";
@@ -140,7 +140,7 @@ function admit(context: PluginContext): Result {
   else {
     const kernel = new Firewall();
     for (const one of addresses)
-      if (isClosed(kernel, one.version)) context.firewall.add(forwarded(elementOwner(context), one));
+      if (isGuarded(kernel, one.version)) context.firewall.add(forwarded(elementOwner(context), one));
   }
   return result;
 }
