@@ -3,12 +3,13 @@
  * the Go plugin, so that both may share one pool.
  */
 import { bigIntToIp, contains, formatIP, ipToBigInt, parseIP } from "../../wire/addr.ts";
-import { CNI_ERROR, CniError, type PluginConf, type Result, type ResultRoute } from "../types.ts";
+import { CNI_ERROR, CniError, type PluginConf, type Result } from "../types.ts";
 import { AddressStore, isOwner, ownerOf } from "./address-store.ts";
 import { checkFields, type Field } from "./field.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
 import { candidates, type Range, rangeText, readAddress, readRangeSets, sizeOf } from "./ranges.ts";
 import { readResolvConf } from "./resolv-conf.ts";
+import { readRoutes } from "./routes.ts";
 
 const FIELDS: readonly Field[] = [
   {
@@ -94,10 +95,11 @@ export const hostLocal: Plugin = {
   add(context) {
     checkFields(FIELDS, ipamOf(context) as PluginConf);
     const sets = readSets(context);
+    const routes = readRoutes(ipamOf(context).routes);
     const wanted = new Set(requestedAddresses(context));
     const store = new AddressStore(context);
     const result = emptyResult(context.cniVersion);
-    result.routes = (ipamOf(context).routes as ResultRoute[] | undefined) ?? [];
+    result.routes = routes;
     const { resolvConf } = ipamOf(context);
     if (resolvConf) result.dns = readResolvConf(resolvConf as string);
     return store.locked(() => {

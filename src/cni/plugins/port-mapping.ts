@@ -50,6 +50,8 @@ export const PORTMAP_FIELDS: readonly Field[] = [
 
 const invalid = (message: string) => new CniError(CNI_ERROR.INVALID_CONFIG, message);
 
+const said = (port: unknown) => JSON.stringify(port) ?? "nothing";
+
 /** What `portMappings` asks for. Throws a CniError where it makes no sense. */
 export function readPortMappings(list: readonly PortMap[]): PublishedPort[] {
   return list.map(one => {
@@ -59,7 +61,7 @@ export function readPortMappings(list: readonly PortMap[]): PublishedPort[] {
       Number.isInteger(port) && (port as number) >= 1 && (port as number) + count - 1 <= 65535;
     if (!Number.isInteger(count) || count < 1 || !isPort(one.hostPort) || !isPort(one.containerPort))
       throw invalid(
-        `invalid port mapping ${one.hostPort}:${one.containerPort}${count === 1 ? "" : ` of ${count} ports`}`,
+        `invalid port mapping ${said(one.hostPort)}:${said(one.containerPort)}${count === 1 ? "" : ` of ${count} ports`}`,
       );
     if (!["tcp", "udp", "sctp"].includes(protocol))
       throw invalid(`invalid protocol ${JSON.stringify(one.protocol)} of port ${one.hostPort}`);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { formatIP } from "../../wire/addr.ts";
 import { CniError } from "../types.ts";
 import { candidates, rangeText, readRangeSets } from "./ranges.ts";
+import { readRoutes } from "./routes.ts";
 
 const subnet = fc.tuple(fc.nat(255), fc.integer({ min: 20, max: 30 })).map(([third, length]) => {
   const size = 2 ** (32 - length);
@@ -72,4 +73,12 @@ test("whatever the configuration says, the answer is range sets or a CniError", 
     }),
     { numRuns: 1000 },
   );
+});
+
+test("a gateway of the other family is refused, and routes that are none", () => {
+  const read = (gateway: string) => readRangeSets({ subnet: "10.1.0.0/24", gateway }, undefined);
+  expect(() => read("fd00::1")).toThrow("the gateway fd00::1 is not of the family of 10.1.0.0/24");
+  expect(() => readRoutes([{ dst: "text" }])).toThrow("invalid CIDR address: text");
+  expect(() => readRoutes([{ dst: "0.0.0.0/0", gw: "text" }])).toThrow("invalid IP address: text");
+  expect(readRoutes(undefined)).toEqual([]);
 });

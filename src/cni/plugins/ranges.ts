@@ -71,8 +71,17 @@ function readRange(conf: Record<string, unknown>): Range {
   const last = end > highest ? highest : end;
   if (first > last)
     throw invalid(`RangeStart ${formatIP(bigIntToIp(first, family))} not in network ${conf.subnet}`);
-  const gateway = conf.gateway ? ipToBigInt(readAddress(conf.gateway)) : base + 1n;
-  return { family, prefix: cidr.prefix, first, last, gateway, cidr };
+  const gateway = conf.gateway ? readAddress(conf.gateway) : undefined;
+  if (gateway && gateway.family !== family)
+    throw invalid(`the gateway ${formatIP(gateway)} is not of the family of ${conf.subnet}`);
+  return {
+    family,
+    prefix: cidr.prefix,
+    first,
+    last,
+    gateway: gateway ? ipToBigInt(gateway) : base + 1n,
+    cidr,
+  };
 }
 
 const overlap = (a: Range, b: Range) => a.family === b.family && a.first <= b.last && b.first <= a.last;

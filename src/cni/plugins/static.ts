@@ -3,6 +3,7 @@ import { type Cidr, contains, formatCidr, formatIP, parseCidr, parseIP } from ".
 import { CNI_ERROR, CniError, type Dns, type PluginConf, type ResultIp, type ResultRoute } from "../types.ts";
 import { checkFields, type Field } from "./field.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
+import { readRoutes } from "./routes.ts";
 
 interface StaticConf {
   addresses?: { address: string; gateway?: string }[];
@@ -105,10 +106,7 @@ function confOf({ ipam }: PluginConf): StaticConf {
   checkFields(OWN, ipam as PluginConf);
   const conf = ipam as StaticConf;
   checkFields(DNS, (conf.dns ?? {}) as PluginConf);
-  for (const { dst, gw } of conf.routes ?? []) {
-    if (typeof dst !== "string" || !parseCidr(dst)) throw invalid(`invalid CIDR address: ${dst ?? ""}`);
-    if (gw) gatewayOf(gw, "invalid IP address");
-  }
+  readRoutes(conf.routes);
   return conf;
 }
 

@@ -1,8 +1,17 @@
 /** Every case. */
 import type { Case } from "./case.ts";
 import { ADDRESSES } from "./cases/addresses.ts";
-import { CHAINED } from "./cases/chained.ts";
-import { INTERFACES } from "./cases/interfaces.ts";
+import { BRIDGES } from "./cases/bridge.ts";
+import { LINKS } from "./cases/links.ts";
 import { REFUSALS } from "./cases/refusals.ts";
+import { RULES } from "./cases/rules.ts";
+import { SETTINGS } from "./cases/settings.ts";
 
-export const CASES: readonly Case[] = [...REFUSALS, ...ADDRESSES, ...INTERFACES, ...CHAINED];
+export const CASES: readonly Case[] = [
+  ...REFUSALS,
+  ...ADDRESSES,
+  ...BRIDGES,
+  ...LINKS,
+  ...RULES,
+  ...SETTINGS,
+];

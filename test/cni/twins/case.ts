@@ -13,6 +13,8 @@ export interface Call {
 /** A verb for the whole chain as libcni goes through it. What is not said is as at the ADD. */
 export interface Verb {
   do: "ADD" | "CHECK" | "DEL";
+  /** Whose plugins, where the task has others, too. */
+  by?: "go" | "ours";
   id?: string;
   netns?: string;
   ifName?: string;
@@ -54,12 +56,15 @@ export const LIFE: readonly Step[] = ["ADD", "LOOK", "CHECK", "DEL", "DEL", "LOO
 export interface Task {
   /** Where the plugins are, on this machine. */
   directory: string;
+  /** Go's, where a case is about both. */
+  others?: string;
   version: string;
   case: Case;
 }
 
 /** What was seen at one step, as plain values. */
 export interface Seen {
+  /** Its number in the case, and what was done: `3 ADD bridge`. */
   step: string;
   what: unknown;
 }

@@ -85,8 +85,10 @@ function walk(name: string, path: string, go: unknown, ours: unknown, into: Diff
 
 export function differences(name: string, go: Seen[], ours: Seen[]): Difference[] {
   const found: Difference[] = [];
-  for (const [index, one] of go.entries())
-    walk(name, `${index + 1} ${one.step}`, one.what, ours[index]?.what, found);
+  const byStep = (seen: Seen[]) => new Map(seen.map(one => [one.step, one.what]));
+  const [left, right] = [byStep(go), byStep(ours)];
+  for (const step of new Set([...left.keys(), ...right.keys()]))
+    walk(name, step, left.get(step), right.get(step), found);
   return found;
 }
 

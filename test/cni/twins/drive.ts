@@ -2,11 +2,13 @@
  * Goes through a case inside a twin: a mount namespace and a network namespace of its own are the host, `/run/netns/c` is
  * its container, and `/run/plugins` holds the plugins. The task as JSON on stdin, what was seen on stdout.
  */
+import { existsSync } from "node:fs";
 import type { Call, Seen, Step, Task, Verb } from "./case.ts";
 import { LIFE } from "./case.ts";
 import { look } from "./look.ts";
 
 const PLUGINS = "/run/plugins";
+const OTHERS = "/run/others";
 const NETNS = "/run/netns/c";
 
 interface Answer {
@@ -17,13 +19,13 @@ interface Answer {
   err: string;
 }
 
-const environment = (verb: string): Record<string, string> => ({
+const environment = (verb: string, path = PLUGINS): Record<string, string> => ({
   PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
   CNI_COMMAND: verb,
   CNI_CONTAINERID: "c1",
   CNI_NETNS: NETNS,
   CNI_IFNAME: "eth0",
-  CNI_PATH: PLUGINS,
+  CNI_PATH: path,
 });
 
 function formOf(text: string, value: unknown): string {
@@ -34,8 +36,10 @@ function formOf(text: string, value: unknown): string {
   );
 }
 
-function execute(type: string, env: Record<string, string>, stdin: string): Answer {
-  const child = Bun.spawnSync([`${PLUGINS}/${type}`], { env, stdin: Buffer.from(stdin), stderr: "pipe" });
+function execute(type: string, env: Record<string, string>, stdin: string, path = PLUGINS): Answer {
+  // The older of Go's have not all.
+  if (!existsSync(`${path}/${type}`)) return { rc: 127, out: "no such plugin", err: "" };
+  const child = Bun.spawnSync([`${path}/${type}`], { env, stdin: Buffer.from(stdin), stderr: "pipe" });
   const text = child.stdout.toString();
   // Plugins may log what they like; the line about themselves is another matter.
   const answer = { rc: child.exitCode, err: env.CNI_COMMAND ? "" : child.stderr.toString() };
@@ -52,16 +56,18 @@ export class Twin {
   /** The result of the last ADD. */
   #result: object | undefined;
   readonly seen: Seen[] = [];
+  #number = 0;
 
   constructor(task: Task) {
     this.#task = task;
   }
 
   see(step: string, what: unknown): void {
-    this.seen.push({ step, what });
+    this.seen.push({ step: `${this.#number} ${step}`, what });
   }
 
   take(step: Step): void {
+    this.#number += 1;
     if (step === "LOOK") this.see("LOOK", look());
     else if (typeof step === "string") this.chain({ do: step });
     else if ("do" in step) this.chain(step);
@@ -73,7 +79,8 @@ export class Twin {
   chain(verb: Verb): void {
     const { version, case: one } = this.#task;
     const chain = (one.plugins ?? []) as { type: string }[];
-    const env = environment(verb.do);
+    const path = verb.by === "go" ? OTHERS : PLUGINS;
+    const env = environment(verb.do, path);
     if (verb.id !== undefined) env.CNI_CONTAINERID = verb.id;
     if (verb.netns !== undefined) env.CNI_NETNS = verb.netns;
     if (verb.ifName !== undefined) env.CNI_IFNAME = verb.ifName;
@@ -84,7 +91,7 @@ export class Twin {
     for (const plugin of verb.do === "DEL" ? chain.toReversed() : chain) {
       const conf = { cniVersion: version, name: "net", ...plugin, ...verb.conf };
       const stdin = JSON.stringify(result ? { ...conf, prevResult: result } : conf);
-      const answer = execute(plugin.type, env, stdin);
+      const answer = execute(plugin.type, env, stdin, path);
       this.see(`${verb.do} ${plugin.type}`, answer);
       if (answer.rc !== 0) return;
       if (verb.do === "ADD") result = answer.out as object;
@@ -116,10 +123,10 @@ if (import.meta.main) {
     mount -t sysfs sysfs /sys
     mount -t tmpfs tmpfs /var/lib/cni 2>/dev/null || { mkdir -p /var/lib/cni; mount -t tmpfs tmpfs /var/lib/cni; }
     mkdir -p /etc/cni && mount -t tmpfs tmpfs /etc/cni
-    mkdir /tmp/twin-plugins.$$ && mount --bind ${task.directory} /tmp/twin-plugins.$$
     mount -t tmpfs tmpfs /run
-    mkdir /run/plugins && mount --move /tmp/twin-plugins.$$ /run/plugins
-    rmdir /tmp/twin-plugins.$$
+    mkdir /run/plugins /run/others
+    mount --bind ${task.directory} ${PLUGINS}
+    mount --bind ${task.others ?? task.directory} ${OTHERS}
     ip link set lo up
     ip netns add c
     ${task.case.before ?? ""}`);

@@ -71,12 +71,20 @@ function rulesOf(text: string): string[] {
   });
 }
 
-/** Tables that are nobody's but nft's: those of iptables are read by its own program. */
+/**
+ * Tables that are nobody's but nft's, a line for each rule, `table ip cni_hostport, chain hostports: tcp dport …`; those of
+ * iptables are read by its own program.
+ */
 function tablesOf(text: string): string[] {
-  return text
-    .split(/^(?=table )/m)
-    .filter(one => !/^table ip6? (nat|filter|mangle|raw|security) /.test(one) && /^table/.test(one))
-    .flatMap(one => one.trimEnd().split("\n"));
+  const at: string[] = [];
+  return text.split("\n").flatMap(line => {
+    const words = line.trim();
+    if (words.endsWith("{")) at.push(words.slice(0, -2));
+    else if (words === "}") at.pop();
+    if (words === "" || words === "}" || /^table ip6? (nat|filter|mangle|raw|security)$/.test(at[0] ?? ""))
+      return [];
+    return [words.endsWith("{") ? at.join(", ") : `${at.join(", ")}: ${words}`];
+  });
 }
 
 /** By directory: `ipv4/conf/eth0` has `{ forwarding: "1", … }`. */

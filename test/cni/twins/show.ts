@@ -4,20 +4,17 @@
  */
 import { newestGoPlugins } from "../../support/go-plugins.ts";
 import { CASES } from "./all.ts";
-import { isKnown, KNOWN } from "./differences.ts";
-import { compare, OurPlugins } from "./twin.ts";
+import { isListed } from "./differences.ts";
+import { compareAll, OurPlugins } from "./twin.ts";
 
 const pattern = new RegExp(process.argv[2] ?? "");
 using ours = new OurPlugins();
-for (const one of CASES) {
-  if (!pattern.test(one.name)) continue;
-  const sides = { newest: newestGoPlugins(), ours: ours.directory };
-  const found = await compare(one, sides).catch(error => {
-    console.log(String(error));
-    return [];
-  });
-  for (const difference of found.filter(each => !KNOWN.some(known => isKnown(each, known)))) {
+const sides = { newest: newestGoPlugins(), ours: ours.directory };
+const cases = CASES.filter(one => pattern.test(one.name));
+await compareAll(cases, sides, (_, found) => {
+  if (found instanceof Error) return console.log(found.message);
+  for (const difference of found.filter(one => !isListed(one))) {
     const line = `${difference.case}: ${difference.path} | Go ${difference.go} | ours ${difference.ours}`;
     console.log(line.replaceAll("\n", "⏎"));
   }
-}
+});

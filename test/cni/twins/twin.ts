@@ -1,25 +1,27 @@
 /** Twins: throw-away hosts with a container each, in which one set of plugins each goes through the same case (`drive.ts`). */
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PLUGIN_TYPES } from "../../../src/cni/plugins/table.ts";
 import { oldGoPlugins } from "../../support/go-plugins.ts";
 import { PORTOLAN } from "../../support/host.ts";
 import type { Case, Seen, Task } from "./case.ts";
 import { common, type Difference, differences, normal } from "./compare.ts";
+import { isListed } from "./differences.ts";
 
-/** Our executable by the name of each plugin, in a directory of its own. */
+/** Our plugins as `portolan cni install` puts them there, in a directory of their own. */
 export class OurPlugins implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "portolan-plugins-"));
   constructor() {
-    for (const type of PLUGIN_TYPES) symlinkSync(PORTOLAN, join(this.directory, type));
+    const child = Bun.spawnSync([PORTOLAN, "cni", "install", this.directory], { stderr: "pipe" });
+    if (child.exitCode !== 0) throw new Error(child.stderr.toString());
   }
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true });
   }
 }
 
-async function run(task: Task): Promise<Seen[]> {
+/** Goes through a case in a host of its own; what was seen, with equal names for what has names by chance. */
+export async function run(task: Task): Promise<Seen[]> {
   const words = ["unshare", "--mount", "--net", "--propagation=private"];
   const child = Bun.spawn([...words, process.execPath, join(import.meta.dir, "drive.ts")], {
     stdin: new Blob([JSON.stringify(task)]),
@@ -38,9 +40,23 @@ export interface Sides {
   ours: string;
 }
 
+/** Goes through cases, two at a time; tells of each as it is done. */
+export async function compareAll(
+  cases: readonly Case[],
+  sides: Sides,
+  tell: (one: Case, found: Difference[] | Error) => void,
+): Promise<void> {
+  const rest = [...cases];
+  const work = async () => {
+    for (let one = rest.shift(); one; one = rest.shift())
+      tell(one, await compare(one, sides).catch(error => error as Error));
+  };
+  await Promise.all([work(), work()]);
+}
+
 /**
- * What is otherwise with ours than with Go's, at each version of the case. What the two releases of Go's do not agree in may
- * be as in either: the older one is asked only where ours are not as the newest.
+ * What is otherwise with ours than with Go's, at each version of the case, listed or not. What the two releases of Go's do
+ * not agree in may be as in either: the older one is asked only where ours are not as the newest.
  */
 export async function compare(one: Case, { newest, ours }: Sides): Promise<Difference[]> {
   const versions = one.versions ?? ["1.0.0"];
@@ -50,8 +66,10 @@ export async function compare(one: Case, { newest, ours }: Sides): Promise<Diffe
     const task = (directory: string): Task => ({ directory, version, case: { ...one, steps } });
     const [theirs, mine] = [await run(task(newest)), await run(task(ours))];
     const all = differences(`${one.name}, ${version}`, theirs, mine);
-    if (all.length === 0) return [];
-    return common(all, differences("", await run(task(oldGoPlugins)), mine));
+    const rest = all.filter(difference => !isListed(difference));
+    const listed = all.filter(isListed);
+    if (rest.length === 0) return listed;
+    return [...listed, ...common(rest, differences("", await run(task(oldGoPlugins)), mine))];
   });
   return (await Promise.all(found)).flat();
 }

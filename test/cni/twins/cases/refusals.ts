@@ -4,6 +4,7 @@ import type { Call, Case } from "../case.ts";
 export const TYPES = [
   ...["bridge", "ptp", "macvlan", "host-device", "loopback", "host-local", "static"],
   ...["portmap", "firewall", "tuning", "bandwidth", "sbr"],
+  ...["tap", "dummy", "ipvlan", "vlan", "vrf"],
 ];
 
 const calls = (type: string): Call[] => {
@@ -61,6 +62,18 @@ const calls = (type: string): Call[] => {
     stdin(conf({ cniVersion: "0.3.1" }), { CNI_COMMAND: "CHECK" }),
     stdin(conf({ cniVersion: "0.2.0" }), { CNI_COMMAND: "CHECK" }),
     stdin(conf({}), { CNI_COMMAND: "CHECK" }),
+    // Verbs of version 1.1.
+    ...["GC", "STATUS"].flatMap(verb => [
+      stdin(conf({ cniVersion: "1.1.0" }), {
+        CNI_COMMAND: verb,
+        CNI_CONTAINERID: "",
+        CNI_NETNS: "",
+        CNI_IFNAME: "",
+      }),
+      stdin(conf({}), { CNI_COMMAND: verb, CNI_CONTAINERID: "", CNI_NETNS: "", CNI_IFNAME: "" }),
+      stdin(conf({ cniVersion: "1.1.0" }), { CNI_COMMAND: verb, CNI_PATH: null }),
+      stdin({}, { CNI_COMMAND: verb }),
+    ]),
     stdin(conf({ prevResult: "text" })),
     stdin(conf({ prevResult: { cniVersion: "9.9.9" } })),
     stdin(conf({ prevResult: { cniVersion: "1.0.0", ips: "text" } })),

@@ -1,212 +1,9 @@
-/** Plugins that give a container its interface: bridge, ptp, macvlan, host-device, loopback. */
-import { ALL_VERSIONS, type Case, LIFE, refused, type Step, type Verb } from "../case.ts";
+/** ptp, macvlan, host-device, loopback. */
+import { ALL_VERSIONS, type Case, LIFE, refused, type Step } from "../case.ts";
+import { DUAL, EMPTY, IPTABLES, NFTABLES, V4, V6 } from "./parts.ts";
 
-const ROUTES = [{ dst: "0.0.0.0/0" }, { dst: "::/0" }];
-const V4 = { type: "host-local", ranges: [[{ subnet: "10.77.0.0/24" }]], routes: [{ dst: "0.0.0.0/0" }] };
-const V6 = { type: "host-local", ranges: [[{ subnet: "fd77::/64" }]], routes: [{ dst: "::/0" }] };
-const DUAL = {
-  type: "host-local",
-  ranges: [[{ subnet: "10.77.0.0/24" }], [{ subnet: "fd77::/64" }]],
-  routes: ROUTES,
-};
-/** A parent for macvlan, and a device for host-device. */
+/** A parent for macvlan. */
 const PARENT = "ip link add up0 type veth peer name down0 && ip link set up0 up && ip link set down0 up";
-/** The firewall in the way that the Go plugins here know; the other ways are compared by tests of their own. */
-const IPTABLES = { ipMasq: true, ipMasqBackend: "iptables" };
-const EMPTY: Verb[] = [
-  { do: "DEL", netns: "" },
-  { do: "DEL", netns: "/run/netns/gone" },
-];
-
-const bridge = (name: string, more: object, steps: readonly Step[] = LIFE, before?: string): Case => ({
-  name: `bridge: ${name}`,
-  plugins: [{ type: "bridge", bridge: "br0", ...more }],
-  steps,
-  ...(before ? { before } : {}),
-});
-
-const BRIDGE: Case[] = [
-  {
-    ...bridge("dual stack, gateway, masquerade", { isGateway: true, ...IPTABLES, ipam: DUAL }),
-    versions: ALL_VERSIONS,
-  },
-  {
-    ...bridge("IPv4", { isDefaultGateway: true, ipam: { ...V4, routes: undefined } }),
-    versions: ALL_VERSIONS,
-  },
-  {
-    ...bridge("IPv6", { isDefaultGateway: true, ...IPTABLES, ipam: { ...V6, routes: undefined } }),
-    versions: ALL_VERSIONS,
-  },
-  { ...bridge("no IPAM", {}), versions: ALL_VERSIONS },
-  bridge("no gateway, no routes", { ipam: { ...DUAL, routes: undefined } }),
-  bridge("the bridge's own name", { bridge: undefined, isGateway: true, ipam: V4 }),
-  bridge("MTU, hairpin", { mtu: 1400, hairpinMode: true, isGateway: true, ipam: V4 }),
-  bridge("promiscuous", { promiscMode: true, isGateway: true, ipam: V4 }),
-  bridge("hairpin and promiscuous", { promiscMode: true, hairpinMode: true, isGateway: true, ipam: V4 }),
-  bridge("MAC of the runtime", { isGateway: true, ipam: V4, runtimeConfig: { mac: "02:11:22:33:44:55" } }),
-  bridge("MAC in args", { ipam: V4, args: { cni: { mac: "02:11:22:33:44:66" } } }),
-  bridge("MAC in CNI_ARGS", { ipam: V4 }, [
-    { do: "ADD", args: "IgnoreUnknown=1;K8S_POD_NAME=x;MAC=02:11:22:33:44:77" },
-    "LOOK",
-    "CHECK",
-    "DEL",
-  ]),
-  bridge("MACs that are none", { ipam: V4 }, [
-    { do: "ADD", args: "MAC=text" },
-    { do: "ADD", conf: { runtimeConfig: { mac: "text" } } },
-    { do: "ADD", conf: { args: { cni: { mac: "text" } } } },
-    { do: "ADD", args: "FROB=1" },
-    "LOOK",
-  ]),
-  bridge("name servers of the configuration", {
-    ipam: V4,
-    dns: { nameservers: ["192.0.2.53"], search: ["example.com"] },
-  }),
-  bridge("routes with gateways", {
-    isGateway: true,
-    ipam: {
-      ...DUAL,
-      routes: [...ROUTES, { dst: "10.5.0.0/16", gw: "10.77.0.9" }, { dst: "fd99::/48", gw: "fd77::9" }],
-    },
-  }),
-  bridge("two containers, two interfaces of one", { isGateway: true, ...IPTABLES, ipam: V4 }, [
-    "ADD",
-    { do: "ADD", ifName: "eth1" },
-    { do: "ADD", id: "c2", ifName: "eth2" },
-    "LOOK",
-    { do: "DEL", ifName: "eth1" },
-    { do: "DEL", id: "c2", ifName: "eth2" },
-    "LOOK",
-  ]),
-  bridge("the same ADD twice", { isGateway: true, ipam: V4 }, ["ADD", "ADD", "LOOK", "DEL", "LOOK"]),
-  bridge(
-    "the interface is there already",
-    { isGateway: true, ipam: V4 },
-    ["ADD", "LOOK", "DEL", "LOOK"],
-    "ip -n c link add eth0 type veth peer name eth0p",
-  ),
-  bridge(
-    "the bridge is there already",
-    { isGateway: true, ipam: DUAL },
-    LIFE,
-    "ip link add br0 type bridge && ip link set br0 mtu 1300 && ip link set br0 address 02:00:00:00:00:09",
-  ),
-  bridge(
-    "the bridge is no bridge",
-    { isGateway: true, ipam: V4 },
-    ["ADD", "LOOK", "DEL", "LOOK"],
-    "ip link add br0 type veth peer name br0p",
-  ),
-  bridge(
-    "the bridge has another address",
-    { isGateway: true, ipam: V4 },
-    ["ADD", "LOOK", "DEL", "LOOK"],
-    "ip link add br0 type bridge && ip addr add 10.9.9.9/24 dev br0",
-  ),
-  bridge(
-    "the bridge has another address, by force",
-    { isGateway: true, forceAddress: true, ipam: V4 },
-    LIFE,
-    "ip link add br0 type bridge && ip addr add 10.9.9.9/24 dev br0",
-  ),
-  bridge(
-    "the bridge has the address with another prefix",
-    { isGateway: true, ipam: V4 },
-    ["ADD", "LOOK", "DEL", "LOOK"],
-    "ip link add br0 type bridge && ip addr add 10.77.0.1/16 dev br0",
-  ),
-  bridge(
-    "IPv6 is switched off in the container",
-    { isGateway: true, ipam: DUAL },
-    LIFE,
-    "ip netns exec c sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'",
-  ),
-  bridge("DEL without a namespace", { isGateway: true, ...IPTABLES, ipam: DUAL }, [
-    "ADD",
-    EMPTY[0]!,
-    EMPTY[0]!,
-    "LOOK",
-  ]),
-  bridge("DEL with a dead namespace", { isGateway: true, ipam: DUAL }, ["ADD", EMPTY[1]!, "LOOK"]),
-  bridge("DEL without a result", { isGateway: true, ...IPTABLES, ipam: DUAL }, [
-    "ADD",
-    { do: "DEL", prevResult: "none" },
-    "LOOK",
-  ]),
-  bridge("DEL of what never was", { isGateway: true, ...IPTABLES, ipam: DUAL }, ["DEL", ...EMPTY, "LOOK"]),
-  bridge("CHECK of what has changed", { isGateway: true, ipam: DUAL }, [
-    "CHECK",
-    "ADD",
-    { do: "CHECK", prevResult: "none" },
-    { do: "CHECK", ifName: "eth1" },
-    { do: "CHECK", id: "c2" },
-    { do: "CHECK", netns: "/run/netns/gone" },
-    { sh: "ip -n c route del default" },
-    "CHECK",
-    { sh: "ip -n c addr flush dev eth0 scope global" },
-    "CHECK",
-    { sh: "ip -n c link set eth0 down && ip -n c link set eth0 name eth5" },
-    "CHECK",
-    { sh: "ip link del br0" },
-    "CHECK",
-  ]),
-  bridge("CHECK: off the bridge, another MAC", { isGateway: true, ipam: V4 }, [
-    "ADD",
-    { sh: "ip link set $(ls /sys/class/net | grep veth) nomaster" },
-    "CHECK",
-    { sh: "ip link set $(ls /sys/class/net | grep veth) master br0" },
-    "CHECK",
-    { sh: "ip -n c link set eth0 address 02:00:00:00:00:01" },
-    "CHECK",
-  ]),
-  bridge("ADD into what is no namespace", { isGateway: true, ipam: V4 }, [
-    { do: "ADD", netns: "/run/netns/gone" },
-    { do: "ADD", netns: "/run/plugins" },
-    { do: "ADD", netns: "/etc/hostname" },
-    { do: "ADD", netns: "/proc/self/ns/net" },
-    { do: "ADD", netns: "relative" },
-    "LOOK",
-  ]),
-  {
-    name: "bridge: configurations that are refused",
-    steps: [
-      ...refused("bridge", [
-        { bridge: 7 },
-        { mtu: "1400" },
-        { mtu: -1 },
-        { mtu: 10 },
-        { mtu: 70000 },
-        { bridge: "a-name-that-is-too-long" },
-        { bridge: "a/b" },
-        { isGateway: "yes" },
-        { isGateway: true, ipam: { type: "frob" } },
-        { isGateway: true, ipam: { type: "host-local" } },
-        { isGateway: true, ipam: { type: "" } },
-        { isGateway: true, ipam: { type: "static" } },
-        { isGateway: true, ipam: { type: "../bridge" } },
-        { ipam: "text" },
-        { vlan: -1 },
-        { vlan: 5000 },
-        { vlan: 4095 },
-      ]),
-      "LOOK",
-    ],
-  },
-  bridge("the pool is exhausted", { isGateway: true, ipam: { type: "host-local", subnet: "10.77.0.0/30" } }, [
-    "ADD",
-    { do: "ADD", id: "c2", ifName: "eth1" },
-    "LOOK",
-  ]),
-  bridge("static addresses", {
-    isGateway: true,
-    ipam: {
-      type: "static",
-      addresses: [{ address: "10.77.0.5/24", gateway: "10.77.0.1" }, { address: "fd77::5/64" }],
-      routes: ROUTES,
-    },
-  }),
-];
 
 const ptp = (name: string, more: object, steps: readonly Step[] = LIFE, before?: string): Case => ({
   name: `ptp: ${name}`,
@@ -215,11 +12,12 @@ const ptp = (name: string, more: object, steps: readonly Step[] = LIFE, before?:
   ...(before ? { before } : {}),
 });
 
-const PTP: Case[] = [
+const WIRES: Case[] = [
   { ...ptp("dual stack, masquerade", { ...IPTABLES, ipam: DUAL }), versions: ALL_VERSIONS },
-  { ...ptp("IPv4", { ipam: V4 }), versions: ALL_VERSIONS },
-  { ...ptp("IPv6", { ipam: V6 }), versions: ALL_VERSIONS },
+  ptp("IPv4", { ipam: V4 }),
+  ptp("IPv6", { ipam: V6 }),
   ptp("MTU, name servers", { mtu: 1400, ipam: V4, dns: { nameservers: ["192.0.2.53"] } }),
+  ptp("masquerade by nftables", { ...NFTABLES, ipam: DUAL }),
   ptp("no routes", { ipam: { ...DUAL, routes: undefined } }),
   ptp("two interfaces", { ipam: V4 }, [
     "ADD",
@@ -283,7 +81,7 @@ const macvlan = (name: string, more: object, steps: readonly Step[] = LIFE, befo
 
 const MACVLAN: Case[] = [
   { ...macvlan("dual stack", { ipam: DUAL }), versions: ALL_VERSIONS },
-  { ...macvlan("no IPAM", {}), versions: ALL_VERSIONS },
+  macvlan("no IPAM", {}),
   ...["bridge", "private", "vepa", "passthru"].map(mode => macvlan(`mode ${mode}`, { mode, ipam: V4 })),
   macvlan("MTU, MAC, name servers", {
     mtu: 1400,
@@ -382,7 +180,7 @@ const device = (name: string, more: object, steps: readonly Step[] = LIFE, befor
 });
 
 const DEVICE: Case[] = [
-  { ...device("no IPAM", { device: "dev0" }), versions: ALL_VERSIONS },
+  device("no IPAM", { device: "dev0" }),
   { ...device("dual stack", { device: "dev0", ipam: DUAL }), versions: ALL_VERSIONS },
   device("by hardware address", { hwaddr: "02:00:00:00:00:11", ipam: V4 }),
   device("by kernel path", { kernelpath: "/sys/devices/virtual/net/dev0", ipam: V4 }),
@@ -491,4 +289,18 @@ const LOOPBACK: Case[] = [
   },
 ];
 
-export const INTERFACES: Case[] = [...BRIDGE, ...PTP, ...MACVLAN, ...DEVICE, ...LOOPBACK];
+/** Kinds of interfaces that not every kernel has. */
+const OTHERS: Case[] = [
+  { type: "tap" },
+  { type: "tap", mtu: 1400, ipam: V4 },
+  { type: "dummy", ipam: V4 },
+  { type: "ipvlan", master: "up0", ipam: V4 },
+  { type: "vlan", master: "up0", vlanId: 5, ipam: V4 },
+].map(plugin => ({
+  name: `${plugin.type}: ${JSON.stringify(plugin)}`,
+  before: PARENT,
+  plugins: [plugin],
+  steps: LIFE,
+}));
+
+export const LINKS: Case[] = [...WIRES, ...MACVLAN, ...DEVICE, ...LOOPBACK, ...OTHERS];
