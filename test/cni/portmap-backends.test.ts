@@ -11,6 +11,12 @@ let number = 0;
 beforeAll(() => {
   world = new World();
   outside = world.outside();
+  // Where bridged packets are filtered, the kernel mends what rules for neighbours are there for.
+  world.host.sh(
+    "sh",
+    "-c",
+    "for one in /proc/sys/net/bridge/bridge-nf-call-ip*; do echo 0 >$one || true; done",
+  );
 });
 afterAll(() => world[Symbol.dispose]());
 afterEach(stopSockets);
@@ -189,6 +195,35 @@ for (const backend of ["nftables", "iptables"])
       world.step({ do: "check", list, attachment: alive.attachment });
     });
   });
+
+test("GC in our own table: what is left of a container that nobody knows, whose namespace is gone", () => {
+  const list = listOf({ backend: "portolan" }, "portolan");
+  using alive = join(list, tcp(8080));
+  const place = world.container();
+  const attachment = world.attachment("dead", place.path, [tcp(8081)]);
+  world.step({ do: "add", list, attachment });
+  place[Symbol.dispose]();
+  world.forget(attachment);
+  expect(world.elements()).toContain("dead:eth0");
+  const { containerId, ifName } = alive.attachment;
+  world.step({ do: "gc", list, valid: [{ containerId, ifName }] });
+  expect(world.elements()).not.toContain("dead:eth0");
+  world.step({ do: "check", list, attachment: alive.attachment });
+});
+
+test("a container on two networks keeps the ports of the one when it leaves the other", async () => {
+  const list = listOf({ backend: "nftables" });
+  using web = join(list, tcp(8080));
+  const second = list
+    .replaceAll("10.77.0", "10.78.0")
+    .replaceAll("br-net", "br-two")
+    .replace('"net"', '"two"');
+  const attachment = { ...web.attachment, ifName: "eth1" };
+  world.step({ do: "add", list: second, attachment });
+  serveTcp(web.place, "0.0.0.0", 80, "web");
+  world.step({ do: "del", list: second, attachment });
+  expect(await askTcp(outside, "192.0.2.1", 8080)).toBe("web 192.0.2.2");
+});
 
 test("nftables: ::1 is refused at once, and a container can't reach the host's loopback addresses", async () => {
   using web = join(listOf({ backend: "nftables" }), tcp(8080));
