@@ -1,5 +1,5 @@
 /** File descriptors: opening, reading, writing, flags, pipes, readiness. Descriptors are plain numbers, close-on-exec. */
-import { check, ERRNO } from "./errno.ts";
+import { check, ERRNO, sysError } from "./errno.ts";
 import { errnoNow, libc } from "./libc.ts";
 import { bytes, cstr } from "./mem.ts";
 
@@ -43,6 +43,24 @@ export function readFd(fd: number, buffer: Uint8Array): number {
     const count = libc.read(fd, buffer, buffer.byteLength);
     if (count >= 0) return count;
     if (errnoNow() !== ERRNO.EINTR) return check(count, "read", String(fd));
+  }
+}
+
+/**
+ * A short file's bytes into `buffer`, by three system calls, for who reads a thousand of them: their number, or undefined
+ * where there is no such file. What does not fit is left out.
+ */
+export function readShortFile(path: string, buffer: Uint8Array): number | undefined {
+  const fd = libc.open(cstr(path), O.RDONLY | O.CLOEXEC, 0);
+  if (fd < 0) {
+    const errno = errnoNow();
+    if (errno === ERRNO.ENOENT) return undefined;
+    throw sysError("open", errno, path);
+  }
+  try {
+    return readFd(fd, buffer);
+  } finally {
+    libc.close(fd);
   }
 }
 

@@ -18,7 +18,9 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorText, hasCode } from "../../base/errors.ts";
+import { readShortFile } from "../../sys/fd.ts";
 import { lock } from "../../sys/flock.ts";
+import { bytes } from "../../sys/mem.ts";
 import { ipToBigInt, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError } from "../types.ts";
 import type { StatusContext } from "./plugin.ts";
@@ -31,6 +33,9 @@ export const ownerOf = (containerId: string, ifName: string) => `${containerId}\
 /** True for a file of that attachment; in files of old versions stands the container's id alone. */
 export const isOwner = (owner: string, containerId: string, ifName: string) =>
   owner === ownerOf(containerId, ifName) || owner === containerId;
+
+/** An owner is read into here: ids and names of interfaces are ASCII, and short. */
+const content = Buffer.from(bytes(1024).buffer);
 
 export class AddressStore {
   readonly #directory: string;
@@ -80,12 +85,8 @@ export class AddressStore {
 
   /** Whose an address is: `<container id>\r\n<interface>`, in old files the id alone; "" in one that a crash left empty. */
   owner(ip: string): string | undefined {
-    try {
-      return readFileSync(join(this.#directory, ip), "utf8").trim();
-    } catch (error) {
-      if (hasCode(error, "ENOENT")) return undefined;
-      throw error;
-    }
+    const size = readShortFile(`${this.#directory}/${ip}`, content);
+    return size === undefined ? undefined : content.toString("latin1", 0, size).trim();
   }
 
   reserved(): { ip: string; owner: string }[] {
@@ -97,7 +98,11 @@ export class AddressStore {
 
   /** One address of an attachment, if it has any. */
   find(containerId: string, ifName: string): string | undefined {
-    return this.addresses().find(ip => isOwner(this.owner(ip) ?? "", containerId, ifName));
+    const whole = ownerOf(containerId, ifName);
+    return this.addresses().find(ip => {
+      const owner = this.owner(ip);
+      return owner === whole || owner === containerId;
+    });
   }
 
   /** When an address was given out, in milliseconds since 1970. */
