@@ -1,4 +1,4 @@
-/** `cni add|del|check|gc|status NET NETNS`: networks without an engine, by the variables and in the words of cnitool. */
+/** `cni add|del|check NET NETNS`, `cni gc|status NET`: networks without an engine, by the variables and in the words of cnitool. */
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { errorText, UserError } from "../../base/errors.ts";
@@ -52,8 +52,8 @@ interface Request {
 }
 
 function request(invocation: Invocation): Request {
-  const [network, namespace] = invocation.args as [string, string];
-  const netns = resolve(namespace);
+  const [network, namespace = ""] = invocation.args as [string, string?];
+  const netns = namespace && resolve(namespace);
   const path = process.env.CNI_PATH?.split(":").filter(one => one !== "");
   return {
     runtime: new CniRuntime({
@@ -74,13 +74,14 @@ function request(invocation: Invocation): Request {
   };
 }
 
-function command(summary: string, run: (request: Request) => Promise<void>): Command {
+/** A verb about an attachment, or about the network alone (`isOfAll`), to which cnitool's second argument says nothing. */
+function command(summary: string, run: (request: Request) => Promise<void>, isOfAll = false): Command {
   return {
     summary,
-    usage: "[options] NETWORK NETNS",
+    usage: `[options] NETWORK ${isOfAll ? "[NETNS]" : "NETNS"}`,
     flags: [FOREIGN],
     async run(invocation) {
-      requireArgs(invocation, 2, 2);
+      requireArgs(invocation, isOfAll ? 1 : 2, 2);
       try {
         await run(request(invocation));
       } catch (error) {
@@ -108,10 +109,14 @@ export const cniDel = command("Take a network namespace off a network", ({ runti
   runtime.del(list, list.name, attachment),
 );
 
-export const cniGc = command("Remove everything that is attached to a network", ({ runtime, list }) =>
-  runtime.gc(list, []),
+export const cniGc = command(
+  "Remove everything that is attached to a network",
+  ({ runtime, list }) => runtime.gc(list, []),
+  true,
 );
 
-export const cniStatus = command("Tell whether a network is ready to be added to", ({ runtime, list }) =>
-  runtime.status(list),
+export const cniStatus = command(
+  "Tell whether a network is ready to be added to",
+  ({ runtime, list }) => runtime.status(list),
+  true,
 );

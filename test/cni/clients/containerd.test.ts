@@ -99,6 +99,6 @@ test("what ctr forgets, `portolan cni gc` takes away", async () => {
     done`,
   );
   expect(await traces()).toContain("wire-default-a-eth0");
-  await script(host, "portolan cni gc wire none");
+  await script(host, "portolan cni status wire && portolan cni gc wire");
   expect(await traces()).toBe("");
 });

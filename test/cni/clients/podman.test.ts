@@ -19,7 +19,7 @@ const addresses = (...flags: string[]) =>
   script(host, `podman run --rm ${flags.join(" ")} busybox ip -o addr`);
 
 /** Directories of networks that were, with the last address and a lock in each, stay with Go's plugins too. */
-const isKept = (path: string) => !/^(\/var\/lib\/cni\/networks\/[^/]+|\/run\/cni\/tuning)$/.test(path);
+const isKept = (path: string) => !/^(\/var\/lib\/cni\/networks\/[^/]+|\/run\/(cni\/tuning|portolan\/cni-names))$/.test(path);
 
 /** What a container leaves: its bridge stays until its network is removed, with Go's plugins too. */
 async function traces(): Promise<Snapshot> {
@@ -141,6 +141,36 @@ test("an internal network has no way out, and isolated networks do not reach eac
   expect(await ask("alone", "other")).toEndWith("web 80\n");
   expect(await ask("alone", "apart")).toBe("");
   await script(host, "podman rm -f -t 0 other apart && podman network rm inner alone apart other");
+});
+
+test("containers of a network know each other's names", async () => {
+  await script(
+    host,
+    "podman network create named && podman run -d --name db --network-alias store --network named busybox sleep 1000",
+  );
+  const ask = (name: string) => script(host, `podman run --rm --network named busybox nslookup ${name}`);
+  const address = await script(host, "podman inspect -f '{{.NetworkSettings.Networks.named.IPAddress}}' db");
+  for (const name of ["db", "store", "db.dns.podman"])
+    expect(await ask(name)).toContain(`Address: ${address}`);
+  await script(host, "podman rm -f -t 0 db");
+  expect(
+    (await host.run(["podman", "run", "--rm", "--network", "named", "busybox", "nslookup", "db"])).code,
+  ).not.toBe(0);
+  await script(host, "podman network rm named");
+});
+
+test("a macvlan network is the cable's own", async () => {
+  await script(
+    host,
+    "podman network create -d macvlan -o parent=eth0 --subnet 192.168.77.0/24 --gateway 192.168.77.1 lan",
+  );
+  const seen = await script(
+    host,
+    "podman run --rm --network lan --ip 192.168.77.50 --cap-add NET_RAW busybox sh -c 'ip -o addr; ping -c 1 -W 5 192.168.77.1'",
+  );
+  expect(seen).toContain("192.168.77.50/24");
+  expect(seen).toContain("1 packets received");
+  await script(host, "podman network rm lan");
 });
 
 test("reload puts back what emptied rules took, with the same address", async () => {
