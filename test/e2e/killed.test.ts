@@ -2,24 +2,13 @@
 import { expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
+import { Killer } from "../support/killer.ts";
 import { difference, type Snapshot, snapshot } from "../support/leaks.ts";
 import { openHost } from "./world.ts";
 
 const ROUNDS = 30;
 const RUN = ["portolan", "run", "--name", "victim", "-p", "8080:80"];
 const REMOVE = ["portolan", "rm", "-f", "-t", "0", "victim"];
-
-/** Kills `command`, and nothing else, after a random part of `milliseconds`; tells whether it still ran. */
-async function killed(host: TestHost, milliseconds: number, ...command: string[]): Promise<boolean> {
-  const seconds = `${(Math.random() * milliseconds) / 1000}`;
-  return (await host.run(["timeout", "--foreground", "-s", "KILL", seconds, ...command])).code === 137;
-}
-
-async function timed(work: Promise<unknown>): Promise<number> {
-  const begin = performance.now();
-  await work;
-  return performance.now() - begin;
-}
 
 /** Awaits, with one command after another, that nothing is left: what started before the kill may still be ending. */
 async function expectClean(host: TestHost, before: Snapshot): Promise<void> {
@@ -38,29 +27,27 @@ async function expectClean(host: TestHost, before: Snapshot): Promise<void> {
 test("kill -9 of `run --rm` with a published port leaves nothing behind", async () => {
   await using host = await openHost("busybox");
   await host.must(...RUN, "--rm", "busybox", "true");
-  const whole = await timed(host.must(...RUN, "--rm", "busybox", "true"));
+  const killer = await Killer.from(host, ...RUN, "--rm", "busybox", "true");
   const before = await snapshot(host);
-  let kills = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    if (await killed(host, whole, ...RUN, "--rm", "busybox", "true")) kills++;
+    await killer.run(...RUN, "--rm", "busybox", "true");
     await expectClean(host, before);
   }
-  expect(kills).toBeGreaterThan(0);
+  expect(killer.kills).toBeGreaterThan(0);
 }, 90_000);
 
 test("kill -9 of `rm -f` on a published port leaves nothing behind once it is removed again", async () => {
   await using host = await openHost("busybox");
   await host.must(...RUN, "-d", "busybox", "sleep", "1000");
-  const whole = await timed(host.must(...REMOVE));
+  const killer = await Killer.from(host, ...REMOVE);
   const before = await snapshot(host);
-  let kills = 0;
   for (let round = 0; round < ROUNDS; round++) {
     await host.must(...RUN, "-d", "busybox", "sleep", "1000");
-    if (await killed(host, whole, ...REMOVE)) kills++;
+    await killer.run(...REMOVE);
     await host.must(...REMOVE);
     expect(difference(before, await snapshot(host))).toEqual([]);
   }
-  expect(kills).toBeGreaterThan(0);
+  expect(killer.kills).toBeGreaterThan(0);
 }, 90_000);
 
 test("a container with --rm whose command was killed is removed when it ends, with no other command's help", async () => {

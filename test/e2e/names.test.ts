@@ -5,6 +5,7 @@ import { run as inNetns } from "../../src/sys/netns.ts";
 import { resolver } from "../netd/host-resolver.ts";
 import { until } from "../support/await.ts";
 import { OUTSIDE_ADDRESS, TestHost } from "../support/host.ts";
+import { Killer } from "../support/killer.ts";
 import { difference, snapshot } from "../support/leaks.ts";
 import { TestUser } from "../support/user.ts";
 
@@ -223,16 +224,9 @@ describe.each(["root", "an ordinary user"])("%s:", who => {
   test("kill -9 of `run` leaves no name and no service behind", async () => {
     const run = ["portolan", "run", "--rm", "--name", "victim", "--network", "red", "busybox", "true"];
     await person.must(...run);
-    const begin = performance.now();
-    await person.must(...run);
-    const whole = performance.now() - begin;
-    let kills = 0;
-    for (let round = 0; round < 15; round++) {
-      const seconds = `${(Math.random() * whole) / 1000}`;
-      if ((await person.run(["timeout", "--foreground", "-s", "KILL", seconds, ...run])).code === 137)
-        kills++;
-    }
-    expect(kills).toBeGreaterThan(0);
+    const killer = await Killer.from(person, ...run);
+    for (let round = 0; round < 15; round++) await killer.run(...run);
+    expect(killer.kills).toBeGreaterThan(0);
     await until(
       async () => (await portolan("ps", "-aq")) === "" && (await services()) === "",
       () => "a container or the network service is left",

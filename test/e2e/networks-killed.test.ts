@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
+import { Killer } from "../support/killer.ts";
 import { difference, snapshot } from "../support/leaks.ts";
 import { expectClean, withoutTrace } from "./without-trace.ts";
 import { openHost, openUser } from "./world.ts";
@@ -35,19 +36,14 @@ test(
       const change = (verb: string, network: string) => ["portolan", "network", verb, network, "one"];
       const [connect, disconnect] = [change("connect", "second"), change("disconnect", "second")];
 
-      const began = performance.now();
-      await host.must(...connect);
-      const whole = performance.now() - began;
+      const killer = await Killer.from(host, ...connect);
       await inside("one", "true");
       await host.must(...disconnect);
       const off = await snapshot(host);
 
-      let kills = 0;
       for (let round = 0; round < ROUNDS; round++)
         for (const command of [connect, disconnect]) {
-          const seconds = `${(Math.random() * whole) / 1000}`;
-          const { code } = await host.run(["timeout", "--foreground", "-s", "KILL", seconds, ...command]);
-          if (code === 137) kills++;
+          await killer.run(...command);
           const isOn = (await portolan("ps", "--format", "{{.Networks}}")).includes("second");
           const found = await inside("one", "sh", "-c", look);
           expect(found).toContain("default via 10.56.0.1");
@@ -55,7 +51,7 @@ test(
           expect([found.includes("eth1"), found.includes("\n10.57.0.")]).toEqual([isOn, isOn]);
           if (!isOn) await expectClean(host, off);
         }
-      expect(kills).toBeGreaterThan(0);
+      expect(killer.kills).toBeGreaterThan(0);
     }),
   90_000,
 );
@@ -108,16 +104,11 @@ test("kill -9 of an ordinary user's connect and disconnect, likewise", async () 
     await must("network", "create", "--subnet", subnet, name);
   await must(...["run", "-d", "--name", "one", "--network", "first", "-p", "8080:80", "busybox", ...SERVE]);
   const change = (verb: string) => ["portolan", "network", verb, "second", "one"];
-  const began = performance.now();
-  await user.must(...change("connect"));
-  const whole = performance.now() - began;
+  const killer = await Killer.from(user, ...change("connect"));
   const look = "ls /sys/class/net; cat /etc/hosts; nslookup -type=a one.dns.podman 10.56.0.1";
-  let kills = 0;
   for (let round = 0; round < 6; round++)
     for (const verb of ["disconnect", "connect"]) {
-      const seconds = `${(Math.random() * whole) / 1000}`;
-      const killed = ["timeout", "--foreground", "-s", "KILL", seconds, ...change(verb)];
-      if ((await user.run(killed)).code === 137) kills++;
+      await killer.run(...change(verb));
       const isOn = (await must("ps", "--format", "{{.Networks}}")).includes("second");
       const found = await must("exec", "one", "sh", "-c", look);
       expect(found).toMatch(/Name:\s+one\.dns\.podman\nAddress: 10\.56\.0\./);
@@ -128,7 +119,7 @@ test("kill -9 of an ordinary user's connect and disconnect, likewise", async () 
         () => "the port is not published any more",
       );
     }
-  expect(kills).toBeGreaterThan(0);
+  expect(killer.kills).toBeGreaterThan(0);
   await must("rm", "-f", "-t", "0", "one");
   await must("network", "prune", "-f");
   let left: string[] = [];

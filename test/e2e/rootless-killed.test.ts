@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import { HOST_ADDRESS } from "../support/host.ts";
 import { noise } from "../support/images.ts";
+import { Killer } from "../support/killer.ts";
 import { difference } from "../support/leaks.ts";
 import { EXCHANGE_PORT, OUTSIDE_ADDRESS, Outside } from "../support/outside.ts";
 import { exchangeTcp, sha256 } from "../support/transfer.ts";
@@ -110,18 +111,6 @@ describe("commands", () => {
   const RUNS = 140;
   const REMOVALS = 60;
 
-  /** Kills `command`, and nothing else, after a random part of `milliseconds`; tells whether it still ran. */
-  async function killed(milliseconds: number, ...command: string[]): Promise<boolean> {
-    const seconds = `${(Math.random() * milliseconds) / 1000}`;
-    return (await user.run(["timeout", "--foreground", "-s", "KILL", seconds, ...command])).code === 137;
-  }
-
-  async function timed(work: Promise<unknown>): Promise<number> {
-    const begin = performance.now();
-    await work;
-    return performance.now() - begin;
-  }
-
   /** What is left after each kill is ended by the next command; compared once all is at rest, every twentieth round. */
   async function expectClean(before: Awaited<ReturnType<typeof settledSnapshot>>): Promise<void> {
     let left: string[] = [];
@@ -138,30 +127,28 @@ describe("commands", () => {
 
   test(`kill -9 of run --rm with a published port, ${RUNS} times, leaves nothing behind`, async () => {
     await user.must(...RUN, "--rm", "probe", "true");
-    const whole = await timed(user.must(...RUN, "--rm", "probe", "true"));
+    const killer = await Killer.from(user, ...RUN, "--rm", "probe", "true");
     const before = await settledSnapshot(user);
-    let kills = 0;
     for (let round = 1; round <= RUNS; round++) {
-      if (await killed(whole, ...RUN, "--rm", "probe", "true")) kills++;
+      await killer.run(...RUN, "--rm", "probe", "true");
       // By any command that changes something.
       await user.must("portolan", "rm", "-f", "-i", "-t", "0", "victim");
       if (round % 20 === 0) await expectClean(before);
     }
-    expect(kills).toBeGreaterThan(RUNS / 4);
+    expect(killer.kills).toBeGreaterThan(RUNS / 4);
   }, 240_000);
 
   test(`kill -9 of rm -f, ${REMOVALS} times, leaves nothing behind once it is removed again`, async () => {
     await user.must(...RUN, "-d", "probe", "sleep", "1000");
-    const whole = await timed(user.must("portolan", "rm", "-f", "-t", "0", "victim"));
+    const killer = await Killer.from(user, "portolan", "rm", "-f", "-t", "0", "victim");
     const before = await settledSnapshot(user);
-    let kills = 0;
     for (let round = 1; round <= REMOVALS; round++) {
       await user.must(...RUN, "-d", "probe", "sleep", "1000");
-      if (await killed(whole, "portolan", "rm", "-f", "-t", "0", "victim")) kills++;
+      await killer.run("portolan", "rm", "-f", "-t", "0", "victim");
       await user.must("portolan", "rm", "-f", "-i", "-t", "0", "victim");
       if (round % 20 === 0) await expectClean(before);
     }
-    expect(kills).toBeGreaterThan(REMOVALS / 4);
+    expect(killer.kills).toBeGreaterThan(REMOVALS / 4);
   }, 240_000);
 });
 
