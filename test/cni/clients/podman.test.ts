@@ -19,7 +19,8 @@ const addresses = (...flags: string[]) =>
   script(host, `podman run --rm ${flags.join(" ")} busybox ip -o addr`);
 
 /** Directories of networks that were, with the last address and a lock in each, stay with Go's plugins too. */
-const isKept = (path: string) => !/^(\/var\/lib\/cni\/networks\/[^/]+|\/run\/(cni\/tuning|portolan\/cni-names))$/.test(path);
+const isKept = (path: string) =>
+  !/^(\/var\/lib\/cni\/networks\/[^/]+|\/run\/(cni\/tuning|portolan\/cni-names))$/.test(path);
 
 /** What a container leaves: its bridge stays until its network is removed, with Go's plugins too. */
 async function traces(): Promise<Snapshot> {
