@@ -35,7 +35,7 @@ export function newestGoPlugins(): string {
     "Acquire::Retries": "3",
   }).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
   try {
-    run(work, ["apt-get", ...options, "update", "-qq"]);
+    run(work, ["apt-get", ...options, "update", "-qq", "--error-on=any"]);
     run(work, ["apt-get", ...options, "download", "-qq", `${PACKAGE}/sid`]);
     run(work, ["sh", "-c", `dpkg -x ${PACKAGE}_*.deb root`]);
     if (!existsSync(plugins)) renameSync(join(work, "root"), root);
