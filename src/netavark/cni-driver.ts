@@ -3,7 +3,7 @@
  * containers to networks of conflists. The option `conflist` names the CNI network; else it is called as podman's is.
  */
 import { readFileSync } from "node:fs";
-import { errorText, UserError } from "../base/errors.ts";
+import { UserError } from "../base/errors.ts";
 import { writeOut } from "../base/stdio.ts";
 import { loadConfLists } from "../cni/load.ts";
 import { NameBook } from "../cni/name-book.ts";
@@ -12,7 +12,7 @@ import type { NetConfList, PortMap } from "../cni/types.ts";
 import * as netns from "../sys/netns.ts";
 import { portMaps } from "./driver.ts";
 import { type Network, type PluginRequest, readNetwork, readObject, readPluginRequest } from "./input.ts";
-import { statusOf } from "./status.ts";
+import { failure, statusOf } from "./status.ts";
 
 const DIRECTORY = "/etc/cni/net.d";
 const OPTIONS = ["conflist", "config_dir"];
@@ -24,7 +24,7 @@ export async function cniDriverMain(argv: readonly string[]): Promise<number> {
     if (answer) writeOut(`${JSON.stringify(answer)}\n`);
     return 0;
   } catch (error) {
-    writeOut(`${JSON.stringify({ error: errorText(error) })}\n`);
+    writeOut(failure(error));
     return 1;
   }
 }

@@ -1,6 +1,5 @@
 /** `netavark`: podman's network backend, on our network code. Theory: this room's README. */
 import { readFileSync } from "node:fs";
-import { errorText } from "../base/errors.ts";
 import { writeErr, writeOut } from "../base/stdio.ts";
 import { ignoreSignals, SIGNALS } from "../sys/process.ts";
 import { type Command, parseCommandLine, UsageError } from "./command-line.ts";
@@ -21,7 +20,7 @@ export async function netavarkMain(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     // Whoever called reads it from there, and tells it.
-    writeOut(`${JSON.stringify({ error: errorText(error) })}\n`);
+    writeOut((await import("./status.ts")).failure(error));
     return 1;
   }
 }

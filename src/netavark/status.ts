@@ -1,6 +1,13 @@
-/** What netavark answers: for each network the interface that the container has there, and who tells names. */
+/** What netavark answers: for each network the interface that the container has there, and who tells names; or why not. */
+import { errorText, UserError } from "../base/errors.ts";
 import type { Result } from "../cni/types.ts";
 import { formatCidr, formatIP, parseCidr, parseIP } from "../wire/addr.ts";
+
+/** A failure as podman is told of it; what can be done about it besides. */
+export function failure(error: unknown): string {
+  const hint = error instanceof UserError && error.hint ? ` (${error.hint})` : "";
+  return `${JSON.stringify({ error: `${errorText(error)}${hint}` })}\n`;
+}
 
 export interface Status {
   dns_search_domains: string[];
