@@ -3,7 +3,9 @@ import { BugError, ErrorList } from "../base/errors.ts";
 import { log } from "../base/log.ts";
 import { FirewallBatch } from "../firewall/batch.ts";
 import { owner } from "../firewall/element.ts";
-import { isNetns } from "../sys/netns.ts";
+import { linkByName } from "../netlink/link.ts";
+import { NetlinkSocket } from "../netlink/socket.ts";
+import { isNetns, run } from "../sys/netns.ts";
 import { type Attachment, checkAttachment } from "./attachment.ts";
 import { type CacheEntry, ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
@@ -31,6 +33,7 @@ export class CniRuntime {
   /** Joins the namespace to the network. After a failure nothing of it is left. */
   async add(list: NetConfList, attachment: Attachment): Promise<Result> {
     checkAttachment(attachment);
+    this.#refuseTwice(list, attachment);
     let result: Result | undefined;
     try {
       const firewall = new FirewallBatch();
@@ -54,6 +57,17 @@ export class CniRuntime {
       await this.#delete(list, attachment, result).catch(() => {});
       throw error;
     }
+  }
+
+  /** An attachment that is there would be taken away by the undoing of a second one. */
+  #refuseTwice(list: NetConfList, { containerId, netns, ifName }: Attachment): void {
+    if (!this.cache.read(list.name, containerId, ifName) || !isNetns(netns)) return;
+    using nl = run(netns, () => new NetlinkSocket());
+    if (linkByName(nl, ifName))
+      throw new CniError(
+        CNI_ERROR.INTERNAL,
+        `container ${containerId.slice(0, 12)} is on network ${list.name} already: it has ${ifName}`,
+      );
   }
 
   /**
@@ -143,10 +157,17 @@ export class CniRuntime {
   }
 
   /**
-   * Gives up what died with an earlier boot: cached attachments whose namespaces are gone, and addresses that nobody else
-   * has. A clock that was set since the boot makes young things look old; those have living namespaces.
+   * Before the first address of a boot is given out: gives up what died with an earlier one, cached attachments whose
+   * namespaces are gone, and addresses that nobody else has. A clock that was set since the boot makes young things look old;
+   * those have living namespaces.
    */
   async reconcile(list: NetConfList, bootTime: number): Promise<void> {
+    const lastUsed = await Promise.all(
+      list.plugins.map(async conf =>
+        (await this.#runner.builtin(conf.ipam?.type))?.lastUsed?.(this.#runner.about(list, conf)),
+      ),
+    );
+    if (!lastUsed.some(one => one !== undefined && one < bootTime)) return;
     const errors = new ErrorList();
     const isDead = ({ netns, since }: { netns: string; since: number }) =>
       since < bootTime && netns !== "" && !isNetns(netns);

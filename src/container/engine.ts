@@ -92,7 +92,6 @@ export class Engine {
       stateDirectory: users.stateDirectory,
       pluginPath: this.global.cniPluginDirs ?? network.cni_plugin_dirs,
       foreignPlugins: network.cni_foreign_plugins,
-      reconciledDirectory: this.user ? undefined : join(this.paths.runRoot, "reconciled"),
       defaultNetwork: network.default_network,
       defaultSubnet: network.default_subnet,
       bridgesElsewhere: this.user !== undefined,

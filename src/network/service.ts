@@ -11,7 +11,7 @@ import { withLock } from "../sys/flock.ts";
 import { contains, parseCidr, parseIP } from "../wire/addr.ts";
 import { describe, formatConfList, type NetworkInfo, networkId } from "./definition.ts";
 import type { NetworkRequest } from "./plan.ts";
-import { reconcileOnce } from "./reconcile.ts";
+import { reconcile } from "./reconcile.ts";
 
 export type { NetworkInfo } from "./definition.ts";
 
@@ -20,8 +20,6 @@ export interface ServiceOptions {
   pluginPath?: string[];
   /** Types of plugins that are executed though there is one of ours; `*`: all that the path has. */
   foreignPlugins?: string[];
-  /** A directory that dies with the boot: which networks were looked through (`reconcile.ts`). */
-  reconciledDirectory?: string;
   /** Where results and reserved addresses are kept; absent: the ecosystem's `/var/lib/cni`. */
   stateDirectory?: string;
   /** Of the network that containers join unless told otherwise; made in memory where no file has it. */
@@ -76,7 +74,6 @@ export class NetworkService {
   readonly #runtime: CniRuntime;
   readonly #defaultSubnet: string | undefined;
   readonly #bridgesElsewhere: boolean;
-  readonly #reconciled: string | undefined;
   readonly defaultNetwork: string;
   #lists: Map<string, LoadedList> | undefined;
 
@@ -91,7 +88,6 @@ export class NetworkService {
     this.defaultNetwork = options.defaultNetwork || DEFAULT_NETWORK;
     this.#defaultSubnet = options.defaultSubnet;
     this.#bridgesElsewhere = options.bridgesElsewhere ?? false;
-    this.#reconciled = options.reconciledDirectory;
   }
 
   #all(): Map<string, LoadedList> {
@@ -181,7 +177,6 @@ export class NetworkService {
       if (driver === "bridge" && network_interface && !this.#bridgesElsewhere)
         removeBridge(network_interface);
       rmSync(path, { force: true });
-      this.#forgetReconciled(list.name);
       this.#lists = undefined;
       return list;
     });
@@ -189,13 +184,9 @@ export class NetworkService {
     return removed !== undefined;
   }
 
-  #forgetReconciled(name: string): void {
-    if (this.#reconciled) rmSync(join(this.#reconciled, name), { force: true });
-  }
-
   async attach(request: AttachRequest): Promise<Attachment> {
     const { list } = this.#find(this.resolve(request.network))!;
-    if (this.#reconciled) await reconcileOnce(this.#runtime, list, this.#reconciled);
+    await reconcile(this.#runtime, list);
     const { subnets } = describe(list, "");
     for (const address of [request.ip, request.ip6])
       if (
@@ -255,13 +246,10 @@ export class NetworkService {
     namespace: string,
   ): Promise<void> {
     const errors = new ErrorList();
-    for (const { network, ifName } of begun.toReversed()) {
+    for (const { network, ifName } of begun.toReversed())
       await errors.tryAsync(() =>
         this.#runtime.del(this.#all().get(network)?.list, network, { containerId, netns: namespace, ifName }),
       );
-      // Whoever removed the file did not know of the mark.
-      if (!this.#all().has(network)) this.#forgetReconciled(network);
-    }
     errors.throwIfAny("can't clean up the network");
   }
 }

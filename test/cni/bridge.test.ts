@@ -114,6 +114,7 @@ test("a network without IPAM is a wire; disableContainerInterface leaves its end
   world.step({ do: "add", list: down, attachment: attachment() });
   expect(up()).toBe(false);
   world.step({ do: "check", list: down, attachment: attachment() });
+  world.step({ do: "del", list: down, attachment: attachment() });
   expect(errorOf("add", { disableContainerInterface: true }).error).toBe(
     "cannot use IPAM when DisableContainerInterface flag is set",
   );

@@ -410,6 +410,21 @@ test("static: addresses of the configuration, or those that are asked for, with 
   expect(linksOf(place)).toEqual(["lo"]);
 });
 
+test("a second ADD of what is there is refused, and the first stays as it is", () => {
+  const place = world.container();
+  const attachment = world.attachment("abc", place.path, PORTS);
+  world.step({ do: "add", list: world.list(), attachment });
+  const [outcome] = world.steps({ do: "add", list: world.list(), attachment });
+  expect(outcome!.error).toBe("container abc is on network net already: it has eth0");
+  world.step({ do: "check", list: world.list(), attachment });
+  // Without its interface it is nothing to keep.
+  place.sh("ip", "link", "del", "eth0");
+  expect(world.steps({ do: "add", list: world.list(), attachment })[0]!.error).toContain(
+    "duplicate allocation",
+  );
+  expect(ipFiles()).toEqual([]);
+});
+
 test("a namespace that is not there is said so, and nothing is left", () => {
   const [outcome] = world.steps({
     do: "add",

@@ -158,7 +158,8 @@ test("addresses whose containers died with an earlier boot are given out again",
   const directory = "/var/lib/cni/networks/tiny";
   await host.must("mkdir", "-p", directory);
   await host.write(`${directory}/10.70.0.2`, "0123456789ab\r\neth0");
-  await host.must("touch", "-d", "2020-01-01", `${directory}/10.70.0.2`);
+  await host.write(`${directory}/last_reserved_ip.0`, "10.70.0.2");
+  await host.must("touch", "-d", "2020-01-01", `${directory}/10.70.0.2`, `${directory}/last_reserved_ip.0`);
   expect(
     await portolan("run", "--rm", "--network", "tiny", "busybox", "ip", "-4", "-o", "address"),
   ).toContain("10.70.0.2/30");

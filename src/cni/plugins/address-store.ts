@@ -110,6 +110,16 @@ export class AddressStore {
     return statSync(join(this.#directory, ip)).mtimeMs;
   }
 
+  /** When an address was given out last, of whichever set; undefined where none ever was. */
+  lastUsed(): number | undefined {
+    let last: number | undefined;
+    for (let index = 0; ; index++) {
+      const found = statSync(join(this.#directory, `${LAST_RESERVED}${index}`), { throwIfNoEntry: false });
+      if (!found) return last;
+      last = Math.max(last ?? 0, found.mtimeMs);
+    }
+  }
+
   release(ip: string): void {
     rmSync(join(this.#directory, ip), { force: true });
   }

@@ -1,8 +1,8 @@
 /**
  * bridge: a veth pair between the namespace and a bridge of the host, which is the containers' gateway.
  *
- * ADD: the bridge, made where it is missing → a veth made inside the namespace with its peer on the bridge, its options, VLANs
- * and guard → addresses from IPAM → addresses and routes in the namespace → gateway address on the bridge, forwarding →
+ * ADD: addresses from IPAM → the bridge, made where it is missing → a veth made inside the namespace with its peer on the
+ * bridge, its options, VLANs and guard → addresses and routes in the namespace → gateway address on the bridge, forwarding →
  * source NAT. What a step made goes back when a later one fails: the pair first, since while it lives nobody else may be given
  * its address.
  */
@@ -86,30 +86,33 @@ export const bridge: Plugin = {
   async add(context) {
     const conf = readConf(context.conf);
     const { containerId, ifName } = context;
-    using nl = new NetlinkSocket();
-    const master = ensureBridge(nl, conf);
-    const hostName = makePair(context, { mtu: conf.mtu, mac: macOf(context) });
-    let hasAddress = false;
+    const type = context.conf.ipam?.type;
+    let given: Result | undefined;
+    let port: string | undefined;
     try {
-      const port = joinBridge(nl, conf, master, hostName, hostEndAlias(context));
-      if (conf.macspoofchk) guardMac(containerId, ifName, hostName, containerMac(context));
-      const given = context.conf.ipam?.type ? await context.ipam.add() : undefined;
-      hasAddress = given !== undefined;
+      // What can't be had is refused before anything is made; but a lease of dhcp's comes in by the interface.
+      if (type && type !== "dhcp") given = await context.ipam.add();
+      using nl = new NetlinkSocket();
+      const master = ensureBridge(nl, conf);
+      port = makePair(context, { mtu: conf.mtu, mac: macOf(context) });
+      const { index, mac } = joinBridge(nl, conf, master, port, hostEndAlias(context));
+      if (conf.macspoofchk) guardMac(containerId, ifName, port, containerMac(context));
+      if (type === "dhcp") given = await context.ipam.add();
       if (given?.ips.length === 0)
         throw new CniError(CNI_ERROR.INTERNAL, "IPAM plugin returned missing IP config");
       const result = addressed(context, conf, given ?? emptyResult(context.cniVersion));
       const inside = await configure(nl, context, conf, master, result);
-      if (!conf.disableContainerInterface) awaitCarrier(nl, port.index);
-      const { mac } = linkByIndex(nl, master.index)!;
-      result.interfaces = [{ name: master.name, mac }, { name: hostName, mac: port.mac }, ...inside];
+      if (!conf.disableContainerInterface) awaitCarrier(nl, index);
+      const { name, mac: own } = linkByIndex(nl, master.index)!;
+      result.interfaces = [{ name, mac: own }, { name: port, mac }, ...inside];
       if (Object.keys(conf.dns ?? {}).length > 0) result.dns = conf.dns as Result["dns"];
       const targets = result.ips.map(one => containerAddress(one.address));
       if (conf.ipMasq) masquerade(context, targets);
       return result;
     } catch (error) {
-      quietly(() => dropInside(context));
+      if (port) quietly(() => dropInside(context));
       if (conf.macspoofchk) quietly(() => unguardMac(containerId, ifName));
-      if (hasAddress) await context.ipam.del().catch(() => {});
+      if (given) await context.ipam.del().catch(() => {});
       throw error;
     }
   },

@@ -147,6 +147,8 @@ export const hostLocal: Plugin = {
     });
   },
 
+  lastUsed: context => new AddressStore(context).lastUsed(),
+
   forget(context) {
     const store = new AddressStore(context);
     if (store.exists) store.locked(() => store.removeIfEmpty());

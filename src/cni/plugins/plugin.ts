@@ -53,6 +53,8 @@ export interface Plugin {
   refresh?(context: PluginContext): void;
   /** Gives up what belongs to attachments that are not in `valid`. */
   gc?(context: GcContext): Promise<void> | void;
+  /** When an attachment was last given something that outlives a boot, in milliseconds since 1970; undefined for never. */
+  lastUsed?(context: StatusContext): number | undefined;
   /** The network is removed: what is kept for it goes, where it is nobody's. */
   forget?(context: StatusContext): void;
   /** Throws a CniError (code 50) where an ADD could not succeed now. */
