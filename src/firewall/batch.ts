@@ -3,6 +3,7 @@
  */
 import type { UserError } from "../base/errors.ts";
 import { nftTables } from "../netlink/nft-rule.ts";
+import type { NetlinkSocket } from "../netlink/socket.ts";
 import { addCommands, deleteCommands, type Element, fieldsOf, sameValue } from "./element.ts";
 import { closeCommands, gateCommands } from "./gate.ts";
 import type { NftablesRules } from "./go-nftables.ts";
@@ -12,11 +13,11 @@ import { chainsToRemove, removeLegacy } from "./iptables-removal.ts";
 import { isPortMap } from "./layout.ts";
 import { overlaps, portTaken } from "./ports.ts";
 import type { Removal } from "./rule-owner.ts";
-import { exclusively, type Firewall, FirewallError } from "./transaction.ts";
+import { exclusively, Firewall, FirewallError } from "./transaction.ts";
 
 export class FirewallBatch {
   #change: Change = nothing();
-  #afterwards: (() => void)[] = [];
+  #afterwards: ((netfilter: NetlinkSocket) => void)[] = [];
 
   /** Elements of our own table. */
   add(...elements: Element[]): void {
@@ -45,8 +46,8 @@ export class FirewallBatch {
     this.#change.removals.push(removal);
   }
 
-  /** `step` runs once the changes are made. */
-  afterwards(step: () => void): void {
+  /** `step` runs once the changes are made, with a socket to the kernel's netfilter that stays open. */
+  afterwards(step: (netfilter: NetlinkSocket) => void): void {
     this.#afterwards.push(step);
   }
 
@@ -59,7 +60,7 @@ export class FirewallBatch {
     this.#change = nothing();
     this.#afterwards = [];
     if (!isNothing(change)) exclusively(firewall => apply(firewall, change));
-    for (const step of afterwards) step();
+    for (const step of afterwards) step(new Firewall().netlink());
   }
 }
 

@@ -42,8 +42,12 @@ export function chainsToRemove(
       }
     const forward = removals.filter(one => one.part === "forward");
     if (forward.length === 0 || !there.has(`${family} filter`)) continue;
+    const named = forward.flatMap(one => [
+      ...one.addresses.map(bytesOf),
+      ...(one.bridge ? [one.bridge.name] : []),
+    ]);
     for (const chain of [FORWARD_CHAIN, ...STAGES])
-      for (const rule of nftRules(nl, { family, table: "filter", chain })) {
+      for (const rule of nftRules(nl, { family, table: "filter", chain }, named)) {
         const isGone = goesWith(
           chain,
           address => speaksOf(rule, bytesOf({ address })),

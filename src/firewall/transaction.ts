@@ -40,10 +40,10 @@ export class FirewallError extends UserError {
   }
 }
 
+/** Each is opened when it is first asked for. */
 interface Kept {
   namespace: string;
-  nft: NftContext;
-  /** Opened when it is first asked for. */
+  nft?: NftContext;
   netlink?: NetlinkSocket;
 }
 
@@ -56,16 +56,18 @@ let kept: Kept | undefined;
 function here(): Kept {
   const namespace = readlinkSync("/proc/thread-self/ns/net");
   if (kept?.namespace !== namespace) {
-    kept?.nft[Symbol.dispose]();
+    kept?.nft?.[Symbol.dispose]();
     kept?.netlink?.[Symbol.dispose]();
-    kept = { namespace, nft: new NftContext() };
+    kept = { namespace };
   }
   return kept;
 }
 
 export class Firewall {
   #run(command: string): string {
-    const { ok, output, error } = here().nft.run(command);
+    const place = here();
+    place.nft ??= new NftContext();
+    const { ok, output, error } = place.nft.run(command);
     if (!ok) throw new FirewallError(reason(error));
     return output;
   }

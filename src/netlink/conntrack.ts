@@ -8,7 +8,7 @@
 import { formatIP } from "../wire/addr.ts";
 import { type Attribute, attr, body, NLM_F, parseAttributes } from "../wire/netlink.ts";
 import { routeTo } from "./route.ts";
-import { NETLINK_NETFILTER, NetlinkSocket } from "./socket.ts";
+import { NetlinkSocket } from "./socket.ts";
 
 const SUBSYSTEM = 1 << 8;
 const CT = { GET: SUBSYSTEM | 1, DELETE: SUBSYSTEM | 2 } as const;
@@ -79,9 +79,15 @@ export function deleteFlow(nl: NetlinkSocket, flow: Flow): void {
   }
 }
 
-/** Forgets the UDP flows to one of the host's own addresses and a port in one of `ranges` (first and last port). */
-export function forgetUdpToHost(version: 4 | 6, ranges: readonly (readonly [number, number])[]): void {
-  using tracker = new NetlinkSocket(NETLINK_NETFILTER);
+/**
+ * Forgets the UDP flows to one of the host's own addresses and a port in one of `ranges` (first and last port). `tracker`
+ * is a socket of NETLINK_NETFILTER.
+ */
+export function forgetUdpToHost(
+  tracker: NetlinkSocket,
+  version: 4 | 6,
+  ranges: readonly (readonly [number, number])[],
+): void {
   const candidates = flows(tracker, version).filter(
     flow =>
       flow.protocol === UDP &&

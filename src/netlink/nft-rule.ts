@@ -68,13 +68,13 @@ export function hasChain(nl: NetlinkSocket, { family, table, chain }: NftPlace):
 }
 
 /**
- * The rules of a table, or of one of its chains; none where that does not exist. With `texts`, those in which one of them
- * stands, a comment or a chain's name: of thousands, few are then taken apart.
+ * The rules of a table, or of one of its chains; none where that does not exist. With `parts`, those in which one of them
+ * stands, such as a comment, a chain's name or an address: of thousands, few are then taken apart.
  */
 export function nftRules(
   nl: NetlinkSocket,
   { family, table, chain }: Omit<NftPlace, "chain"> & { chain?: string },
-  texts?: readonly string[],
+  parts?: readonly (string | Uint8Array)[],
 ): NftRule[] {
   const names = [attr.string(NFTA_RULE.TABLE, table)];
   if (chain !== undefined) names.push(attr.string(NFTA_RULE.CHAIN, chain));
@@ -82,7 +82,7 @@ export function nftRules(
   const messages = nl.dump(`list the rules of ${family} ${table}`, NFT_MSG.GETRULE, request);
   const isWanted = ({ body }: Message) => {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
-    return !texts || texts.some(text => bytes.includes(text));
+    return !parts || parts.some(part => bytes.includes(part));
   };
   return messages.filter(isWanted).map(message => {
     const attributes = parseAttributes(message.body.subarray(HEADER));

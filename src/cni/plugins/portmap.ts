@@ -58,7 +58,8 @@ function forgetOldFlows(context: PluginContext, mappings: readonly PublishedPort
     const ranges = udp
       .filter(one => one.host === undefined || one.host.version === version)
       .map(one => [one.hostPort, one.hostPort + one.count - 1] as const);
-    if (ranges.length > 0) context.firewall.afterwards(() => forgetUdpToHost(version, ranges));
+    if (ranges.length > 0)
+      context.firewall.afterwards(netfilter => forgetUdpToHost(netfilter, version, ranges));
   }
 }
 
