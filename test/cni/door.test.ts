@@ -1,6 +1,15 @@
 /** Our executable as plugins of a foreign runtime: by launcher, by link, and beside Go's. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type Call, callPlugin, PORTOLAN } from "./door.ts";
 import { World } from "./world.ts";
@@ -172,6 +181,38 @@ test("variables are the caller's: the working directory's .env and bunfig.toml a
   const { exitCode, stdout, stderr } = call("portmap", { cwd: world.directory });
   expect([exitCode, stdout]).toEqual([0, ""]);
   expect(stderr).toStartWith("CNI portmap plugin ");
+});
+
+test("a user's namespaces, as rootless podman calls plugins in them: bridge, addresses and rules, and nothing left", () => {
+  const place = mkdtempSync("/tmp/portolan-user-");
+  chmodSync(place, 0o777);
+  // A directory that another user may go through.
+  copyFileSync(PORTOLAN, join(place, "portolan"));
+  Bun.spawnSync([join(place, "portolan"), "cni", "install", join(place, "bin")]);
+  const ipam = { type: "host-local", dataDir: join(place, "networks"), subnet: "10.77.0.0/24" };
+  const script = `cd ${place}; ip link set lo up
+export CNI_PATH=${place}/bin CNI_CONTAINERID=c1 CNI_IFNAME=eth0 XDG_RUNTIME_DIR=${place}/run
+mkfifo wait; unshare --net cat wait & until [ -d /proc/$!/ns ] && [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do :; done
+export CNI_NETNS=/proc/$!/ns/net
+echo '${JSON.stringify(bridge({ ipam }))}' > conf
+CNI_COMMAND=ADD bin/bridge < conf | grep -o '10.77.0.2/24'
+nft list ruleset | grep -c 'ip saddr 10.77.0.2'
+CNI_COMMAND=DEL bin/bridge < conf
+nft list ruleset | grep -c 'ip saddr 10.77.0.2'
+: > wait`;
+  const words = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--net",
+  ];
+  const child = Bun.spawnSync([...words, "sh", "-c", script]);
+  rmSync(place, { recursive: true });
+  expect([child.stdout.toString(), child.stderr.toString()]).toEqual(["10.77.0.2/24\n1\n0\n", ""]);
 });
 
 test("install keeps off others' files, and uninstall takes its own only", () => {

@@ -1,8 +1,10 @@
 /** One call of one plugin: the verb is done, and the firewall with it. */
-import { statSync } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
+import { join } from "node:path";
 import { ErrorList, errorText } from "../../base/errors.ts";
 import { log } from "../../base/log.ts";
 import { FirewallBatch } from "../../firewall/batch.ts";
+import { takeTurnsAt } from "../../firewall/transaction.ts";
 import { delegation, giveBackFirst } from "../delegate.ts";
 import { execute } from "../exec.ts";
 import { DATA_DIRECTORY } from "../foreign.ts";
@@ -25,9 +27,23 @@ export interface Request {
 
 const nameBook = async () => new (await import("../name-book.ts")).NameBook();
 
+/**
+ * In a user's namespaces, where rootless podman calls plugins, `/run` is not ours to write to: turns for that namespace's
+ * firewall are taken in the user's run directory.
+ */
+function chooseTurns({ XDG_RUNTIME_DIR: own }: Environment): void {
+  if (!own) return;
+  try {
+    accessSync("/run", constants.W_OK);
+  } catch {
+    takeTurnsAt(join(own, "portolan/locks/cni-firewall"));
+  }
+}
+
 /** Does what the verb says. ADD gives the result in the form of the configuration's version, the others nothing. */
 export async function perform(request: Request): Promise<Record<string, unknown> | undefined> {
-  const { plugin, call, configuration } = request;
+  const { plugin, call, configuration, env } = request;
+  chooseTurns(env);
   switch (call.verb) {
     case "ADD":
       refuseOurNetns(call);
