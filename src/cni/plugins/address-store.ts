@@ -21,6 +21,7 @@ import { errorText, hasCode } from "../../base/errors.ts";
 import { readShortFile } from "../../sys/fd.ts";
 import { lock } from "../../sys/flock.ts";
 import { bytes } from "../../sys/mem.ts";
+import { findSmallFile } from "../../sys/small-files.ts";
 import { ipToBigInt, parseIP } from "../../wire/addr.ts";
 import { CNI_ERROR, CniError } from "../types.ts";
 import type { StatusContext } from "./plugin.ts";
@@ -96,13 +97,15 @@ export class AddressStore {
     });
   }
 
-  /** One address of an attachment, if it has any. */
+  /** One address of an attachment, if it has any. Every ADD asks, of pools that may have thousands. */
   find(containerId: string, ifName: string): string | undefined {
-    const whole = ownerOf(containerId, ifName);
-    return this.addresses().find(ip => {
-      const owner = this.owner(ip);
-      return owner === whole || owner === containerId;
-    });
+    const id = Buffer.from(containerId);
+    return findSmallFile(
+      this.#directory,
+      this.addresses(),
+      id.length,
+      (ip, start) => id.equals(start) && isOwner(this.owner(ip) ?? "", containerId, ifName),
+    );
   }
 
   /** When an address was given out, in milliseconds since 1970. */
