@@ -228,6 +228,13 @@ const STATE: Known[] = [
     reason: "Go asks for a queue of no length, which a veth has not anyway",
   },
   {
+    case: /^bridge: (MACs|the interface is there|the bridge is no)/,
+    path: /LOOK\/host\/files\/\/var\/lib\/cni\/networks\/net\/(lock|last_reserved_ip\.0)$/,
+    go: /^-$/,
+    reason:
+      "addresses are asked for before anything is made, and given back when that fails; the pool goes on behind them",
+  },
+  {
     path: /LOOK\/host\/files\/\/var\/lib\/cni\/networks\/net\/lock$/,
     go: /^750/,
     ours: /^-$/,
