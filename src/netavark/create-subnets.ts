@@ -1,5 +1,6 @@
 /** Subnets of a network that `create` is asked for: given ones checked and completed, missing ones taken from what is free. Pure. */
 import { UserError } from "../base/errors.ts";
+import { overlap } from "../network/subnets.ts";
 import {
   bigIntToIp,
   type Cidr,
@@ -22,7 +23,6 @@ export function readCidr(text: string): Cidr {
   return cidr;
 }
 
-const overlap = (a: Cidr, b: Cidr) => contains(a, b.ip) || contains(b, a.ip);
 const base = (cidr: Cidr): Cidr => ({ ip: networkOf(cidr), prefix: cidr.prefix });
 
 /** All subnets of the network. Throws UserError. */

@@ -1,4 +1,5 @@
 /** Packet sockets (packet(7)): whole frames of one interface, in the namespace of the calling thread. Non-blocking. */
+import { encodeProgram } from "./bpf.ts";
 import { check } from "./errno.ts";
 import { SO } from "./inet.ts";
 import { errnoNow, libc } from "./libc.ts";
@@ -8,12 +9,7 @@ import { AF, bind, SOCK, SOL_SOCKET, socket } from "./socket.ts";
 
 const ETH_P_IP = 0x0800;
 /** IPv4, UDP, no later fragment, to port 68: classic BPF (linux/filter.h) over a frame. */
-const TO_DHCP_CLIENT: readonly (readonly [
-  code: number,
-  jumpTrue: number,
-  jumpFalse: number,
-  value: number,
-])[] = [
+const TO_DHCP_CLIENT = encodeProgram([
   [0x28, 0, 0, 12], // half-word: EtherType
   [0x15, 0, 8, ETH_P_IP],
   [0x30, 0, 0, 23], // byte: protocol
@@ -25,9 +21,7 @@ const TO_DHCP_CLIENT: readonly (readonly [
   [0x15, 0, 1, 68],
   [0x06, 0, 0, 0xffff],
   [0x06, 0, 0, 0],
-];
-/** The kernel reads it during setsockopt alone, but the structure that points to it must not outlive it. */
-const code = bytes(TO_DHCP_CLIENT.length * 8);
+]);
 
 /** Hears IPv4 datagrams that come to port 68 by the interface `index`, and sends frames by it. The caller closes it. */
 export function openDhcpSocket(index: number): number {
@@ -54,19 +48,8 @@ function linkAddress(index: number): Uint8Array {
 }
 
 function attachFilter(fd: number): void {
-  const view = new DataView(code.buffer);
-  TO_DHCP_CLIENT.forEach(([operation, jumpTrue, jumpFalse, value], index) => {
-    view.setUint16(index * 8, operation, true);
-    view.setUint8(index * 8 + 2, jumpTrue);
-    view.setUint8(index * 8 + 3, jumpFalse);
-    view.setUint32(index * 8 + 4, value, true);
-  });
-  // struct sock_fprog
-  const program = bytes(16);
-  const programView = new DataView(program.buffer);
-  programView.setUint16(0, TO_DHCP_CLIENT.length, true);
-  programView.setBigUint64(8, BigInt(addressOf(code)), true);
-  check(libc.setsockopt(fd, SOL_SOCKET, SO.ATTACH_FILTER, program, program.length), "setsockopt");
+  const { header } = TO_DHCP_CLIENT;
+  check(libc.setsockopt(fd, SOL_SOCKET, SO.ATTACH_FILTER, header, header.length), "setsockopt");
 }
 
 /** Sends a frame: 0, or a negative errno. */

@@ -2,9 +2,9 @@
  * System calls that a process will never make, refused by the kernel (seccomp(2)). A list of what is forbidden, not of what
  * is allowed: a JavaScript engine's needs are wide and change with its version. What is listed fails with EPERM.
  */
+import { type BpfProgram, encodeProgram, type Instruction } from "./bpf.ts";
 import { confineLibc } from "./confine-libc.ts";
 import { check, ERRNO } from "./errno.ts";
-import { addressOf, bytes } from "./mem.ts";
 
 /** Numbers on x86-64 and arm64; -1 where there is no such call (asm/unistd_64.h, asm-generic/unistd.h). */
 const NUMBERS = {
@@ -105,8 +105,6 @@ const ERROR = 0x00050000;
 /** Numbers from here on are x32's, another way to the same calls. */
 const X32 = 0x40000000;
 
-type Instruction = readonly [code: number, jumpTrue: number, jumpFalse: number, value: number];
-
 /** The filter as a program: each test is followed by its own verdict. */
 export function filterProgram({ programs, families }: Restriction): Instruction[] {
   const refuse = (errno: number): Instruction => [RETURN, 0, 0, ERROR | errno];
@@ -141,23 +139,11 @@ export function filterProgram({ programs, families }: Restriction): Instruction[
 }
 
 /** The filter as the kernel reads it; kept here so that it lives through the call that points to it. */
-let code = bytes(0);
+let filter: BpfProgram | undefined;
 
 /** Restricts every thread of this process and all that it starts, for ever. Needs `noNewPrivileges` before. */
 export function restrictCalls(restriction: Restriction): void {
-  const program = filterProgram(restriction);
-  code = bytes(program.length * 8);
-  const view = new DataView(code.buffer);
-  program.forEach(([operation, jumpTrue, jumpFalse, value], index) => {
-    view.setUint16(index * 8, operation, true);
-    view.setUint8(index * 8 + 2, jumpTrue);
-    view.setUint8(index * 8 + 3, jumpFalse);
-    view.setUint32(index * 8 + 4, value, true);
-  });
-  const filter = bytes(16);
-  const filterView = new DataView(filter.buffer);
-  filterView.setUint16(0, program.length, true);
-  filterView.setBigUint64(8, BigInt(addressOf(code)), true);
+  filter = encodeProgram(filterProgram(restriction));
   const [SET_MODE_FILTER, ALL_THREADS] = [1, 1];
-  check(confineLibc.syscall(SECCOMP, SET_MODE_FILTER, ALL_THREADS, filter), "seccomp");
+  check(confineLibc.syscall(SECCOMP, SET_MODE_FILTER, ALL_THREADS, filter.header), "seccomp");
 }
