@@ -40,19 +40,22 @@ export interface Sides {
   ours: string;
 }
 
-/** Goes through cases, two at a time; tells of each as it is done. */
-export async function compareAll(
+/** Does each job in turn, three at a time: much of an ADD is waiting for the kernel. */
+export async function inTurns(jobs: readonly (() => Promise<void>)[]): Promise<void> {
+  const rest = [...jobs];
+  const work = async () => {
+    for (let job = rest.shift(); job; job = rest.shift()) await job();
+  };
+  await Promise.all([work(), work(), work()]);
+}
+
+/** Goes through cases; tells of each as it is done. */
+export const compareAll = (
   cases: readonly Case[],
   sides: Sides,
   tell: (one: Case, found: Difference[] | Error) => void,
-): Promise<void> {
-  const rest = [...cases];
-  const work = async () => {
-    for (let one = rest.shift(); one; one = rest.shift())
-      tell(one, await compare(one, sides).catch(error => error as Error));
-  };
-  await Promise.all([work(), work()]);
-}
+): Promise<void> =>
+  inTurns(cases.map(one => async () => tell(one, await compare(one, sides).catch(error => error as Error))));
 
 /**
  * What is otherwise with ours than with Go's, at each version of the case, listed or not. What the two releases of Go's do
