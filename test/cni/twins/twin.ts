@@ -40,13 +40,13 @@ export interface Sides {
   ours: string;
 }
 
-/** Does each job in turn, three at a time: much of an ADD is waiting for the kernel. */
+/** Does each job in turn, two at a time: much of an ADD is waiting for the kernel. */
 export async function inTurns(jobs: readonly (() => Promise<void>)[]): Promise<void> {
   const rest = [...jobs];
   const work = async () => {
     for (let job = rest.shift(); job; job = rest.shift()) await job();
   };
-  await Promise.all([work(), work(), work()]);
+  await Promise.all([work(), work()]);
 }
 
 /** Goes through cases; tells of each as it is done. */
