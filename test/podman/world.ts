@@ -88,10 +88,12 @@ const prelude = (engine: EngineName, hasPods: boolean) => `engine() { ${engine} 
 quiet() { "$@" >/dev/null 2>&1; }
 ready() { until engine logs "$1" 2>/dev/null | grep -q ready; do sleep 0.02; done; }
 finish() {
-  cd / && rm -rf "$scratch"
+  cd /
   ${hasPods ? "quiet engine pod rm -f -t 0 -a" : ""}
   for round in 1 2; do [ -z "$(engine ps -aq)" ] || quiet engine rm -f -t 0 -v -a; done
   quiet engine volume prune -f
+  # The whole machine goes soon: what can't be removed just now is nobody's difference.
+  quiet rm -rf "$scratch"
 }
 scratch=$(mktemp -d) && cd "$scratch" && trap finish EXIT
 `;
