@@ -56,19 +56,29 @@ function readSingle(path: string, wanted?: string): NetConfList | undefined {
   return parseConfList(JSON.stringify({ name, cniVersion, plugins: [data] }));
 }
 
+/** A file that can't be read is warned of and left out: what is wrong with one network is nothing to the others. */
+function orWarned(path: string, read: (path: string) => NetConfList | undefined): NetConfList | undefined {
+  try {
+    return read(path);
+  } catch (error) {
+    log.warn(`error loading CNI config file ${path}: ${errorText(error)}`);
+    return undefined;
+  }
+}
+
 /**
  * The network `name` of a directory: the first conflist of that name, else the first single configuration (`*.conf`,
- * `*.json`) made a list of one. A file before it that can't be read is an error, as for libcni.
+ * `*.json`) made a list of one. libcni gives up at the first file that can't be read, whosever it is.
  */
 export function loadNetworkConf(directory: string, name: string): NetConfList {
   const lists = filesOf(directory, ".conflist");
   for (const path of lists) {
-    const list = readConfList(path);
-    if (list.name === name) return list;
+    const list = orWarned(path, readConfList);
+    if (list?.name === name) return list;
   }
   const singles = filesOf(directory, ".conf", ".json");
   for (const path of singles) {
-    const list = readSingle(path, name);
+    const list = orWarned(path, one => readSingle(one, name));
     if (list) return list;
   }
   throw new CniError(
@@ -87,20 +97,16 @@ export interface LoadedList {
 
 /**
  * Every usable network of a directory by its name, in the order in which libcni looks for one. A file that can't be read is
- * warned of and left out, so is one with a name that is taken: what is wrong with one network is nothing to the others.
+ * warned of and left out, so is one with a name that is taken.
  */
 export function loadConfLists(directory: string): Map<string, LoadedList> {
   const found = new Map<string, LoadedList>();
   const take = (path: string, read: (path: string) => NetConfList | undefined) => {
-    try {
-      const list = read(path);
-      const rival = list && found.get(list.name);
-      if (rival)
-        log.warn(`CNI network ${list.name} of ${path} is left out: ${rival.path} has that name already`);
-      else if (list) found.set(list.name, { list, path });
-    } catch (error) {
-      log.warn(`error loading CNI config file ${path}: ${errorText(error)}`);
-    }
+    const list = orWarned(path, read);
+    const rival = list && found.get(list.name);
+    if (rival)
+      log.warn(`CNI network ${list.name} of ${path} is left out: ${rival.path} has that name already`);
+    else if (list) found.set(list.name, { list, path });
   };
   for (const path of filesOf(directory, ".conflist")) take(path, readConfList);
   for (const path of filesOf(directory, ".conf", ".json")) take(path, path => readSingle(path));

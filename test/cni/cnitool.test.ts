@@ -72,3 +72,28 @@ test("what can't be done is one line, and exit code 1", async () => {
     expect([code, stderr]).toEqual([1, `Error: ${line}\n`]);
   }
 });
+
+test("what was mistyped is told, and nothing is done", async () => {
+  await write("/srv/typed/10-x.conf", { cniVersion: "1.0.0", name: "typed", ...bridge });
+  await host.write("/srv/typed/05-broken.conflist", "{oops");
+  const env = { NETCONFPATH: "/srv/typed" };
+  const refused = async (words: string) => {
+    const { code, stdout, stderr } = await cni(words, env);
+    expect([code, stdout]).toEqual([1, ""]);
+    return stderr.trim().split("\n").at(-1);
+  };
+  expect(await refused(`add --foreign bridg typed ${NETNS}`)).toBe(
+    'Error: no plugin of network typed is of the type "bridg" of --foreign: it has bridge, host-local',
+  );
+  for (const verb of ["add", "check", "gc", "status"])
+    expect(await refused(`${verb} typed /etc/passwd`)).toBe("Error: /etc/passwd is no network namespace");
+  expect(await refused(`add nothere ${NETNS}`)).toBe(
+    'Error: no net configuration with name "nothere" in /srv/typed',
+  );
+  expect(await list("/var/lib/cni/results")).toBe("");
+  // The broken file of another network is warned of, and no more.
+  const { code, stderr } = await cni(`add typed ${NETNS}`, env);
+  expect([code, stderr]).toEqual([0, expect.stringContaining("/srv/typed/05-broken.conflist")]);
+  expect((await cni(`gc typed ${NETNS}`, env)).code).toBe(0);
+  expect((await cni("uninstall /srv/nowhere", env)).stderr).toBe("Error: /srv/nowhere does not exist\n");
+});

@@ -6,6 +6,7 @@ import { loadNetworkConf } from "../../cni/load.ts";
 import { formatResult } from "../../cni/result.ts";
 import { type Attachment, CniRuntime } from "../../cni/runtime.ts";
 import type { NetConfList } from "../../cni/types.ts";
+import { isNetns } from "../../sys/netns.ts";
 import { type Command, type Invocation, print, requireArgs } from "../command.ts";
 import type { Flag } from "../flags.ts";
 
@@ -13,7 +14,7 @@ const FOREIGN: Flag = {
   long: "foreign",
   kind: "slice",
   metavar: "type",
-  help: "Execute the plugin of CNI_PATH though there is one of ours",
+  help: "Execute the plugin of CNI_PATH though there is one of ours (several by commas)",
 };
 
 /** `K=V;K=V` of CNI_ARGS. */
@@ -51,18 +52,31 @@ interface Request {
   attachment: Attachment;
 }
 
+/** A type that no plugin of the network has was mistyped, or meant for another network. */
+function checkForeign(types: readonly string[], { name, plugins }: NetConfList): void {
+  const there = plugins.flatMap(({ type, ipam }) => (ipam?.type ? [type, ipam.type] : [type]));
+  const unknown = types.find(type => !there.includes(type));
+  if (unknown !== undefined)
+    throw new UserError(
+      `no plugin of network ${name} is of the type ${JSON.stringify(unknown)} of --foreign: it has ${there.join(", ")}`,
+    );
+}
+
 function request(invocation: Invocation): Request {
   const [network, namespace = ""] = invocation.args as [string, string?];
   const netns = namespace && resolve(namespace);
+  const list = loadNetworkConf(process.env.NETCONFPATH || "/etc/cni/net.d", network);
+  const foreign = invocation.flags.list("foreign");
+  checkForeign(foreign, list);
   const path = process.env.CNI_PATH?.split(":").filter(one => one !== "");
   return {
     runtime: new CniRuntime({
       pluginPath: path,
-      foreign: invocation.flags.list("foreign"),
+      foreign,
       names: nameBook,
       backend: "nftables",
     }),
-    list: loadNetworkConf(process.env.NETCONFPATH || "/etc/cni/net.d", network),
+    list,
     attachment: {
       // cnitool's id, so that either removes what the other added: the first ten bytes of the path's digest.
       containerId: `cnitool-${createHash("sha512").update(netns).digest("hex").slice(0, 20)}`,
@@ -74,16 +88,24 @@ function request(invocation: Invocation): Request {
   };
 }
 
+const DEL = "Take a network namespace off a network";
+const VARIABLES = "NETCONFPATH, CNI_PATH, CNI_IFNAME, CNI_ARGS and CAP_ARGS mean what they mean to cnitool";
+
 /** A verb about an attachment, or about the network alone (`isOfAll`), to which cnitool's second argument says nothing. */
 function command(summary: string, run: (request: Request) => Promise<void>, isOfAll = false): Command {
   return {
-    summary,
+    summary: `${summary}; NETNS is a path. ${VARIABLES}`,
     usage: `[options] NETWORK ${isOfAll ? "[NETNS]" : "NETNS"}`,
     flags: [FOREIGN],
     async run(invocation) {
       requireArgs(invocation, isOfAll ? 1 : 2, 2);
       try {
-        await run(request(invocation));
+        const asked = request(invocation);
+        const { netns } = asked.attachment;
+        // One that is gone can still be taken off its network.
+        if (netns && summary !== DEL && !isNetns(netns))
+          throw new UserError(`${netns} is no network namespace`);
+        await run(asked);
       } catch (error) {
         throw new UserError(errorText(error), { exitCode: 1, cause: error });
       }
@@ -105,12 +127,12 @@ export const cniCheck = command(
   ({ runtime, list, attachment }) => runtime.check(list, attachment),
 );
 
-export const cniDel = command("Take a network namespace off a network", ({ runtime, list, attachment }) =>
+export const cniDel = command(DEL, ({ runtime, list, attachment }) =>
   runtime.del(list, list.name, attachment),
 );
 
 export const cniGc = command(
-  "Remove everything that is attached to a network",
+  "Remove everything that is attached to a network, whatever NETNS says",
   ({ runtime, list }) => runtime.gc(list, []),
   true,
 );

@@ -4,6 +4,7 @@
  * rest (docs/adr/0013-plugins-by-name.md).
  */
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
@@ -108,6 +109,7 @@ export function installPlugins(directory: string, options: InstallOptions = {}):
 /** Removes what `installPlugins` put there and nothing else; gives the paths. */
 export function uninstallPlugins(directory: string): string[] {
   return explained(`remove plugins from ${directory}`, () => {
+    if (!existsSync(directory)) throw new UserError(`${directory} does not exist`);
     const names = there(directory);
     const paths = NAMES.filter(name => names.includes(name))
       .map(name => join(directory, name))
