@@ -65,7 +65,9 @@ test("plugins beside a list follow its own, unless it says that its own are all"
   expect(types({})).toEqual(["bridge", "portmap", "tuning"]);
   expect(types({ plugins: undefined })).toEqual(["portmap", "tuning"]);
   for (const own of [true, "true"]) expect(types({ loadOnlyInlinedPlugins: own })).toEqual(["bridge"]);
-  expect(() => types({ loadOnlyInlinedPlugins: true, plugins: undefined })).toThrow("no net configuration with name");
+  expect(() => types({ loadOnlyInlinedPlugins: true, plugins: undefined })).toThrow(
+    "no net configuration with name",
+  );
 });
 
 test("one network is found past a file that can't be read", () => {
