@@ -74,9 +74,10 @@ export async function planNetwork(
  * namespace can only be made in there, by the runtime: it is taken over later.
  */
 export async function makeNamespace(engine: Engine, { config, state }: Container): Promise<void> {
-  if (state.netnsPath === "" || config.ids) return;
+  const { netnsPath } = state;
+  if (netnsPath === "" || config.ids) return;
   const setup = await engine.networkSetup();
-  await setup.createNetns(state.netnsPath);
+  await setup.createNetns(netnsPath);
 }
 
 /** Takes over the namespace that the runtime has made for the container's process `pid`. */

@@ -195,9 +195,36 @@ async function putUp(
   const directory = engine.paths.container(config.id);
   const run = engine.paths.containerRun(config.id);
   mkdirSync(run, { recursive: true, mode: 0o700 });
-  const namespace = makeNamespace(engine, container);
-  // Its failure is told once the mounts are there.
-  namespace.catch(() => {});
+  // Both come to an end before anything goes on, or is undone.
+  const [made, filled] = await Promise.allSettled([
+    makeNamespace(engine, container),
+    putUpFiles(engine, container, directory, run),
+  ]);
+  if (filled.status === "rejected") throw filled.reason;
+  if (made.status === "rejected") throw made.reason;
+  const create = async () => {
+    Object.assign(state, await createByConmon(engine, container, taken.held, attended));
+    state.pidStart = startTime(state.pid);
+  };
+  if (config.ids) {
+    await create();
+    adoptNamespace(container, state.pid);
+    await joinNetworks(engine, container, taken);
+    return;
+  }
+  const [created, joined] = await Promise.allSettled([create(), joinNetworks(engine, container, taken)]);
+  if (joined.status === "rejected") throw joined.reason;
+  if (created.status === "rejected") throw created.reason;
+}
+
+/** The root file system, and whatever is mounted or bound into the container. */
+async function putUpFiles(
+  engine: Engine,
+  container: Container,
+  directory: string,
+  run: string,
+): Promise<void> {
+  const { config, state } = container;
   openWay(directory, config);
   const rootfs = await putUpRootfs(engine, config);
   state.mounted = true;
@@ -209,21 +236,6 @@ async function putUp(
   giveVolumes(engine, config, rootfs);
   writeFileSync(join(directory, "config.json"), JSON.stringify(buildSpec(engine, container, rootfs)));
   giveFiles(run, config, OWN_FILES);
-
-  await namespace;
-  const create = async () => {
-    Object.assign(state, await createByConmon(engine, container, taken.held, attended));
-    state.pidStart = startTime(state.pid);
-  };
-  if (config.ids) {
-    await create();
-    adoptNamespace(container, state.pid);
-    await joinNetworks(engine, container, taken);
-    return;
-  }
-  const [made, joined] = await Promise.allSettled([create(), joinNetworks(engine, container, taken)]);
-  if (joined.status === "rejected") throw joined.reason;
-  if (made.status === "rejected") throw made.reason;
 }
 
 /** Volume option `U`: what is mounted becomes the property of the container's user, all of it. */

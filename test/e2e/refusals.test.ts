@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildImage } from "../../scripts/images/build.ts";
 import { TestHost } from "../support/host.ts";
 import { difference, type Snapshot, snapshot } from "../support/leaks.ts";
-import { openHost, openRegistry } from "./world.ts";
+import { loadImages, openHost, openRegistry, openUser } from "./world.ts";
 
 /** A network with one address to give. */
 const TINY = {
@@ -229,3 +229,21 @@ test("a disk that fills in a pull: one line, and what came is removed", async ()
   expect(stderr.match(/^Error/gm)?.length).toBe(1);
   expect(difference(clean, await snapshot(small))).toEqual([]);
 }, 60_000);
+
+test("a start that is refused while its namespace is being made leaves neither that nor anything in the working directory", async () => {
+  await using user = await openUser("busybox");
+  const command = "portolan run --rm --network none -u nobody:nogroupofthatname busybox true";
+  for (const caller of [user.host, user]) {
+    if (caller === user.host) await loadImages(caller, "busybox");
+    // The first run of an engine makes directories that stay.
+    await caller.must("portolan", "run", "--rm", "--network", "none", "busybox", "true");
+    const before = await snapshot(user.host);
+    const script = `mkdir -m 777 /tmp/here && cd /tmp/here && ${command}; code=$?; cd / && rmdir /tmp/here && exit $code`;
+    const { code, stderr } = await caller.run(["sh", "-c", script]);
+    expect({ code, stderr }).toEqual({
+      code: 126,
+      stderr: "Error: unable to find group nogroupofthatname: no matching entries in group file\n",
+    });
+    expect(difference(before, await snapshot(user.host))).toEqual([]);
+  }
+});
