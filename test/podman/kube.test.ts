@@ -47,7 +47,7 @@ pairs(
     ].map(([text, says]) =>
       refused(`${file(text as string)}engine kube play f.yaml; echo $?; ${LEFT}`, says as RegExp),
     ),
-    "engine kube play; engine kube play nope; engine kube play a b; engine kube down nope; engine kube generate; engine kube generate nope; engine pod create --name e >/dev/null; engine generate kube e 2>&1 | grep -c 'only has an infra container'; engine volume create v; engine kube generate v | grep -v '^#' | sed 's/\"//g'; engine generate kube -f f v; engine generate kube -f f v",
+    "engine kube play; engine kube play nope; engine kube play a b; engine kube down nope; engine kube generate; engine kube generate nope; engine pod create --name zed >/dev/null; engine generate kube zed 2>&1 | grep -c 'only has an infra container'; engine volume create v; engine kube generate v | grep -v '^#' | sed 's/\"//g'; engine generate kube -f f v; engine generate kube -f f v",
   ],
   { inTurn: true },
 );
