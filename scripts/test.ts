@@ -1,6 +1,7 @@
 /**
- * Runs every test: the pure ones beside the code, then those that need root and a kernel. Ends with one line,
- * `N passed, N failed[, N skipped]`; a file that can't run here is skipped whole, with its reason.
+ * Runs every test: the pure ones beside the code, then those that need root and a kernel. Ends with what the failed
+ * ones said, once more, and one line, `N passed, N failed[, N skipped]`; a file that can't run here is skipped whole,
+ * with its reason.
  */
 import { Glob } from "bun";
 
@@ -12,6 +13,19 @@ const rooted = files("test/**/*.test.ts").filter(file => !/^test\/(house|simulat
 let passed = 0;
 let failed = 0;
 let skipped = 0;
+const failures: string[] = [];
+
+/** What bun said of each failed test: the lines after the result of the one before it, the last twelve of them. */
+function failuresIn(text: string): string[] {
+  const found: string[] = [];
+  let lines: string[] = [];
+  for (const line of text.split("\n")) {
+    lines.push(line);
+    if (line.startsWith("(fail)")) found.push(lines.slice(-12).join("\n"));
+    if (/^\((pass|fail|skip|todo)\)/.test(line)) lines = [];
+  }
+  return found;
+}
 
 function run(group: string[]): void {
   const child = Bun.spawnSync(
@@ -27,7 +41,13 @@ function run(group: string[]): void {
   passed += count("pass");
   failed += count("fail");
   skipped += count("skip");
-  if (child.exitCode !== 0 && count("fail") === 0) failed += 1;
+  const unnamed = child.exitCode !== 0 && count("fail") === 0;
+  if (unnamed) failed += 1;
+  if (count("fail") > 0 || unnamed) {
+    const said = failuresIn(text);
+    const all = said.length > 0 ? said : [text.split("\n").slice(-12).join("\n")];
+    failures.push(`${group.length === 1 ? group[0] : "beside the code"}:\n${all.join("\n")}`);
+  }
 }
 
 run(pure);
@@ -39,5 +59,6 @@ else {
   );
 }
 
+if (failures.length > 0) console.log(`\nfailed:\n${failures.join("\n")}\n`);
 console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
 process.exit(failed > 0 || passed === 0 ? 1 : 0);
