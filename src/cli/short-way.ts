@@ -34,12 +34,16 @@ export function takeShortWay(argv: readonly string[]): void {
 const OTHER_NETWORK = /^--(net|network|pod)(=|$)/;
 
 /**
- * Inside, a `run` will want the network service some milliseconds from now; where that is not there yet it starts while the
- * program is loaded. One that is not wanted after all ends by itself.
+ * Inside, a `run` will want the helper that makes its namespace, and the network service where that is not there yet,
+ * some milliseconds from now: they start while the program is loaded. What is not wanted after all ends by itself.
  */
 export async function wakeNetwork(argv: readonly string[]): Promise<void> {
   const user = userIdentity();
   if (!user?.inside || argv[0] !== "run" || argv.some(word => OTHER_NETWORK.test(word))) return;
-  const { wakeService } = await import("../netd/client.ts");
+  const [{ NetworkHelper }, { wakeService }] = await Promise.all([
+    import("../network/helper-client.ts"),
+    import("../netd/client.ts"),
+  ]);
+  NetworkHelper.startAhead();
   wakeService(userRunRoot(user.uid));
 }

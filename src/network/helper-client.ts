@@ -20,6 +20,12 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** Milliseconds after which a helper that has nothing to do ends: a `run` in the foreground may last for days. */
+export const IDLE = 500;
+
+/** A helper that was started before anybody asked for it. */
+let ahead: NetworkHelper | undefined;
+
 export class NetworkHelper implements Disposable {
   private readonly waiting = new Map<number, Waiting>();
   private seq = 0;
@@ -32,8 +38,26 @@ export class NetworkHelper implements Disposable {
     readonly pid: number,
   ) {}
 
+  /** Starts one for whoever is the first to want it, while the rest of the command is loaded. Unwanted, it soon ends. */
+  static startAhead(): void {
+    const helper = NetworkHelper.start();
+    ahead = helper;
+    setTimeout(() => {
+      if (ahead !== helper) return;
+      ahead = undefined;
+      helper.close();
+    }, IDLE).unref();
+  }
+
+  /** The one that was started ahead, or another. */
+  static obtain(): NetworkHelper {
+    const there = ahead;
+    ahead = undefined;
+    return there && !there.hasEnded ? there : NetworkHelper.start();
+  }
+
   /** Starts the process; returns before it serves. */
-  static start(): NetworkHelper {
+  private static start(): NetworkHelper {
     const [requests, theirRequests] = socketPair();
     const [descriptors, theirDescriptors] = socketPair();
     let helper: NetworkHelper | undefined;

@@ -10,7 +10,7 @@ import type { NetdClient } from "../netd/client.ts";
 import { closeFd } from "../sys/fd.ts";
 import * as netns from "../sys/netns.ts";
 import { parseCidr } from "../wire/addr.ts";
-import { NetworkHelper } from "./helper-client.ts";
+import { IDLE, NetworkHelper } from "./helper-client.ts";
 import type { HomePaths } from "./home.ts";
 import { type HomeOrder, homePorts, numberIn, portOf } from "./home-ports.ts";
 import type { NamespaceView } from "./namespace-view.ts";
@@ -31,8 +31,6 @@ export interface HelperSetupOptions {
 
 /** What the data plane knows the home namespace's tap by. */
 const HOME_KEY = "home";
-/** Milliseconds after which a helper that has nothing to do ends: a `run` in the foreground may last for days. */
-const IDLE = 500;
 
 export class HelperSetup implements NetworkSetup {
   private helper: NetworkHelper | undefined;
@@ -56,7 +54,7 @@ export class HelperSetup implements NetworkSetup {
   private async helped<T>(work: (helper: NetworkHelper) => Promise<T>): Promise<T> {
     clearTimeout(this.idle);
     this.atWork++;
-    if (!this.helper || this.helper.hasEnded) this.helper = NetworkHelper.start();
+    if (!this.helper || this.helper.hasEnded) this.helper = NetworkHelper.obtain();
     try {
       return await work(this.helper);
     } finally {
