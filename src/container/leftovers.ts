@@ -107,11 +107,42 @@ function childrenOf(pid: number): number[] {
   }
 }
 
+/** What is read of the record that runc keeps of a container. */
+interface RuncRecord {
+  cgroup_paths: Record<string, string> | null;
+  config: {
+    namespaces: { type: string; path: string }[];
+    Hooks: { poststop?: unknown[] | null } | null;
+  };
+}
+
+/**
+ * What `runc delete` does to a container that has ended, without the ten milliseconds of another program: where all its
+ * processes went with the first one's PID namespace, and it has no control groups and no hooks, there is nothing but the
+ * record. False where that is not so; then the runtime has the word.
+ */
+function removeRecord(container: Container, record: string): boolean {
+  if (basename(container.state.runtime) !== "runc" || isRunning(container)) return false;
+  try {
+    const { cgroup_paths, config } = JSON.parse(
+      readFileSync(join(record, "state.json"), "utf8"),
+    ) as RuncRecord;
+    const alone = config.namespaces.some(({ type, path }) => type === "NEWPID" && path === "");
+    const remains =
+      (config.Hooks?.poststop ?? []).length > 0 || Object.values(cgroup_paths ?? {}).some(existsSync);
+    if (!alone || remains) return false;
+  } catch {
+    return false;
+  }
+  rmSync(record, { recursive: true, force: true });
+  return true;
+}
+
 /** Makes the runtime forget the container, killing what runs in it; quiet when it knows no such container. */
 export async function deleteFromRuntime(engine: Engine, container: Container): Promise<void> {
   const { runtime } = container.state;
   const record = recordOf(engine, container);
-  if (runtime === "" || !existsSync(record)) return;
+  if (runtime === "" || !existsSync(record) || removeRecord(container, record)) return;
   const words = [runtime, ...runtimeArguments(engine), "delete", "--force", container.config.id];
   const child = Bun.spawn(words, {
     stdin: "ignore",
