@@ -195,6 +195,8 @@ async function putUp(
   const directory = engine.paths.container(config.id);
   const run = engine.paths.containerRun(config.id);
   mkdirSync(run, { recursive: true, mode: 0o700 });
+  // Loaded before both: a helper then makes the namespace while this thread makes the files.
+  if (state.netnsPath !== "") await engine.networkSetup();
   // Both come to an end before anything goes on, or is undone.
   const [made, filled] = await Promise.allSettled([
     makeNamespace(engine, container),
