@@ -56,7 +56,7 @@ export async function teardown(engine: Engine, container: Container, thorough = 
   if (thorough) await errors.tryAsync(() => endHelpers(config.id));
   await Promise.all([
     errors.tryAsync(async () => {
-      await deleteFromRuntime(engine, container);
+      await deleteFromRuntime(engine, container, thorough);
       if (thorough) await removeControlGroups(container);
     }),
     errors.tryAsync(() => leaveNetwork(engine, container)),

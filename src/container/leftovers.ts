@@ -109,6 +109,8 @@ function childrenOf(pid: number): number[] {
 
 /** What is read of the record that runc keeps of a container. */
 interface RuncRecord {
+  /** The first process, where the container had one when this was written. */
+  init_process_pid: number;
   cgroup_paths: Record<string, string> | null;
   config: {
     namespaces: { type: string; path: string }[];
@@ -122,15 +124,14 @@ interface RuncRecord {
  * record. False where that is not so; then the runtime has the word.
  */
 function removeRecord(container: Container, record: string): boolean {
-  if (basename(container.state.runtime) !== "runc" || isRunning(container)) return false;
+  if (basename(container.state.runtime) !== "runc") return false;
   try {
-    const { cgroup_paths, config } = JSON.parse(
-      readFileSync(join(record, "state.json"), "utf8"),
-    ) as RuncRecord;
+    const text = readFileSync(join(record, "state.json"), "utf8");
+    const { init_process_pid: pid, cgroup_paths, config } = JSON.parse(text) as RuncRecord;
     const alone = config.namespaces.some(({ type, path }) => type === "NEWPID" && path === "");
     const remains =
       (config.Hooks?.poststop ?? []).length > 0 || Object.values(cgroup_paths ?? {}).some(existsSync);
-    if (!alone || remains) return false;
+    if (!alone || remains || pid <= 0 || isAlive(pid)) return false;
   } catch {
     return false;
   }
@@ -138,11 +139,19 @@ function removeRecord(container: Container, record: string): boolean {
   return true;
 }
 
-/** Makes the runtime forget the container, killing what runs in it; quiet when it knows no such container. */
-export async function deleteFromRuntime(engine: Engine, container: Container): Promise<void> {
+/**
+ * Makes the runtime forget the container, killing what runs in it; quiet when it knows no such container. `thorough`: the
+ * runtime itself may have been cut off.
+ */
+export async function deleteFromRuntime(
+  engine: Engine,
+  container: Container,
+  thorough: boolean,
+): Promise<void> {
   const { runtime } = container.state;
   const record = recordOf(engine, container);
-  if (runtime === "" || !existsSync(record) || removeRecord(container, record)) return;
+  if (runtime === "" || !existsSync(record)) return;
+  if (!thorough && removeRecord(container, record)) return;
   const words = [runtime, ...runtimeArguments(engine), "delete", "--force", container.config.id];
   const child = Bun.spawn(words, {
     stdin: "ignore",
