@@ -22,8 +22,6 @@ test("who is refused by both families is refused", async () => {
   await using user = await openUser("busybox");
   await user.must("portolan", "run", "-d", "--name", "server", "-p", "8080:80", "busybox", "sleep", "60");
   const { code, stderr } = await user.run(["curl", "-sS", "-m", "10", "http://[::1]:8080"]);
-  expect({ code, stderr: stderr.trim() }).toEqual({
-    code: 56,
-    stderr: "curl: (56) Recv failure: Connection reset by peer",
-  });
+  // The reset comes while curl is still connecting, or right after.
+  expect(`${code} ${stderr}`).toMatch(/^(7 .*Failed to connect|56 .*Connection reset by peer)/);
 }, 60_000);
