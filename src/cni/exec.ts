@@ -1,7 +1,7 @@
 /** Foreign plugins: found on CNI_PATH, executed as the specification says (§2, §4). */
 import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
-import { hasCode } from "../base/errors.ts";
+import { BugError, errorText, hasCode, UserError } from "../base/errors.ts";
 import { CNI_ERROR, CniError } from "./types.ts";
 
 export interface Invocation {
@@ -40,6 +40,35 @@ export function hasPlugin(type: string, path: readonly string[]): boolean {
   }
 }
 
+/** In libcni's words (api.go). */
+const VERBS = {
+  ADD: "add",
+  DEL: "delete",
+  CHECK: "check",
+  GC: "gc",
+  STATUS: "status",
+};
+
+/**
+ * Does what a plugin is to do; what it throws says which plugin could not do what, as libcni says it. A UserError is one
+ * line for a person already.
+ */
+export async function named<T>(
+  type: string,
+  command: keyof typeof VERBS,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof UserError || error instanceof BugError) throw error;
+    const about = `plugin type=${JSON.stringify(type)} failed (${VERBS[command]})`;
+    if (error instanceof CniError)
+      throw new CniError(error.code, `${about}: ${error.msg}`, error.details, { cause: error });
+    throw new CniError(CNI_ERROR.INTERNAL, `${about}: ${errorText(error)}`, "", { cause: error });
+  }
+}
+
 /**
  * Runs a plugin as libcni does, with `input` (`input.ts`) on its standard input; what it printed as JSON, or undefined for
  * nothing. Its error object becomes a CniError.
@@ -55,12 +84,7 @@ export async function execPlugin(type: string, input: string, invocation: Invoca
     CNI_ARGS: invocation.args,
     CNI_PATH: invocation.path.join(":"),
   };
-  try {
-    return await execute(file, env, new TextEncoder().encode(input));
-  } catch (error) {
-    if (!(error instanceof CniError)) throw error;
-    throw new CniError(error.code, `plugin type=${JSON.stringify(type)} failed: ${error.msg}`, error.details);
-  }
+  return execute(file, env, new TextEncoder().encode(input));
 }
 
 const ATTEMPTS_WHILE_BUSY = 5;

@@ -2,7 +2,7 @@
 import type { FirewallBatch } from "../firewall/batch.ts";
 import type { Attachment } from "./attachment.ts";
 import { delegation, giveBackFirst } from "./delegate.ts";
-import { execPlugin, findPlugin, hasPlugin } from "./exec.ts";
+import { execPlugin, findPlugin, hasPlugin, named } from "./exec.ts";
 import { DATA_DIRECTORY, foreignCapabilities, foreignConf } from "./foreign.ts";
 import { pluginInput } from "./input.ts";
 import type { Plugin, PluginContext, StatusContext } from "./plugins/plugin.ts";
@@ -75,8 +75,12 @@ export class PluginRunner {
     return { conf, network: list.name, dataDirectory: this.#dataDirectory };
   }
 
-  /** DEL and CHECK give the result back unchanged. */
-  async run(command: "ADD" | "DEL" | "CHECK", work: Work): Promise<Result | undefined> {
+  /** DEL and CHECK give the result back unchanged. What fails names the plugin. */
+  run(command: "ADD" | "DEL" | "CHECK", work: Work): Promise<Result | undefined> {
+    return named(work.conf.type, command, () => this.#run(command, work));
+  }
+
+  async #run(command: "ADD" | "DEL" | "CHECK", work: Work): Promise<Result | undefined> {
     const builtin = await this.builtin(work.conf.type);
     if (!builtin) {
       // A foreign plugin may count on the rules of those before it.
@@ -96,7 +100,7 @@ export class PluginRunner {
     const { name, cniVersion } = list;
     const input = pluginInput({ conf: foreignConf(conf, this.#dataDirectory), name, cniVersion });
     const nobody = { containerId: "", netns: "", ifName: "", args: "" };
-    await execPlugin(type, input, { command, ...nobody, path: this.#path });
+    await named(type, command, () => execPlugin(type, input, { command, ...nobody, path: this.#path }));
   }
 
   context({ list, conf, attachment, prevResult, firewall }: Work): PluginContext {
@@ -123,7 +127,9 @@ export class PluginRunner {
     const ipam = delegation(context, {
       plugin: () => this.builtin(conf.ipam?.type),
       execute: command =>
-        this.#execute(command, { list, conf, attachment, prevResult, firewall }, conf.ipam!.type!),
+        named(conf.ipam!.type!, command, () =>
+          this.#execute(command, { list, conf, attachment, prevResult, firewall }, conf.ipam!.type!),
+        ),
     });
     return { ...context, ipam };
   }

@@ -9,6 +9,7 @@ import { isNetns, run } from "../sys/netns.ts";
 import { type Attachment, checkAttachment } from "./attachment.ts";
 import { type CacheEntry, ResultCache } from "./cache.ts";
 import { parseConfList } from "./conflist.ts";
+import { named } from "./exec.ts";
 import { knowsPrevResult, PluginRunner, type RunnerOptions, speaksGc } from "./runner.ts";
 import { CNI_ERROR, CniError, type NetConfList, type PluginConf, type Result } from "./types.ts";
 
@@ -190,7 +191,8 @@ export class CniRuntime {
           const builtin = await this.#runner.builtin(type);
           const firewall = new FirewallBatch();
           const { names } = this.#runner;
-          await builtin?.gc?.({ ...this.#runner.about(list, conf), valid, firewall, before, names });
+          const about = { ...this.#runner.about(list, conf), valid, firewall, before, names };
+          await named(type!, "GC", () => builtin?.gc?.(about));
           firewall.commit();
         });
   }
@@ -220,9 +222,10 @@ export class CniRuntime {
   async status(list: NetConfList): Promise<void> {
     for (const conf of list.plugins)
       for (const type of [conf.type, conf.ipam?.type]) {
+        if (!type) continue;
         const builtin = await this.#runner.builtin(type);
-        if (builtin) await builtin.status?.(this.#runner.about(list, conf));
-        else if (type) this.#runner.find(type);
+        const about = this.#runner.about(list, conf);
+        await named(type, "STATUS", () => (builtin ? builtin.status?.(about) : this.#runner.find(type)));
       }
     if (speaksGc(list))
       await this.#eachForeign(list, (conf, type) => this.#runner.ask("STATUS", list, conf, type));

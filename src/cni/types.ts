@@ -8,8 +8,9 @@ export class CniError extends Error {
     /** The key `msg` of the error's JSON: the message without the details. */
     readonly msg: string,
     readonly details = "",
+    options?: ErrorOptions,
   ) {
-    super(details ? `${msg}: ${details}` : msg);
+    super(details ? `${msg}: ${details}` : msg, options);
   }
 }
 

@@ -156,7 +156,10 @@ test("numbers that can't be, in Go's words, and nothing is left", () => {
     [{ ingressRate: 7, ingressBurst: 8 }, "a rate of 7 bits a second is less than a byte"],
   ] as const) {
     const attachment = world.attachment("abc", world.container().path);
-    expect(world.steps({ do: "add", list: list(conf), attachment })[0]).toEqual({ error: says, code: 7 });
+    expect(world.steps({ do: "add", list: list(conf), attachment })[0]).toMatchObject({
+      error: says,
+      code: 7,
+    });
     expect(world.steps({ do: "status", list: list(conf) })[0]!.error).toBe(says);
     if (!/positive|byte/.test(says))
       expect(world.steps({ do: "add", list: list(conf), attachment, options: go() })[0]!.error).toContain(

@@ -267,11 +267,11 @@ test("GC deletes ports and rules of the dead that nobody remembers, and no other
 test("STATUS: fine on a fresh host; said where the name is another link's, or the pool is empty", () => {
   expect(errorOf("status").error).toBeUndefined();
   world.host.sh("ip", "link", "add", "br-net", "type", "veth", "peer", "name", "p0");
-  expect(errorOf("status")).toEqual({ error: '"br-net" already exists but is not a bridge', code: 50 });
+  expect(errorOf("status")).toMatchObject({ error: '"br-net" already exists but is not a bridge', code: 50 });
   world.host.sh("ip", "link", "del", "br-net");
   const ipam = { ranges: [[{ subnet: "10.77.0.0/30" }]] };
   add({}, ipam);
-  expect(errorOf("status", {}, ipam)).toEqual({
+  expect(errorOf("status", {}, ipam)).toMatchObject({
     error: "no IP addresses available in range set: 10.77.0.1-10.77.0.2",
     code: 50,
   });

@@ -20,7 +20,12 @@ export interface Outcome {
   result?: Result;
   error?: string;
   code?: number;
+  /** Which plugin could not do what, where it is one's own fault: `"bridge" (add)`; the error is its own words then. */
+  failed?: string;
 }
+
+/** What libcni puts before a plugin's own words. */
+const NAMED = /^plugin type=("[^"]*") failed (\(\w+\)): /;
 
 async function take(step: Step): Promise<Outcome> {
   const runtime = new CniRuntime(step.options);
@@ -36,7 +41,13 @@ async function take(step: Step): Promise<Outcome> {
     else await runtime.gc(list, step.valid ?? []);
     return {};
   } catch (error) {
-    return { error: (error as Error).message, code: error instanceof CniError ? error.code : undefined };
+    const { message } = error as Error;
+    const named = NAMED.exec(message);
+    return {
+      error: message.replace(NAMED, ""),
+      code: error instanceof CniError ? error.code : undefined,
+      failed: named ? `${named[1]} ${named[2]}` : undefined,
+    };
   }
 }
 

@@ -153,30 +153,10 @@ test("a range of ports becomes one mapping a port for a foreign portmap", () => 
 });
 
 const FAILURES: [string, string, string, number | undefined][] = [
-  [
-    "an error object",
-    `echo '{"code":11,"msg":"later","details":"really"}'; exit 1`,
-    'plugin type="bad" failed: later: really',
-    11,
-  ],
-  [
-    "words on stderr only",
-    "echo no way >&2; exit 3",
-    'plugin type="bad" failed: netplugin failed: "no way"',
-    999,
-  ],
-  [
-    "silence",
-    "exit 7",
-    'plugin type="bad" failed: netplugin failed with no error message: exit status 7',
-    999,
-  ],
-  [
-    "no JSON",
-    "echo hello; exit 0",
-    'plugin type="bad" failed: it answered with something that is no JSON',
-    6,
-  ],
+  ["an error object", `echo '{"code":11,"msg":"later","details":"really"}'; exit 1`, "later: really", 11],
+  ["words on stderr only", "echo no way >&2; exit 3", 'netplugin failed: "no way"', 999],
+  ["silence", "exit 7", "netplugin failed with no error message: exit status 7", 999],
+  ["no JSON", "echo hello; exit 0", "it answered with something that is no JSON", 6],
   ["a list for a result", "echo '[]'", "a plugin's result is no JSON object", 6],
 ];
 for (const [what, body, message, code] of FAILURES)
@@ -190,7 +170,7 @@ for (const [what, body, message, code] of FAILURES)
       attachment: world.attachment("abc", place.path),
       options: { ...world.options, pluginPath },
     });
-    expect([outcome!.error, outcome!.code]).toEqual([message, code]);
+    expect([outcome!.error, outcome!.code, outcome!.failed]).toEqual([message, code, '"bad" (add)']);
     expect(linksOf(place)).toEqual(["lo"]);
     expect([ipFiles(), world.files("results"), world.elements()]).toEqual([[], [], ""]);
   });
@@ -204,7 +184,10 @@ test("a plugin that is nowhere is named, and nothing is left", () => {
     attachment: world.attachment("abc", place.path),
     options: { ...world.options, pluginPath: ["/nonexistent"] },
   });
-  expect(outcome!.error).toBe('failed to find plugin "nowhere" in path [/nonexistent]');
+  expect([outcome!.failed, outcome!.error]).toEqual([
+    '"nowhere" (add)',
+    'failed to find plugin "nowhere" in path [/nonexistent]',
+  ]);
   expect([linksOf(place), ipFiles(), world.elements()]).toEqual([["lo"], [], ""]);
 });
 
@@ -222,7 +205,7 @@ test("DEL goes on behind a plugin that fails, reports it, and comes to an end wh
   world.step({ do: "add", list, attachment, options });
   writeFileSync(join(world.directory, "broken"), "");
   const [outcome] = world.steps({ do: "del", list, attachment, options });
-  expect(outcome!.error).toContain('plugin type="shaky" failed: not now');
+  expect(outcome!.error).toContain('plugin type="shaky" failed (delete): not now');
   expect([linksOf(place), ipFiles(), world.elements()]).toEqual([["lo"], [], ""]);
   expect(world.files("results")).toEqual(["net-abc-eth0"]);
   rmSync(join(world.directory, "broken"));
@@ -278,7 +261,10 @@ test("CHECK notices a published port that somebody took away", () => {
   world.step({ do: "check", list, attachment });
   world.host.sh("nft", "delete element inet portolan port4 { tcp . 8080 }");
   const [outcome] = world.steps({ do: "check", list, attachment });
-  expect(outcome!.error).toBe("port 8080 of container abc is not published any more");
+  expect([outcome!.failed, outcome!.error]).toEqual([
+    '"portmap" (check)',
+    "port 8080 of container abc is not published any more",
+  ]);
 });
 
 test("GC keeps the living, removes the rest, and reclaims addresses that nobody remembers", () => {

@@ -218,7 +218,7 @@ test("CHECK tells of a rule that is gone; DEL is quiet without interface, namesp
     [second({ gateways: ["10.78"] }), "invalid gateway address: 10.78"],
   ] as const) {
     expect(world.steps({ do: "status", list })[0]!.error).toBe(says);
-    expect(world.steps({ do: "add", list, attachment: on("abc", place) })[0]).toEqual({
+    expect(world.steps({ do: "add", list, attachment: on("abc", place) })[0]).toMatchObject({
       error: says,
       code: 7,
     });

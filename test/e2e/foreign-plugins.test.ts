@@ -148,7 +148,9 @@ test("a network whose plugin is nowhere: one line says which, and where it was l
   const { code, stderr } = await host.run(["portolan", "run", "--rm", "--network", "x", "busybox", "true"]);
   expect([code, stderr]).toEqual([
     126,
-    expect.stringMatching(/^Error: failed to find plugin "nowhere" in path \[.*\/usr\/lib\/cni.*\]\n$/),
+    expect.stringMatching(
+      /^Error: plugin type="nowhere" failed \(add\): failed to find plugin "nowhere" in path \[.*\/usr\/lib\/cni.*\]\n$/,
+    ),
   ]);
   await host.must("rm", "/etc/cni/net.d/10-x.conflist");
 });
