@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { TestHost } from "../support/host.ts";
+import { TestUser } from "../support/user.ts";
 
 let host: TestHost;
 beforeAll(async () => {
@@ -55,7 +56,49 @@ test("plugins of our own are preferred, those of CNI_PATH are executed for --for
   expect((await cni(`gc two ${NETNS}`, env)).code).toBe(0);
   expect(await list("/var/lib/cni/results")).toBe("");
   const refused = await cni(`add --foreign bridge two ${NETNS}`, env);
-  expect([refused.code, refused.stderr]).toEqual([1, 'Error: plugin type="bridge" failed: not today\n']);
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    'Error: plugin type="bridge" failed (add): not today\n',
+  ]);
+  // What containers.conf says of the engine's networks holds here too, until somebody says otherwise.
+  const conf = '[network]\ncni_plugin_dirs = ["/srv/bin"]\ncni_foreign_plugins = ["bridge"]\n';
+  await host.write("/srv/containers.conf", conf);
+  const { CNI_PATH: _, ...rest } = env;
+  const configured = { ...rest, CONTAINERS_CONF: "/srv/containers.conf" };
+  expect((await cni(`add two ${NETNS}`, configured)).stderr).toBe(refused.stderr);
+  expect((await cni(`add --foreign other two ${NETNS}`, configured)).stdout).toContain("10.66.0.9/24");
+  expect((await cni(`del --foreign other two ${NETNS}`, configured)).code).toBe(0);
+});
+
+test("who has no rights is told so in one line, whatever he asks for", async () => {
+  const user = await TestUser.add(host);
+  const alone = ["unshare", "--user", "--map-root-user"];
+  for (const verb of ["add", "check", "del", "gc", "status"]) {
+    const { code, stderr } = await user.run(["portolan", "cni", verb, "two", NETNS]);
+    expect([code, stderr]).toEqual([
+      1,
+      "Error: no rights to network two and to network namespaces (run it as root; `portolan run --network` needs no rights)\n",
+    ]);
+  }
+  // Root of a user namespace is nobody to the host.
+  const { code, stderr } = await user.run([...alone, "portolan", "cni", "add", "two", NETNS]);
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(
+      /^Error: no rights to network two and to network namespaces: .+ \(run it as root; .+\)\n$/,
+    ),
+  ]);
+  for (const words of ["install", "uninstall"]) {
+    await host.must("mkdir", "-p", "/srv/roots");
+    await host.must("portolan", "cni", "install", "/srv/roots");
+    const { code, stderr } = await user.run(["portolan", "cni", words, "/srv/roots"]);
+    expect([code, stderr]).toEqual([
+      125,
+      expect.stringMatching(
+        /^Error: can't .+ \/srv\/roots: permission denied \(run it as root, or name a directory of yours\)\n$/,
+      ),
+    ]);
+  }
 });
 
 test("what can't be done is one line, and exit code 1", async () => {
@@ -64,7 +107,11 @@ test("what can't be done is one line, and exit code 1", async () => {
     [`add nowhere ${NETNS}`, { NETCONFPATH: "/srv/void" }, "no net configurations found in /srv/void"],
     [`add two ${NETNS}`, { CNI_ARGS: "A" }, 'invalid CNI_ARGS pair "A"'],
     [`add two ${NETNS}`, { CAP_ARGS: "[]" }, 'CAP_ARGS must be an object, such as {"portMappings": [...]}'],
-    [`status two ${NETNS}`, { CNI_PATH: "/srv/void" }, 'failed to find plugin "other" in path [/srv/void]'],
+    [
+      `status two ${NETNS}`,
+      { CNI_PATH: "/srv/void" },
+      'plugin type="other" failed (status): failed to find plugin "other" in path [/srv/void]',
+    ],
     [`add two ${NETNS}`, { CNI_IFNAME: "a/b" }, "interface name contains / or : or whitespace characters"],
   ];
   for (const [words, env, line] of refusals) {
@@ -96,4 +143,9 @@ test("what was mistyped is told, and nothing is done", async () => {
   expect([code, stderr]).toEqual([0, expect.stringContaining("/srv/typed/05-broken.conflist")]);
   expect((await cni(`gc typed ${NETNS}`, env)).code).toBe(0);
   expect((await cni("uninstall /srv/nowhere", env)).stderr).toBe("Error: /srv/nowhere does not exist\n");
+  for (const verb of ["install", "uninstall"])
+    expect(await cni(`${verb} /srv/typed/10-x.conf`, env)).toMatchObject({
+      code: 125,
+      stderr: "Error: /srv/typed/10-x.conf is not a directory\n",
+    });
 });

@@ -1,12 +1,17 @@
 /** `cni add|del|check NET NETNS`, `cni gc|status NET`: networks without an engine, by the variables and in the words of cnitool. */
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
-import { errorText, UserError } from "../../base/errors.ts";
+import { errorText, hasCode, UserError } from "../../base/errors.ts";
 import { loadNetworkConf } from "../../cni/load.ts";
 import { formatResult } from "../../cni/result.ts";
 import { type Attachment, CniRuntime } from "../../cni/runtime.ts";
 import type { NetConfList } from "../../cni/types.ts";
+import { readContainersConf } from "../../container/conf.ts";
+import { userConfig } from "../../state/directories.ts";
+import { CAP, isCapable } from "../../sys/capabilities.ts";
 import { isNetns } from "../../sys/netns.ts";
+import { inInitialUserNamespace } from "../../sys/user-namespace.ts";
+import { userIdentity } from "../../userns/identity.ts";
 import { type Command, type Invocation, print, requireArgs } from "../command.ts";
 import type { Flag } from "../flags.ts";
 
@@ -66,13 +71,15 @@ function request(invocation: Invocation): Request {
   const [network, namespace = ""] = invocation.args as [string, string?];
   const netns = namespace && resolve(namespace);
   const list = loadNetworkConf(process.env.NETCONFPATH || "/etc/cni/net.d", network);
-  const foreign = invocation.flags.list("foreign");
-  checkForeign(foreign, list);
+  const { flags, global } = invocation;
+  const conf = readContainersConf(process.env, "/", userIdentity() && userConfig()).network;
+  const asked = flags.list("foreign");
+  checkForeign(asked, list);
   const path = process.env.CNI_PATH?.split(":").filter(one => one !== "");
   return {
     runtime: new CniRuntime({
-      pluginPath: path,
-      foreign,
+      pluginPath: path ?? global.cniPluginDirs ?? conf.cni_plugin_dirs,
+      foreign: flags.has("foreign") ? asked : conf.cni_foreign_plugins,
       names: nameBook,
       backend: "nftables",
     }),
@@ -91,6 +98,22 @@ function request(invocation: Invocation): Request {
 const DEL = "Take a network namespace off a network";
 const VARIABLES = "NETCONFPATH, CNI_PATH, CNI_IFNAME, CNI_ARGS and CAP_ARGS mean what they mean to cnitool";
 
+/** What nobody may do who has no rights over the host's network. */
+function noRights(network: string, cause?: unknown): UserError {
+  const why = cause === undefined ? "" : `: ${errorText(cause)}`;
+  return new UserError(`no rights to network ${network} and to network namespaces${why}`, {
+    exitCode: 1,
+    hint: "run it as root; `portolan run --network` needs no rights",
+    cause,
+  });
+}
+
+/** Whether rights are what failed, by what was said first. */
+function isRefusal(error: unknown): boolean {
+  if (hasCode(error, "EACCES", "EPERM")) return true;
+  return error instanceof Error && error.cause !== undefined && isRefusal(error.cause);
+}
+
 /** A verb about an attachment, or about the network alone (`isOfAll`), to which cnitool's second argument says nothing. */
 function command(summary: string, run: (request: Request) => Promise<void>, isOfAll = false): Command {
   return {
@@ -99,6 +122,9 @@ function command(summary: string, run: (request: Request) => Promise<void>, isOf
     flags: [FOREIGN],
     async run(invocation) {
       requireArgs(invocation, isOfAll ? 1 : 2, 2);
+      const network = invocation.args[0]!;
+      // CHECK would find nothing as it was, and DEL stop half-way.
+      if (!isCapable(CAP.SYS_ADMIN)) throw noRights(network);
       try {
         const asked = request(invocation);
         const { netns } = asked.attachment;
@@ -107,6 +133,7 @@ function command(summary: string, run: (request: Request) => Promise<void>, isOf
           throw new UserError(`${netns} is no network namespace`);
         await run(asked);
       } catch (error) {
+        if (isRefusal(error) && !inInitialUserNamespace()) throw noRights(network, error);
         throw new UserError(errorText(error), { exitCode: 1, cause: error });
       }
       return 0;

@@ -4,12 +4,12 @@
  * rest (docs/adr/0013-plugins-by-name.md).
  */
 import {
-  existsSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -63,6 +63,13 @@ const there = (directory: string) => {
   }
 };
 
+/** Whether the directory is there; what is there and is none is refused. */
+function isThere(directory: string): boolean {
+  const stats = statSync(directory, { throwIfNoEntry: false });
+  if (stats && !stats.isDirectory()) throw new UserError(`${directory} is not a directory`);
+  return stats !== undefined;
+}
+
 const mine = (path: string) => isOurLink(path) || isOurs(path);
 
 function explained<T>(what: string, step: () => T): T {
@@ -70,6 +77,11 @@ function explained<T>(what: string, step: () => T): T {
     return step();
   } catch (error) {
     if (error instanceof UserError || !(error instanceof Error)) throw error;
+    if (hasCode(error, "EACCES", "EPERM"))
+      throw new UserError(`can't ${what}: permission denied`, {
+        hint: "run it as root, or name a directory of yours",
+        cause: error,
+      });
     throw new UserError(`can't ${what}: ${error.message}`, { cause: error });
   }
 }
@@ -86,7 +98,7 @@ export function installPlugins(directory: string, options: InstallOptions = {}):
   if (options.symlink && program.length > 1)
     throw new UserError("only the built executable can be linked to: leave --symlink out");
   return explained(`install plugins in ${directory}`, () => {
-    mkdirSync(directory, { recursive: true });
+    if (!isThere(directory)) mkdirSync(directory, { recursive: true });
     const names = there(directory);
     const others = NAMES.filter(name => names.includes(name) && !mine(join(directory, name)));
     if (others.length > 0 && !options.force)
@@ -109,7 +121,7 @@ export function installPlugins(directory: string, options: InstallOptions = {}):
 /** Removes what `installPlugins` put there and nothing else; gives the paths. */
 export function uninstallPlugins(directory: string): string[] {
   return explained(`remove plugins from ${directory}`, () => {
-    if (!existsSync(directory)) throw new UserError(`${directory} does not exist`);
+    if (!isThere(directory)) throw new UserError(`${directory} does not exist`);
     const names = there(directory);
     const paths = NAMES.filter(name => names.includes(name))
       .map(name => join(directory, name))
