@@ -76,6 +76,7 @@ export class NetworkHelper implements Disposable {
         }),
       );
       helper = new NetworkHelper(requests, descriptors, connection, child.pid);
+      connection.catch(() => helper?.end());
       return helper;
     } catch (error) {
       closeFd(requests);
@@ -89,7 +90,6 @@ export class NetworkHelper implements Disposable {
 
   /** Requests are carried out one after the other, in the order in which they were made. */
   async ask<R extends HelperRequest>(request: R): Promise<HelperAnswers[R["do"]]> {
-    await this.connection;
     if (this.ended) throw this.ended;
     const seq = ++this.seq;
     return new Promise((resolve, reject) => {
