@@ -2,7 +2,7 @@
 
 import type { ViewLink } from "../network/namespace-view.ts";
 import { reloadIt, restartIt } from "./advice.ts";
-import type { UserModeFacts } from "./facts.ts";
+import type { UserModeFacts, Verdict } from "./facts.ts";
 import { type Stop, stop, type Walker } from "./walker.ts";
 import { familyOf, INTERNET, isAny, isIn, isInternet, isLoopback, withPort } from "./world.ts";
 
@@ -66,6 +66,7 @@ function onward(walker: Walker, { settings }: UserModeFacts, name: string): Stop
       : `sends it on from the host, to ${withPort(target, port)}`,
   );
   Object.assign(packet, { place: "host", destination: target, source: "", arrivedBy: "", published: false });
+  packet.otherwise = undefined;
   return undefined;
 }
 
@@ -103,15 +104,34 @@ export function servedPort(walker: Walker, destination: string, port: number): S
   );
   // Callers that the guest could not answer, or is itself, come from the gateway.
   const own = isLoopback(packet.source) || packet.source === settings.guestAddr;
-  const half = familyOf(settings.guestAddr) === 6 ? network.settings.ipv6 : network.settings.ipv4;
+  const gatewayFor = (ip: string) =>
+    (familyOf(ip) === 6 ? network.settings.ipv6 : network.settings.ipv4)?.gateway ?? "";
   const keeps = !own && packet.source !== "";
+  const { guestAddr, otherwise } = settings;
+  const { protocol } = packet;
+  const inside = { place: tap, port: inner, protocol, arrivedBy: network.ifName, published: false };
   Object.assign(packet, {
-    place: tap,
-    destination: settings.guestAddr,
-    port: inner,
-    source: keeps ? packet.source : (half?.gateway ?? ""),
-    arrivedBy: network.ifName,
-    published: false,
+    ...inside,
+    destination: guestAddr,
+    source: keeps ? packet.source : gatewayFor(guestAddr),
+    // A caller of the other family can't keep its address there.
+    otherwise:
+      otherwise !== undefined && protocol === "tcp"
+        ? { ...inside, destination: otherwise, source: gatewayFor(otherwise) }
+        : undefined,
   });
   return "onward";
+}
+
+/** What the kernel answers with a reset. */
+const REFUSALS: readonly string[] = ["no-listener", "narrow-listener", "other-protocol"];
+
+/** Whom the container refuses, the service leads to its other address, once. */
+export function isTriedAgain(walker: Walker, { code }: Verdict): boolean {
+  const { packet } = walker;
+  const { otherwise } = packet;
+  if (otherwise === undefined || !REFUSALS.includes(code)) return false;
+  walker.hop(SERVICE, `refused there: on to ${withPort(otherwise.destination, otherwise.port)}`);
+  Object.assign(packet, { ...otherwise, otherwise: undefined });
+  return true;
 }

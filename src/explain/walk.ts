@@ -8,7 +8,7 @@ import { restartIt } from "./advice.ts";
 import type { Hop, Place, Verdict } from "./facts.ts";
 import { answerAt } from "./listeners.ts";
 import { droppedBy, isHairpin, isMasqueraded, publishedAt } from "./rules.ts";
-import { enterService, servedPort } from "./service.ts";
+import { enterService, isTriedAgain, servedPort } from "./service.ts";
 import { type Packet, type Stop, stop, Walker } from "./walker.ts";
 import { wayBack } from "./way-back.ts";
 import { nextPlace } from "./wire.ts";
@@ -89,7 +89,8 @@ function deliver(walker: Walker, view: NamespaceView): Stop | undefined {
   if (back) return back;
   const name = place === "home" ? "your network namespace" : world.nameOf(place);
   if (port === undefined) return stop("arrives", `the packet arrives in ${name} at ${destination}`);
-  return { verdict: answerAt(world, view, name, { ip: destination, port, protocol }) };
+  const verdict = answerAt(world, view, name, { ip: destination, port, protocol });
+  return isTriedAgain(walker, verdict) ? undefined : { verdict };
 }
 
 /** It is for somebody else. */

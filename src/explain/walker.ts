@@ -14,6 +14,8 @@ export interface Packet {
   arrivedBy: string;
   /** It goes to a published port. */
   published: boolean;
+  /** How it starts anew where it is refused; absent where a refusal is the end. */
+  otherwise?: Packet | undefined;
 }
 
 export interface Stop {

@@ -312,7 +312,12 @@ describe("an ordinary user's containers", () => {
     await user.must("portolan", "pod", "create", "--name", "shop", "-p", "8282:80");
     await start(user, "shop1", ["--pod", "shop"], SLEEP);
     await start(user, "shop2", ["--pod", "shop"], serve(80));
-    await listening(user, "db", "two", "tap", "twin", "inner", "shop2");
+    await user.must(
+      ...["portolan", "network", "create", "--subnet", "10.60.0.0/24", "--subnet", "fd60::/64", "six"],
+    );
+    await start(user, "four", ["-p", "7171:80"], serve("0.0.0.0:80"));
+    await start(user, "fours", ["--network", "six", "-p", "7272:80"], serve("0.0.0.0:80"));
+    await listening(user, "db", "two", "tap", "twin", "inner", "shop2", "four", "fours");
   }, 60_000);
   afterAll(() => user[Symbol.asyncDispose]());
 
@@ -329,6 +334,18 @@ describe("an ordinary user's containers", () => {
     expect(await say("twin", "tap:80")).toMatchObject({ reached: true, address: "169.254.1.2:7070" });
     expect(await say("tap", "twin:80")).toMatchObject({ reached: true, address: "192.168.77.2:5050" });
     expect(await say("tap", "own:6060")).toMatchObject({ reached: true });
+  });
+
+  test("callers of IPv6, whom a server of IPv4 alone gets by the second try", async () => {
+    for (const [name, port] of [
+      ["four", 7171],
+      ["fours", 7272],
+    ] as const) {
+      const found = await say("host", `[::1]:${port}`);
+      expect(found).toMatchObject({ reached: true, verdict: { code: "listens" } });
+      expect(found.verdict.text).toEndWith(`listens on 0.0.0.0:80 in ${name}`);
+      expect(found.hops.filter(one => one.text.startsWith("refused there: on to"))).toHaveLength(1);
+    }
   });
 
   test("a pod", async () => {
