@@ -2,6 +2,7 @@
 import { closeFd } from "../sys/fd.ts";
 import { socketPair } from "../sys/socket-pair.ts";
 import { SECCOMP } from "./control.ts";
+import { PLANE_ENGINE } from "./engine-settings.ts";
 import { SELF } from "./sandbox.ts";
 import type { Plane, PlaneEvents, Surroundings } from "./supervisor.ts";
 
@@ -32,7 +33,7 @@ function startChild(command: string[], events: PlaneEvents): Plane {
     const process = Bun.spawn(command, {
       argv0: "netd",
       stdio: ["inherit", "inherit", "inherit", theirs],
-      env: {},
+      env: PLANE_ENGINE,
       onExit: (_, code, signal) => {
         if (closed) return;
         release();

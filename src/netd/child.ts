@@ -50,7 +50,7 @@ export function dataPlaneMain(argv: readonly string[]): number {
 class Child {
   private readonly orders: Orders;
   private readonly succession: Succession | undefined;
-  private readonly saveMemory = thrift((milliseconds, action) => this.plane.later(milliseconds, action));
+  private readonly saveMemory: () => void;
   private control = -1;
   /** What is still to be handed over; absent unless that has begun. */
   private legacy: Given[] | undefined;
@@ -59,6 +59,7 @@ class Child {
     private readonly plane: DataPlane,
     service: { runRoot: string; confined: boolean } | undefined,
   ) {
+    this.saveMemory = thrift(plane);
     this.orders = new Orders(plane, gone => this.say({ gone }));
     if (!service) return;
     const { runRoot, confined } = service;

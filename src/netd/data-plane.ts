@@ -79,6 +79,11 @@ export class DataPlane implements Disposable {
     this.loop.later(milliseconds, action);
   }
 
+  /** See `Loop.atRest`. */
+  atRest(action: () => void): void {
+    this.loop.atRest(action);
+  }
+
   /** Serves until `stop`; nothing else runs on this thread meanwhile. */
   run(): void {
     this.loop.run();

@@ -31,6 +31,9 @@ export interface Turn {
 const UNTIDY_WAKE_UPS = 500;
 const SILENCE = 2000;
 
+/** A wait of so many milliseconds is rest. */
+const REST = 50;
+
 /** `epoll_wait` takes whole milliseconds; longer waits are cut. */
 const LONGEST_WAIT = 60_000;
 
@@ -47,6 +50,7 @@ export class Loop {
   private readonly wake = new EventFd();
   private running = false;
   private tidiedAt = 0;
+  private beforeRest: (() => void) | undefined;
 
   constructor() {
     this.add(this.wake.fd, EPOLL.IN, { ready: () => void this.wake.clear() });
@@ -102,6 +106,11 @@ export class Loop {
     this.timers.set(new Timer(action), performance.now() + milliseconds);
   }
 
+  /** Calls `action` once, as the last thing before the loop next waits for more than a moment. */
+  atRest(action: () => void): void {
+    this.beforeRest = action;
+  }
+
   /** Takes part in the turns. */
   join(turn: Turn): void {
     this.turns.push(turn);
@@ -144,6 +153,7 @@ export class Loop {
   private once(): void {
     const { epoll, turns } = this;
     const wait = this.timeout();
+    if (this.beforeRest && (wait < 0 || wait >= REST)) this.rest(this.beforeRest);
     const silence = (wait < 0 || wait > SILENCE) && this.wakeUps - this.tidiedAt > UNTIDY_WAKE_UPS;
     const count = epoll.wait(silence ? SILENCE : wait);
     const now = performance.now();
@@ -166,6 +176,11 @@ export class Loop {
       turn.run(now);
     }
     this.touched.length = 0;
+  }
+
+  private rest(action: () => void): void {
+    this.beforeRest = undefined;
+    action();
   }
 
   private tidy(): void {

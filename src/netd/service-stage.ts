@@ -3,6 +3,7 @@
  * as the successor of one that was killed, started by the data plane that has survived it. What one process tells the next
  * is in a variable of the environment.
  */
+import { SERVICE_ENGINE } from "./engine-settings.ts";
 import type { SpawnedPlane } from "./spawn-plane.ts";
 
 const VARIABLE = "PORTOLAN_NETD";
@@ -22,7 +23,7 @@ export type ServiceStage =
   | { name: "successor"; plane: number; confined: boolean };
 
 export function serviceEnvironment(stage: ServiceStage): Record<string, string> {
-  return { [VARIABLE]: JSON.stringify(stage) };
+  return { ...SERVICE_ENGINE, [VARIABLE]: JSON.stringify(stage) };
 }
 
 export function currentServiceStage(): ServiceStage {

@@ -59,7 +59,7 @@ export class Service {
   private readonly idle = new Timer(() => this.end());
   /** Requests are carried out one after the other, whoever sends them. */
   private turn: Promise<void> = Promise.resolve();
-  private readonly saveMemory = thrift((milliseconds, action) => this.loop.later(milliseconds, action));
+  private readonly saveMemory: () => void;
 
   /** `listening`: non-blocking; it stays the caller's. `legacy`: of a service before this one. */
   constructor(
@@ -75,6 +75,7 @@ export class Service {
       },
       gone: key => this.gone(key),
     });
+    this.saveMemory = thrift(loop);
     loop.watch(listening, EPOLL.IN, () => this.accept());
     if (legacy) {
       this.supervisor.takeOver(legacy.follow, legacy.orders);

@@ -3,6 +3,7 @@ import { selfCommand } from "../base/self.ts";
 import { closeFd } from "../sys/fd.ts";
 import { socketPair } from "../sys/socket-pair.ts";
 import { SECCOMP } from "./control.ts";
+import { PLANE_ENGINE } from "./engine-settings.ts";
 import { SELF } from "./sandbox.ts";
 
 export interface SpawnedPlane {
@@ -23,7 +24,7 @@ export function spawnPlane(command: readonly string[], descriptors: readonly num
     const { pid } = Bun.spawn([...command], {
       argv0: "netd",
       stdio: ["inherit", "inherit", "inherit", theirs, ...descriptors],
-      env: {},
+      env: PLANE_ENGINE,
     });
     return { pid, control };
   } catch (error) {
