@@ -4,7 +4,6 @@
  * The verbs that begin with `__` are Portolan calling itself: the unpacker in its chroot, who reads and writes
  * a container's files in another, the timer of a health check, what a shell asks at a tab, a CNI plugin by its launcher.
  */
-import { report } from "./cli/report.ts";
 import { pluginOf } from "./cni/door/about.ts";
 import { restoreWorkingDirectory } from "./userns/working-directory.ts";
 
@@ -62,5 +61,5 @@ async function main(argv: readonly string[]): Promise<number> {
 
 main(process.argv.slice(2)).then(
   code => process.exit(code),
-  error => process.exit(report(error)),
+  async error => process.exit((await import("./cli/report.ts")).report(error)),
 );

@@ -43,13 +43,6 @@ export type Entry =
   | { name: string; aliases?: string[]; hidden?: boolean; summary: string; load: () => Promise<Command> }
   | { name: string; aliases?: string[]; hidden?: boolean; summary: string; verbs: Entry[] };
 
-/** A verb in a list. */
-export const verb = (name: string, summary: string, load: () => Promise<Command>): Entry => ({
-  name,
-  summary,
-  load,
-});
-
 /** The same verb under another name: `images` is `image ls`. */
 export const as = (entry: Entry, name: string, ...aliases: string[]): Entry => ({ ...entry, name, aliases });
 

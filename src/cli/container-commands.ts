@@ -1,118 +1,126 @@
 /** The verbs on containers, which stand at the top and under `container`. The files load when they are called. */
-import { as, type Entry, verb } from "./command.ts";
+import { as, type Entry } from "./command.ts";
 
-export const attach = verb(
-  "attach",
-  "Attach to a running container",
-  async () => (await import("./verbs/attach.ts")).attach,
-);
-export const commit = verb(
-  "commit",
-  "Create new image based on the changed container",
-  async () => (await import("./verbs/commit.ts")).commit,
-);
-export const cp = verb(
-  "cp",
-  "Copy files or folders between a container and the local filesystem",
-  async () => (await import("./verbs/cp.ts")).cp,
-);
-export const create = verb(
-  "create",
-  "Create but do not start a container",
-  async () => (await import("./verbs/create.ts")).create,
-);
-export const diff = verb(
-  "diff",
-  "Inspect changes to the file system of a container or an image",
-  async () => (await import("./verbs/diff.ts")).diff,
-);
-export const exec = verb(
-  "exec",
-  "Run a process in a running container",
-  async () => (await import("./verbs/exec.ts")).exec,
-);
-export const exportVerb = verb(
-  "export",
-  "Export container's filesystem contents as a tar archive",
-  async () => (await import("./verbs/export.ts")).exportVerb,
-);
-export const init = verb(
-  "init",
-  "Initialize one or more containers",
-  async () => (await import("./verbs/init.ts")).init,
-);
-export const kill = verb(
-  "kill",
-  "Kill one or more running containers with a specific signal",
-  async () => (await import("./verbs/kill.ts")).kill,
-);
-export const logs = verb(
-  "logs",
-  "Fetch the logs of one or more containers",
-  async () => (await import("./verbs/logs.ts")).logs,
-);
-export const pause = verb(
-  "pause",
-  "Pause all the processes in one or more containers",
-  async () => (await import("./verbs/pause.ts")).pause,
-);
-export const port = verb(
-  "port",
-  "List port mappings or a specific mapping for the container",
-  async () => (await import("./verbs/port.ts")).port,
-);
-export const ps = verb("ps", "List containers", async () => (await import("./verbs/ps.ts")).ps);
-export const rename = verb(
-  "rename",
-  "Rename an existing container",
-  async () => (await import("./verbs/rename.ts")).rename,
-);
-export const restart = verb(
-  "restart",
-  "Restart one or more containers",
-  async () => (await import("./verbs/restart.ts")).restart,
-);
-export const rm = verb("rm", "Remove one or more containers", async () => (await import("./verbs/rm.ts")).rm);
-export const run = verb(
-  "run",
-  "Run a command in a new container",
-  async () => (await import("./verbs/run.ts")).run,
-);
-export const start = verb(
-  "start",
-  "Start one or more containers",
-  async () => (await import("./verbs/start.ts")).start,
-);
-export const stats = verb(
-  "stats",
-  "Display a live stream of container resource usage statistics",
-  async () => (await import("./verbs/stats.ts")).stats,
-);
-export const stop = verb(
-  "stop",
-  "Stop one or more containers",
-  async () => (await import("./verbs/stop.ts")).stop,
-);
-export const top = verb(
-  "top",
-  "Display the running processes of a container",
-  async () => (await import("./verbs/top.ts")).top,
-);
-export const unpause = verb(
-  "unpause",
-  "Unpause the processes in one or more containers",
-  async () => (await import("./verbs/pause.ts")).unpause,
-);
-export const update = verb(
-  "update",
-  "Update the limits of an existing container",
-  async () => (await import("./verbs/update.ts")).update,
-);
-export const wait = verb(
-  "wait",
-  "Block on one or more containers",
-  async () => (await import("./verbs/wait.ts")).wait,
-);
+export const attach: Entry = {
+  name: "attach",
+  summary: "Attach to a running container",
+  load: async () => (await import("./verbs/attach.ts")).attach,
+};
+export const commit: Entry = {
+  name: "commit",
+  summary: "Create new image based on the changed container",
+  load: async () => (await import("./verbs/commit.ts")).commit,
+};
+export const cp: Entry = {
+  name: "cp",
+  summary: "Copy files or folders between a container and the local filesystem",
+  load: async () => (await import("./verbs/cp.ts")).cp,
+};
+export const create: Entry = {
+  name: "create",
+  summary: "Create but do not start a container",
+  load: async () => (await import("./verbs/create.ts")).create,
+};
+export const diff: Entry = {
+  name: "diff",
+  summary: "Inspect changes to the file system of a container or an image",
+  load: async () => (await import("./verbs/diff.ts")).diff,
+};
+export const exec: Entry = {
+  name: "exec",
+  summary: "Run a process in a running container",
+  load: async () => (await import("./verbs/exec.ts")).exec,
+};
+export const exportVerb: Entry = {
+  name: "export",
+  summary: "Export container's filesystem contents as a tar archive",
+  load: async () => (await import("./verbs/export.ts")).exportVerb,
+};
+export const init: Entry = {
+  name: "init",
+  summary: "Initialize one or more containers",
+  load: async () => (await import("./verbs/init.ts")).init,
+};
+export const kill: Entry = {
+  name: "kill",
+  summary: "Kill one or more running containers with a specific signal",
+  load: async () => (await import("./verbs/kill.ts")).kill,
+};
+export const logs: Entry = {
+  name: "logs",
+  summary: "Fetch the logs of one or more containers",
+  load: async () => (await import("./verbs/logs.ts")).logs,
+};
+export const pause: Entry = {
+  name: "pause",
+  summary: "Pause all the processes in one or more containers",
+  load: async () => (await import("./verbs/pause.ts")).pause,
+};
+export const port: Entry = {
+  name: "port",
+  summary: "List port mappings or a specific mapping for the container",
+  load: async () => (await import("./verbs/port.ts")).port,
+};
+export const ps: Entry = {
+  name: "ps",
+  summary: "List containers",
+  load: async () => (await import("./verbs/ps.ts")).ps,
+};
+export const rename: Entry = {
+  name: "rename",
+  summary: "Rename an existing container",
+  load: async () => (await import("./verbs/rename.ts")).rename,
+};
+export const restart: Entry = {
+  name: "restart",
+  summary: "Restart one or more containers",
+  load: async () => (await import("./verbs/restart.ts")).restart,
+};
+export const rm: Entry = {
+  name: "rm",
+  summary: "Remove one or more containers",
+  load: async () => (await import("./verbs/rm.ts")).rm,
+};
+export const run: Entry = {
+  name: "run",
+  summary: "Run a command in a new container",
+  load: async () => (await import("./verbs/run.ts")).run,
+};
+export const start: Entry = {
+  name: "start",
+  summary: "Start one or more containers",
+  load: async () => (await import("./verbs/start.ts")).start,
+};
+export const stats: Entry = {
+  name: "stats",
+  summary: "Display a live stream of container resource usage statistics",
+  load: async () => (await import("./verbs/stats.ts")).stats,
+};
+export const stop: Entry = {
+  name: "stop",
+  summary: "Stop one or more containers",
+  load: async () => (await import("./verbs/stop.ts")).stop,
+};
+export const top: Entry = {
+  name: "top",
+  summary: "Display the running processes of a container",
+  load: async () => (await import("./verbs/top.ts")).top,
+};
+export const unpause: Entry = {
+  name: "unpause",
+  summary: "Unpause the processes in one or more containers",
+  load: async () => (await import("./verbs/pause.ts")).unpause,
+};
+export const update: Entry = {
+  name: "update",
+  summary: "Update the limits of an existing container",
+  load: async () => (await import("./verbs/update.ts")).update,
+};
+export const wait: Entry = {
+  name: "wait",
+  summary: "Block on one or more containers",
+  load: async () => (await import("./verbs/wait.ts")).wait,
+};
 
 export const container: Entry = {
   name: "container",

@@ -1,21 +1,21 @@
 /** `kube play`, `kube down` and `kube generate`, which are also `play kube` and `generate kube`. */
-import { as, type Entry, verb } from "./command.ts";
+import { as, type Entry } from "./command.ts";
 
-const play = verb(
-  "play",
-  "Play a pod or volume based on Kubernetes YAML",
-  async () => (await import("./verbs/kube-play.ts")).kubePlay,
-);
-const down = verb(
-  "down",
-  "Remove pods based on Kubernetes YAML",
-  async () => (await import("./verbs/kube-play.ts")).kubeDown,
-);
-const generate = verb(
-  "generate",
-  "Generate Kubernetes YAML from containers, pods or volumes",
-  async () => (await import("./verbs/kube-generate.ts")).kubeGenerate,
-);
+const play: Entry = {
+  name: "play",
+  summary: "Play a pod or volume based on Kubernetes YAML",
+  load: async () => (await import("./verbs/kube-play.ts")).kubePlay,
+};
+const down: Entry = {
+  name: "down",
+  summary: "Remove pods based on Kubernetes YAML",
+  load: async () => (await import("./verbs/kube-play.ts")).kubeDown,
+};
+const generate: Entry = {
+  name: "generate",
+  summary: "Generate Kubernetes YAML from containers, pods or volumes",
+  load: async () => (await import("./verbs/kube-generate.ts")).kubeGenerate,
+};
 
 export const kube: Entry = {
   name: "kube",

@@ -1,8 +1,7 @@
 /** A directory as a descriptor (openat(2)): what is done in it needs no path, and so works from under another root. */
-import { confineLibc } from "./confine-libc.ts";
 import { check, ERRNO } from "./errno.ts";
 import { O, openFd } from "./fd.ts";
-import { errnoNow } from "./libc.ts";
+import { errnoNow, libc } from "./libc.ts";
 import { cstr } from "./mem.ts";
 import { MNT_DETACH, MS, mount, umount } from "./mount.ts";
 
@@ -26,7 +25,7 @@ export function openClosedDirectory(path: string): number {
 
 /** Removes the file `name` in the directory (unlinkat(2)); quiet when it is gone. */
 export function unlinkAt(directory: number, name: string): void {
-  if (confineLibc.unlinkat(directory, cstr(name), 0) === 0) return;
+  if (libc.unlinkat(directory, cstr(name), 0) === 0) return;
   const errno = errnoNow();
   if (errno !== ERRNO.ENOENT) check(-errno, "unlinkat", name);
 }

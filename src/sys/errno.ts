@@ -71,11 +71,13 @@ export const ERRNO = {
   EDQUOT: 122,
 } as const;
 
-const NAMES = new Map<number, string>(Object.entries(ERRNO).map(([name, number]) => [number, name]));
+/** Made when first asked for: a loop that long has the runtime compile it, which most commands are over before. */
+let names: Map<number, string> | undefined;
 
 /** `2` → `"ENOENT"`; `"E999"` for a number that this table does not hold. */
 export function errnoName(errno: number): string {
-  return NAMES.get(errno) ?? `E${errno}`;
+  names ??= new Map(Object.entries(ERRNO).map(([name, number]) => [number, name]));
+  return names.get(errno) ?? `E${errno}`;
 }
 
 const MEANINGS: Record<string, string> = {
