@@ -5,6 +5,7 @@ import { openNetfilter } from "../netlink/nft-rule.ts";
 import { type NftElement, nftElement } from "../netlink/nft-set.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { withLock } from "../sys/flock.ts";
+import { withoutWait } from "../sys/netfilter-sockets.ts";
 import { NftContext } from "../sys/nftables.ts";
 import { type Element, keyBytes, parseElements } from "./element.ts";
 import { isPortMap, LAYOUT, type SetName, TABLE } from "./layout.ts";
@@ -47,20 +48,26 @@ interface Kept {
   netlink?: NetlinkSocket;
 }
 
-/**
- * One context and one socket are kept for the namespace last worked in. To close one after a removal waits some 10 ms for
- * the kernel to be through with what was removed (an RCU grace period); left open, nobody waits.
- */
+/** One context and one socket are kept for the namespace last worked in, to the end of the process. */
 let kept: Kept | undefined;
 
 function here(): Kept {
   const namespace = readlinkSync("/proc/thread-self/ns/net");
   if (kept?.namespace !== namespace) {
-    kept?.nft?.[Symbol.dispose]();
-    kept?.netlink?.[Symbol.dispose]();
+    if (kept) leave();
+    else process.once("exit", leave);
     kept = { namespace };
   }
   return kept;
+}
+
+/** Closes what is kept. The kernel may be long about what was removed by it: nobody waits. */
+function leave(): void {
+  withoutWait(() => {
+    kept?.nft?.[Symbol.dispose]();
+    kept?.netlink?.[Symbol.dispose]();
+    kept = undefined;
+  });
 }
 
 export class Firewall {

@@ -8,8 +8,6 @@ const DECLARATIONS = {
   pivot_root: { args: ["ptr", "ptr"], returns: "i32" },
   mount_setattr: { args: ["i32", "ptr", "u32", "ptr", "u64_fast"], returns: "i32" },
   prlimit64: { args: ["i32", "i32", "ptr", "ptr"], returns: "i32" },
-  socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
-  unlinkat: { args: ["i32", "ptr", "i32"], returns: "i32" },
   /** Declared for seccomp(2) alone: number, operation, flags, `struct sock_fprog`. */
   syscall: { args: ["i64_fast", "u32", "u32", "ptr"], returns: "i64_fast" },
 } as const;

@@ -6,6 +6,7 @@ import type { Element } from "../../src/firewall/element.ts";
 import { masqueraded } from "../../src/firewall/masquerade.ts";
 import { findConflict, type PublishedPort, publish } from "../../src/firewall/ports.ts";
 import { layTable, listElements } from "../../src/firewall/transaction.ts";
+import { until } from "../support/await.ts";
 import { TestNetns } from "../support/netns.ts";
 
 let host: TestNetns;
@@ -150,6 +151,25 @@ test("eight processes that come and go at once: nobody fails, nothing is left", 
     expect(await new Response(child.stderr).text()).toBe("");
     expect(await child.exited).toBe(0);
   }
+  expect(all()).toEqual([]);
+});
+
+test("a process that ends after a removal leaves neither an element nor a socket", async () => {
+  const child = host.run(() =>
+    Bun.spawnSync([process.execPath, join(import.meta.dir, "come-and-go.ts"), "c", "1", "2"]),
+  );
+  expect([child.exitCode, child.stderr.toString()]).toEqual([0, ""]);
+  // Protocol 12 is NETLINK_NETFILTER; the kernel's own has no port id.
+  const sockets = () =>
+    host
+      .sh("cat", "/proc/net/netlink")
+      .split("\n")
+      .map(line => line.split(/\s+/))
+      .filter(([, protocol, port]) => protocol === "12" && port !== "0");
+  await until(
+    () => sockets().length === 0,
+    () => `still there: ${JSON.stringify(sockets())}`,
+  );
   expect(all()).toEqual([]);
 });
 
