@@ -7,3 +7,4 @@ const runtimes = () => process.getBuiltinModule("node:os");
 export const homedir = (): string => process.env.HOME || runtimes().homedir();
 export const networkInterfaces = () => runtimes().networkInterfaces();
 export const tmpdir = () => runtimes().tmpdir();
+export const release = () => runtimes().release();
