@@ -8,26 +8,9 @@ import { giveBack } from "./give-back.ts";
 const DOOR = "src/cni/door/executable.ts";
 const DOOR_BUILT = "dist/door";
 
-/** Modules of Node that take long to load: the executable has our own of what it uses of them. */
-const OWN_NODE = ["fs", "path", "os"];
-const ownNode: BunPlugin = {
-  name: "own modules of Node",
-  setup(builder) {
-    // A plugin is not asked where a module of the runtime lies, so our sources are given another name for it.
-    builder.onLoad({ filter: /\/src\/.*\.ts$/ }, async ({ path }) => ({
-      loader: "ts",
-      contents: (await Bun.file(path).text()).replace(
-        new RegExp(`(?<=^(?:import|export|\\}) .*from )"node:(${OWN_NODE.join("|")})"`, "gm"),
-        (_, name) => JSON.stringify(resolve(`src/sys/node/${name}.ts`)),
-      ),
-    }));
-  },
-};
-
 async function build(config: BuildConfig): Promise<void> {
   const result = await Bun.build({
     ...config,
-    plugins: [...(config.plugins ?? []), ownNode],
     // Only what a command imports is read at its start: three of ten milliseconds.
     format: "esm",
     splitting: true,

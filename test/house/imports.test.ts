@@ -66,20 +66,6 @@ test("only sys/ imports bun:ffi, only sys/mem.ts takes addresses, only image/ fe
   expect(containing(/(?<![\w.])fetch\(/).filter(file => !file.startsWith("src/image/"))).toEqual([]);
 });
 
-test("what is used of node:fs, node:path and node:os the executable has (src/sys/node)", async () => {
-  const missing: string[] = [];
-  for (const name of ["fs", "path", "os"]) {
-    const there = Object.keys(await import(`../../src/sys/node/${name}.ts`));
-    const imports = new RegExp(`^import \\{([^}]*)\\} from "node:${name}"`, "gm");
-    for (const file of files)
-      for (const [, names] of readFileSync(file, "utf8").matchAll(imports))
-        for (const one of names!.split(",").map(word => word.trim()))
-          if (one !== "" && !one.startsWith("type ") && !there.includes(one.split(" as ")[0]!))
-            missing.push(`${file}: ${one} of node:${name}`);
-  }
-  expect(missing).toEqual([]);
-});
-
 test("the stack has no clock and no dice of its own", () => {
   const impure = files.filter(
     file =>
