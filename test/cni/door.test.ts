@@ -100,7 +100,7 @@ test("an address plugin of others is executed with our bytes and variables, and 
   writeFileSync(
     file,
     `#!/bin/sh
-cat > ${log}.$CNI_COMMAND; echo "$CNI_CONTAINERID $CNI_IFNAME $CNI_ARGS" >> ${log}
+cat > ${log}.$CNI_COMMAND; env > ${log}.env; echo "$CNI_CONTAINERID $CNI_IFNAME $CNI_ARGS" >> ${log}
 case $CNI_COMMAND in
 ADD) echo '{"cniVersion":"0.2.0","ip4":{"ip":"10.5.0.9/24"}}' ;;
 CHECK) echo '{"code":11,"msg":"later","details":"busy"}'; exit 1 ;;
@@ -114,6 +114,9 @@ esac
   const made = call("bridge", { verb: "ADD", conf, netns, env });
   expect(made.json?.ips).toEqual([{ address: "10.5.0.9/24", gateway: "10.5.0.1", interface: 2 }]);
   expect(readFileSync(`${log}.ADD`, "utf8")).toBe(conf);
+  // What the launcher says to our own runtime is not for others.
+  expect(readFileSync(join(directory, "bridge"), "utf8")).toContain("BUN_JSC_");
+  expect(readFileSync(`${log}.env`, "utf8")).not.toContain("BUN_JSC_");
   const checked = call("bridge", {
     verb: "CHECK",
     conf: bridge({ ipam: { type: "pool" }, prevResult: made.json }),

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { hasCode, UserError } from "../../base/errors.ts";
-import { selfCommand } from "../../base/self.ts";
+import { COMPILE_LATE, selfCommand } from "../../base/self.ts";
 import { PLUGIN_TYPES } from "../plugins/table.ts";
 import { aboutText, versionText } from "./about.ts";
 import { isOurs, LAUNCHER_MARK } from "./find.ts";
@@ -33,14 +33,16 @@ const NAMES = [...PLUGIN_TYPES, ...Object.keys(PODMANS)];
 
 export function launcherText(name: string, program: readonly string[]): string {
   const verb = Object.hasOwn(PODMANS, name) ? PODMANS[name] : undefined;
-  if (verb) return `#!/bin/sh\n${LAUNCHER_MARK}\nexec ${[...program, verb].map(quoted).join(" ")} "$@"\n`;
+  const start = (...words: string[]) =>
+    `${COMPILE_LATE.name}=${COMPILE_LATE.value} exec ${[...program, ...words].map(quoted).join(" ")} "$@"`;
+  if (verb) return `#!/bin/sh\n${LAUNCHER_MARK}\n${start(verb)}\n`;
   const print = (text: string) => `printf '%s\\n' ${text.trimEnd().split("\n").map(quoted).join(" ")}`;
   return `#!/bin/sh
 ${LAUNCHER_MARK}
 case "$CNI_COMMAND$#" in
 VERSION0) ${print(versionText(name))} ;;
 0) ${print(aboutText(name))} >&2 ;;
-*) exec ${[...program, "__cni", name].map(quoted).join(" ")} "$@" ;;
+*) ${start("__cni", name)} ;;
 esac
 `;
 }
