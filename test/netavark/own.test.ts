@@ -1,5 +1,6 @@
 /** What Debian's netavark 1.4 has not, and what happens to commands that are killed or meet. */
 import { expect, test } from "bun:test";
+import { Killer } from "../support/killer.ts";
 import { TestNetns } from "../support/netns.ts";
 import { CONTAINER, Twin } from "./twin.ts";
 
@@ -119,22 +120,27 @@ test("whenever setup or teardown is killed, the next teardown takes all of it", 
   using twin = new Twin("ours");
   const request = requestOf();
   const stdin = () => new Blob([JSON.stringify(request)]);
-  let kills = 0;
-  for (let round = 0; round < 24; round++) {
-    const verb = round % 2 ? "teardown" : "setup";
-    if (verb === "teardown") expect(twin.call("setup", request).code).toBe(0);
-    const child = twin.host.run(() =>
-      Bun.spawn(twin.words(verb), { stdin: stdin(), stdout: "ignore", stderr: "ignore" }),
-    );
-    // The moment of its end, somewhere between its first and its last step.
-    await Bun.sleep(8 + round * 2);
-    child.kill("SIGKILL");
-    await child.exited;
-    if (child.signalCode === "SIGKILL") kills++;
+  const caller = {
+    async run(command: string[]) {
+      const child = twin.host.run(() =>
+        Bun.spawn(command, { stdin: stdin(), stdout: "ignore", stderr: "ignore" }),
+      );
+      return { code: await child.exited };
+    },
+  };
+  const setup = await Killer.from(caller, ...twin.words("setup"));
+  const teardown = await Killer.from(caller, ...twin.words("teardown"));
+  for (let round = 0; round < 12; round++) {
+    await setup.run(...twin.words("setup"));
+    expect(twin.answer("teardown", request)).toEqual(["exit 0"]);
+    expectNothing(twin);
+    expect(twin.call("setup", request).code).toBe(0);
+    await teardown.run(...twin.words("teardown"));
     expect(twin.answer("teardown", request)).toEqual(["exit 0"]);
     expectNothing(twin);
   }
-  expect(kills).toBeGreaterThan(0);
+  expect(setup.kills).toBeGreaterThan(0);
+  expect(teardown.kills).toBeGreaterThan(0);
 });
 
 test("containers that come and go at once share a bridge, which goes with the last", async () => {
