@@ -72,6 +72,8 @@ const STAYING =
 
 /** All that a container can leave on `host`. */
 export async function snapshot(host: TestHost): Promise<Snapshot> {
+  // First, since what is on its way out takes its files and links along.
+  const running = await processes(host);
   const directories = "/var/lib/portolan /run /var/lib/cni /etc/cni /tmp";
   const contents = "-path '/var/lib/portolan/layers/*/*' -prune -o";
   const files = await lines(host, `find ${directories} -xdev -mindepth 1 ${contents} -print`);
@@ -80,7 +82,7 @@ export async function snapshot(host: TestHost): Promise<Snapshot> {
     firewall: await firewall(host),
     namespaces: await lines(host, "ls /run/netns 2>/dev/null || true"),
     mounts: await lines(host, "awk '{ print $5 }' /proc/1/mountinfo"),
-    processes: await processes(host),
+    processes: running,
     groups: await lines(host, "find /sys/fs/cgroup -mindepth 2 -type d"),
     sockets: await lines(host, "ss -Hlntu | awk '{ print $1, $5 }'"),
     files: files.filter(path => !STAYING.test(path)),
