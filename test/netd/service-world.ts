@@ -10,7 +10,7 @@ import { NetdClient } from "../../src/netd/client.ts";
 import type { PortSettings, TapSettings } from "../../src/netd/control.ts";
 import { bindPorts } from "../../src/netd/port-sockets.ts";
 import { closeFd } from "../../src/sys/fd.ts";
-import { startTime } from "../../src/sys/process.ts";
+import { isAlive, startTime } from "../../src/sys/process.ts";
 import { openTap } from "../../src/sys/tun.ts";
 import { parseIP } from "../../src/wire/addr.ts";
 import { until } from "../support/await.ts";
@@ -160,7 +160,7 @@ export class ServiceWorld implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { pid } of this.processes().filter(one => one.name === "netd-service"))
-      process.kill(pid, "SIGTERM");
+      if (isAlive(pid)) process.kill(pid, "SIGTERM");
     await this.ended();
     for (const guest of this.guests) guest[Symbol.dispose]();
     this.host[Symbol.dispose]();

@@ -149,7 +149,10 @@ describe("the way in (port_handler=slirp4netns)", () => {
   test("a published port: the page, the caller's address, podman port, and the end", async () => {
     await start("web", IN, serve, "-p", "8080:80");
     expect(await page(`http://${HOST_ADDRESS}:8080/`)).toBe("hello from the container\n");
-    expect((await podman("logs", "web")).stderr).toContain(OUTSIDE_ADDRESS);
+    await until(
+      async () => (await podman("logs", "web")).stderr.includes(OUTSIDE_ADDRESS),
+      () => "the server does not tell its caller",
+    );
     expect((await podman("port", "web")).stdout).toBe("80/tcp -> 0.0.0.0:8080\n");
     await remove("web");
     expect(await page(`http://${HOST_ADDRESS}:8080/`)).toContain("Couldn't connect");
