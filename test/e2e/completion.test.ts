@@ -80,4 +80,4 @@ test("an ordinary user's tab makes no state and joins no namespace", async () =>
   await using user = await openUser();
   expect(await user.must(...ask("rm", ""))).toBe(":");
   expect(await user.must("sh", "-c", "ls -A . $XDG_RUNTIME_DIR | grep -v : | wc -w")).toBe("0");
-}, 30_000);
+}, 60_000);

@@ -94,7 +94,7 @@ test("nobody else gets into a user's directories, namespaces, or at his data pla
   const netd = await one.must("pgrep", "-u", `${one.uid}`, "-x", "netd");
   await denied(two, "kill", netd);
   await one.must("portolan", "rm", "-f", "-t", "0", "web");
-}, 30_000);
+}, 60_000);
 
 test("the control socket refuses another user who can reach it", async () => {
   expect((await serve(one, 8081)).code).toBe(0);
@@ -111,4 +111,4 @@ test("the control socket refuses another user who can reach it", async () => {
     () => "the refusal cost the user his network",
   );
   await one.must("portolan", "rm", "-f", "-t", "0", "web");
-}, 30_000);
+}, 60_000);

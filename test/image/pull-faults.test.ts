@@ -218,7 +218,7 @@ for (const [what, fault, words] of FAULTS)
     using store = new TestStore();
     await using registry = await FakeRegistry.start(IMAGE, ({ path, range }) => fault(path, range));
     expect(await refused(store, pull(store, registry))).toMatch(words);
-  }, 30_000);
+  }, 60_000);
 
 /** Images that are whole, and wrong. */
 const WRONG: [what: string, image: RawImage, words: RegExp][] = [

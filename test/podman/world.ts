@@ -149,7 +149,7 @@ export class Pair implements AsyncDisposable {
 
   /** Runs a script with `engine` as that engine; one that hangs is ended after 40 seconds. */
   run(engine: EngineName, script: string): Promise<Outcome> {
-    const words = ["timeout", "40", "sh", "-c", prelude(engine, /\bpod\b/.test(script)) + script];
+    const words = ["timeout", "90", "sh", "-c", prelude(engine, /\bpod\b/.test(script)) + script];
     return (this.user ?? this.host).run(words);
   }
 

@@ -4,7 +4,8 @@
 export async function until(
   condition: () => boolean | Promise<boolean>,
   message: () => string,
-  seconds = 10,
+  // Long, since a machine may be busy: who waits for nothing is told of it late, and nobody else is.
+  seconds = 30,
 ): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (!(await condition())) {

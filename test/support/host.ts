@@ -95,7 +95,7 @@ export interface TerminalSession {
   type(text: string): void;
   /** The terminal's programs are told of its new size (SIGWINCH). */
   resize(columns: number, rows: number): void;
-  /** Resolves once what was printed matches; throws with all of it after ten seconds. */
+  /** Resolves once what was printed matches; throws with all of it after thirty seconds. */
   until(pattern: RegExp): Promise<void>;
   exited: Promise<number>;
 }
