@@ -24,7 +24,6 @@ import { DataPlane } from "./data-plane.ts";
 import { type Given, Orders } from "./orders.ts";
 import { SELF } from "./sandbox.ts";
 import { Succession } from "./succession.ts";
-import { thrift } from "./thrift.ts";
 
 /** Where it finds its descriptors; the second and third with a run directory only. */
 const CONTROL = 3;
@@ -59,7 +58,7 @@ class Child {
     private readonly plane: DataPlane,
     service: { runRoot: string; confined: boolean } | undefined,
   ) {
-    this.saveMemory = thrift(plane);
+    this.saveMemory = plane.thrift();
     this.orders = new Orders(plane, gone => this.say({ gone }));
     if (!service) return;
     const { runRoot, confined } = service;

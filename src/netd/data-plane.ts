@@ -6,6 +6,7 @@ import { NameTable } from "./names.ts";
 import { ResolvConf } from "./resolv-conf.ts";
 import { NetworkResolver, type ResolverOptions } from "./resolver.ts";
 import { Tap, type TapOptions } from "./tap.ts";
+import { thrift } from "./thrift.ts";
 
 export interface DataPlaneOptions {
   /** Where the host's resolvers are read from, `/etc/resolv.conf` where nothing is said. */
@@ -79,9 +80,9 @@ export class DataPlane implements Disposable {
     this.loop.later(milliseconds, action);
   }
 
-  /** See `Loop.atRest`. */
-  atRest(action: () => void): void {
-    this.loop.atRest(action);
+  /** See `thrift`. */
+  thrift(): () => void {
+    return thrift(this.loop);
   }
 
   /** Serves until `stop`; nothing else runs on this thread meanwhile. */

@@ -14,3 +14,20 @@ test("what is to be done at rest is done once, after the engine's own turn and b
   await loop.serve();
   expect(seen).toEqual(["turn", "rest"]);
 });
+
+test("silence after a busy time is told once, and none after a quiet one", () => {
+  const loop = new Loop(1);
+  const seen: string[] = [];
+  loop.inSilence(() => {
+    seen.push("silence");
+    loop.later(20, () => loop.stop());
+  });
+  const wakeUp = () => {
+    if (loop.wakeUps < 1000) loop.later(0, wakeUp);
+    else seen.push("busy");
+  };
+  // Longer than silence, and told of no busy time.
+  loop.later(20, wakeUp);
+  loop.run();
+  expect(seen).toEqual(["busy", "silence"]);
+});

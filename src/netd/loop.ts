@@ -25,7 +25,7 @@ export interface Turn {
 }
 
 /**
- * After this many wake-ups and then as many milliseconds of silence the heap is collected: a process that waits allocates
+ * After this many wake-ups and then as many milliseconds of silence it is time to tidy up: a process that waits allocates
  * nothing, and so would keep what its last busy time has left.
  */
 const UNTIDY_WAKE_UPS = 500;
@@ -51,8 +51,10 @@ export class Loop {
   private running = false;
   private tidiedAt = 0;
   private beforeRest: (() => void) | undefined;
+  private whenSilent = () => {};
 
-  constructor() {
+  /** `silence`: see `SILENCE`. */
+  constructor(private readonly silence = SILENCE) {
     this.add(this.wake.fd, EPOLL.IN, { ready: () => void this.wake.clear() });
   }
 
@@ -111,6 +113,16 @@ export class Loop {
     this.beforeRest = action;
   }
 
+  /** Calls `action` each time that it is silent after a busy time. */
+  inSilence(action: () => void): void {
+    this.whenSilent = action;
+  }
+
+  /** Whether it was not busy since `wakeUps` was `before`. When it was, silence is still to come. */
+  isIdleSince(before: number): boolean {
+    return this.wakeUps - before <= UNTIDY_WAKE_UPS;
+  }
+
   /** Takes part in the turns. */
   join(turn: Turn): void {
     this.turns.push(turn);
@@ -154,8 +166,8 @@ export class Loop {
     const { epoll, turns } = this;
     const wait = this.timeout();
     if (this.beforeRest && (wait < 0 || wait >= REST)) this.rest(this.beforeRest);
-    const silence = (wait < 0 || wait > SILENCE) && this.wakeUps - this.tidiedAt > UNTIDY_WAKE_UPS;
-    const count = epoll.wait(silence ? SILENCE : wait);
+    const silence = (wait < 0 || wait > this.silence) && !this.isIdleSince(this.tidiedAt);
+    const count = epoll.wait(silence ? this.silence : wait);
     const now = performance.now();
     this.wakeUps++;
     if (silence && count === 0) this.tidy();
@@ -185,7 +197,7 @@ export class Loop {
 
   private tidy(): void {
     this.tidiedAt = this.wakeUps;
-    Bun.gc(true);
+    this.whenSilent();
   }
 
   /** Milliseconds until the next timer or turn is due, rounded up so that it is due when the wait is over. */

@@ -1,19 +1,17 @@
 /** Memory that waiting does not need is given back: the network of idle containers costs little. */
 import { releaseProgramPages } from "../sys/program-pages.ts";
+import type { Loop } from "./loop.ts";
 
 /** Milliseconds of quiet after something was done. */
 const QUIET = 1000;
 /** The engine's own threads tidy up for a while after a collection, and have code of their own for that. */
 const AFTERMATH = [4000, 12_000];
 
-/** The loop in which something is done: see `Loop.later` and `Loop.atRest`. */
-export interface Resting {
-  later(milliseconds: number, action: () => void): void;
-  atRest(action: () => void): void;
-}
-
-/** Something was done: a while later what it took is given back. */
-export function thrift(loop: Resting): () => void {
+/**
+ * What `loop` has left over from a busy time is given back in the silence after it. To be called when something was done,
+ * which has the same some time later.
+ */
+export function thrift(loop: Loop): () => void {
   let isDue = false;
   // What else is done before the loop waits would bring pages back.
   const release = () => loop.atRest(releaseProgramPages);
@@ -21,8 +19,11 @@ export function thrift(loop: Resting): () => void {
     isDue = false;
     Bun.gc(true);
     release();
-    for (const milliseconds of AFTERMATH) loop.later(milliseconds, release);
+    const before = loop.wakeUps;
+    for (const milliseconds of AFTERMATH)
+      loop.later(milliseconds, () => loop.isIdleSince(before) && release());
   };
+  loop.inSilence(giveBack);
   return () => {
     if (isDue) return;
     isDue = true;
