@@ -2,15 +2,16 @@
  * What one ADD or DEL changes in the firewall: collected from all plugins of a chain, then made at once.
  */
 import type { UserError } from "../base/errors.ts";
-import { nftTables } from "../netlink/nft-rule.ts";
+import { type NftRule, nftTables } from "../netlink/nft-rule.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { addCommands, deleteCommands, type Element, fieldsOf, sameValue } from "./element.ts";
 import { closeCommands, gateCommands } from "./gate.ts";
 import type { NftablesRules } from "./go-nftables.ts";
-import { additions, rulesToRemove } from "./go-tables.ts";
+import { missingLayout, rulesToRemove } from "./go-tables.ts";
 import { applyIptables, type IptablesChange } from "./iptables.ts";
 import { chainsToRemove, removeLegacy } from "./iptables-removal.ts";
 import { isPortMap } from "./layout.ts";
+import { deleteRule } from "./listing.ts";
 import { overlaps, portTaken } from "./ports.ts";
 import type { Removal } from "./rule-owner.ts";
 import { exclusively, Firewall, FirewallError } from "./transaction.ts";
@@ -88,7 +89,13 @@ const isNothing = ({ added, removed, rules, iptables, removals }: Change) =>
 
 function apply(firewall: Firewall, change: Change): void {
   const { added, removed, rules, iptables, removals } = change;
-  const make = () => firewall.apply([...plan(firewall, added, removed), ...planRemovals(firewall, removals)]);
+  const make = () => {
+    const commands = plan(firewall, added, removed);
+    const { rules, chains } = planRemovals(firewall, removals);
+    // Rules alone need no libnftables.
+    if (commands.length === 0 && chains.length === 0) firewall.changeRules(rules, []);
+    else firewall.apply([...commands, ...rules.map(deleteRule), ...chains]);
+  };
   try {
     make();
   } catch (error) {
@@ -106,19 +113,33 @@ function apply(firewall: Firewall, change: Change): void {
 
 /** Adds rules to Go's tables, again where somebody emptied the ruleset meanwhile. */
 function writeRules(firewall: Firewall, rules: NftablesRules): void {
+  const all = [...rules.masquerade, ...rules.ports[4], ...rules.ports[6]];
+  if (all.length === 0) return;
+  const write = () => {
+    const layout = missingLayout(firewall.netlink(), rules);
+    const plain = all.flatMap(rule => rule.plain ?? []);
+    if (layout === "" && plain.length === all.length) firewall.changeRules([], plain);
+    else firewall.write([layout, ...all.map(rule => rule.text)].join("\n"));
+  };
   try {
-    firewall.write(additions(firewall, rules));
+    write();
   } catch (error) {
     if (!(error instanceof FirewallError) || error.kind !== "missing") throw error;
-    firewall.write(additions(firewall, rules));
+    write();
   }
 }
 
-function planRemovals(firewall: Firewall, removals: readonly Removal[]): unknown[] {
-  if (removals.length === 0) return [];
+interface PlannedRemovals {
+  rules: NftRule[];
+  /** Commands, of chains in iptables. */
+  chains: unknown[];
+}
+
+function planRemovals(firewall: Firewall, removals: readonly Removal[]): PlannedRemovals {
+  if (removals.length === 0) return { rules: [], chains: [] };
   const nl = firewall.netlink();
   const there = nftTables(nl);
-  return [...rulesToRemove(nl, there, removals), ...chainsToRemove(nl, there, removals)];
+  return { rules: rulesToRemove(nl, there, removals), chains: chainsToRemove(nl, there, removals) };
 }
 
 /**

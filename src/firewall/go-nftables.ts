@@ -1,23 +1,40 @@
 /**
  * The tables that Go's plugins make since v1.6 (measured at v1.9.1): `inet cni_plugins_masquerade` and `ip`/`ip6`
- * `cni_hostport`, in nft's own language. Pure text. A rule each for each attachment and port, which a plugin of either make
+ * `cni_hostport`, in nft's own language, and plain rules in the kernel's as well. Pure. A rule each for each attachment and port, which a plugin of either make
  * finds by its comment.
  *
  * Three rules are ours: a container reaches a port that its neighbour publishes (Go's translates the way there, and the
  * answer goes past us), `::1` is not published (no answer would come back), and `route_localnet`, which published ports need,
  * opens the host's loopback addresses to nobody.
  */
-import type { ContainerAddress, PublishedPort } from "./ports.ts";
-import { masqueradeComment, portComment, type RuleOwner } from "./rule-owner.ts";
+import {
+  hasAddress,
+  isOfFamily,
+  isToPort,
+  isTranslated,
+  masquerade,
+  type NewNftRule,
+  translateTo,
+} from "../netlink/nft-new-rule.ts";
+import { parseIP } from "../wire/addr.ts";
+import { type ContainerAddress, PROTOCOL_NUMBER, type PublishedPort } from "./ports.ts";
+import { bytesOf, masqueradeComment, portComment, type RuleOwner } from "./rule-owner.ts";
 
 export const MASQUERADE = { family: "inet", table: "cni_plugins_masquerade" } as const;
 export const HOSTPORT = "cni_hostport";
 export const familyOf = (version: 4 | 6): "ip" | "ip6" => (version === 4 ? "ip" : "ip6");
 
+export interface GoRule {
+  /** The command that adds it. */
+  text: string;
+  /** The same without libnftables; not of rules with conditions, ranges or maps. */
+  plain?: NewNftRule;
+}
+
 /** Rules that a change adds, and the tables that must be there for them. */
 export interface NftablesRules {
-  masquerade: string[];
-  ports: { 4: string[]; 6: string[] };
+  masquerade: GoRule[];
+  ports: { 4: GoRule[]; 6: GoRule[] };
 }
 
 /** How publishing is to be done; what `snat` and the others mean says docs/cni/portmap.md. */
@@ -31,10 +48,26 @@ export interface PublishOptions {
 const network = ({ address, length }: ContainerAddress["network"]) => `${address}/${length}`;
 const quoted = (comment: string) => JSON.stringify(comment);
 
-export function masqueradeRules(owner: RuleOwner, list: readonly ContainerAddress[]): string[] {
+/** `saddr` or `daddr` of the network that an address is in; undefined where that is everything. */
+const ofNetwork = (which: "source" | "destination", { network }: ContainerAddress, not = false) =>
+  network.length === 0
+    ? undefined
+    : hasAddress(which, parseIP(network.address)!.bytes, { prefix: network.length, not });
+
+export function masqueradeRules(owner: RuleOwner, list: readonly ContainerAddress[]): GoRule[] {
+  const comment = masqueradeComment(owner);
   return list.map(target => {
     const ip = familyOf(target.version);
-    return `add rule inet ${MASQUERADE.table} masq_checks ${ip} saddr ${target.address} ${ip} daddr != ${network(target.network)} masquerade comment ${quoted(masqueradeComment(owner))}`;
+    const text = `add rule inet ${MASQUERADE.table} masq_checks ${ip} saddr ${target.address} ${ip} daddr != ${network(target.network)} masquerade comment ${quoted(comment)}`;
+    const away = ofNetwork("destination", target, true);
+    if (!away) return { text };
+    const expressions = [
+      ...isOfFamily(target.version),
+      ...hasAddress("source", bytesOf(target)),
+      ...away,
+      ...masquerade(),
+    ];
+    return { text, plain: { ...MASQUERADE, chain: "masq_checks", at: "end", expressions, comment } };
   });
 }
 
@@ -48,19 +81,43 @@ function translation(version: 4 | 6, address: string, port: PublishedPort): stri
   return `dnat to ${address}:${protocol} dport map { ${map.join(", ")} }`;
 }
 
+const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
+
+/** One that lets a connection to a port through to the container; undefined where it is no plain one. */
+function plainPortRule(
+  target: ContainerAddress,
+  port: PublishedPort,
+  options: PublishOptions,
+): NewNftRule["expressions"] | undefined {
+  if (port.count > 1 || options.conditions[target.version].length > 0) return undefined;
+  const { version, address } = target;
+  const host = port.host?.address;
+  const to = host
+    ? hasAddress("destination", bytesOf({ address: host }))
+    : version === 6
+      ? hasAddress("destination", parseIP("::1")!.bytes, { not: true })
+      : [];
+  return [
+    ...to,
+    ...isToPort(PROTOCOL_NUMBER[port.protocol], port.hostPort),
+    ...translateTo(bytesOf({ address }), port.containerPort),
+  ];
+}
+
 /** The rules that publish `ports` for one address. The newest stand first: who comes last has the port. */
 export function portRules(
   owner: RuleOwner,
   target: ContainerAddress,
   ports: readonly PublishedPort[],
   options: PublishOptions,
-): string[] {
+): GoRule[] {
   const { version, address } = target;
   const ip = familyOf(version);
-  const comment = `comment ${quoted(portComment(owner))}`;
+  const comment = portComment(owner);
   const served = ports.filter(port => port.host === undefined || port.host.version === version);
   if (served.length === 0) return [];
-  const rules = served.toReversed().map(port => {
+  const place = { family: ip, table: HOSTPORT } as const;
+  const rules = served.toReversed().map((port): GoRule => {
     const last = port.hostPort + port.count - 1;
     const anywhere = version === 6 ? ["ip6 daddr != ::1"] : [];
     const words = [
@@ -69,23 +126,37 @@ export function portRules(
       `${port.protocol} dport ${port.count === 1 ? last : `${port.hostPort}-${last}`}`,
       translation(version, address, port),
     ];
-    return `insert rule ${ip} ${HOSTPORT} hostports ${words.join(" ")} ${comment}`;
+    const text = `insert rule ${ip} ${HOSTPORT} hostports ${words.join(" ")} comment ${quoted(comment)}`;
+    const expressions = plainPortRule(target, port, options);
+    return expressions
+      ? { text, plain: { ...place, chain: "hostports", at: "start", expressions, comment } }
+      : { text };
   });
-  if (!options.snat) return rules;
-  const sources = options.masqueradeAll
-    ? ["ct status dnat"]
+  return options.snat ? [...rules, ...returnRules(target, options, comment)] : rules;
+}
+
+/** Those by which answers to connections that would not come past us do. */
+function returnRules(target: ContainerAddress, options: PublishOptions, comment: string): GoRule[] {
+  const { version, address } = target;
+  const ip = familyOf(version);
+  const own = bytesOf(target);
+  const near = ofNetwork("source", target);
+  const sources: (readonly [string, NewNftRule["expressions"] | undefined])[] = options.masqueradeAll
+    ? [["ct status dnat", isTranslated()]]
     : [
-        `${ip} saddr ${address}`,
-        ...(version === 4 ? [`${ip} saddr 127.0.0.1`] : []),
-        `ct status dnat ${ip} saddr ${network(target.network)}`,
+        [`${ip} saddr ${address}`, hasAddress("source", own)],
+        ...(version === 4 ? ([["ip saddr 127.0.0.1", hasAddress("source", LOOPBACK)]] as const) : []),
+        [`ct status dnat ${ip} saddr ${network(target.network)}`, near && [...isTranslated(), ...near]],
       ];
-  return [
-    ...rules,
-    ...sources.map(
-      source =>
-        `add rule ${ip} ${HOSTPORT} masquerading ${source} ${ip} daddr ${address} masquerade ${comment}`,
-    ),
-  ];
+  return sources.map(([source, matches]) => {
+    const text = `add rule ${ip} ${HOSTPORT} masquerading ${source} ${ip} daddr ${address} masquerade comment ${quoted(comment)}`;
+    if (!matches) return { text };
+    const expressions = [...matches, ...hasAddress("destination", own), ...masquerade()];
+    return {
+      text,
+      plain: { family: ip, table: HOSTPORT, chain: "masquerading", at: "end", expressions, comment },
+    };
+  });
 }
 
 /** Everything in `cni_plugins_masquerade` but the rules of attachments. */

@@ -1,6 +1,6 @@
 /** The tables of `go-nftables.ts` in the kernel: what is missing of them, and which rules are an attachment's. */
 
-import { type NftRule, nftRules, speaksOf } from "../netlink/nft-rule.ts";
+import { expressionsIn, hasChain, leadsTo, type NftRule, nftRules, speaksOf } from "../netlink/nft-rule.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import {
   familyOf,
@@ -10,33 +10,34 @@ import {
   MASQUERADE_LAYOUT,
   type NftablesRules,
 } from "./go-nftables.ts";
-import { deleteRule, rulesOf, targetOf } from "./listing.ts";
 import { attachmentHash, bytesOf, portComment, type Removal } from "./rule-owner.ts";
-import type { Firewall } from "./transaction.ts";
 
-/** The text of one transaction that adds rules, and what they stand in where that is missing or another's. */
-export function additions(firewall: Firewall, rules: NftablesRules): string {
-  const lines: string[] = [];
-  if (rules.masquerade.length > 0) {
-    const base = rulesOf(firewall, { ...MASQUERADE, chain: "postrouting" });
-    if (base?.length !== 3 || targetOf(base[2]!) !== "masq_checks") lines.push(MASQUERADE_LAYOUT);
-    lines.push(...rules.masquerade);
-  }
-  for (const version of [4, 6] as const) {
-    if (rules.ports[version].length === 0) continue;
-    if (!isLaid(firewall, version)) lines.push(hostportLayout(version));
-    lines.push(...rules.ports[version]);
-  }
-  return lines.join("\n");
+/**
+ * The text that lays what `rules` stand in, where that is missing or another's; "" where all is there.
+ */
+export function missingLayout(nl: NetlinkSocket, rules: NftablesRules): string {
+  const versions = ([4, 6] as const).filter(version => rules.ports[version].length > 0);
+  return [
+    ...(rules.masquerade.length > 0 && !isMasqueradeLaid(nl) ? [MASQUERADE_LAYOUT] : []),
+    ...versions.filter(version => !isHostportLaid(nl, version)).map(hostportLayout),
+  ].join("\n");
 }
 
+function isMasqueradeLaid(nl: NetlinkSocket): boolean {
+  const base = nftRules(nl, { ...MASQUERADE, chain: "postrouting" });
+  return base.length === 3 && leadsTo(base[2]!, "masq_checks");
+}
+
+/** `fib daddr type local jump hostports_all`: a load, a comparison, a jump. */
+const ENTRY_EXPRESSIONS = 3;
+
 /** Go's plugin writes its conditions at the head of the table, where they would narrow what ours publish as well. */
-function isLaid(firewall: Firewall, version: 4 | 6): boolean {
+function isHostportLaid(nl: NetlinkSocket, version: 4 | 6): boolean {
   const place = { family: familyOf(version), table: HOSTPORT };
-  const [entry, ...more] = rulesOf(firewall, { ...place, chain: "prerouting" }) ?? [];
-  if (!entry || more.length > 0 || entry.expr.length !== 2 || targetOf(entry) !== "hostports_all")
-    return false;
-  return version === 6 || rulesOf(firewall, { ...place, chain: "loopback_guard" }) !== undefined;
+  const [entry, ...more] = nftRules(nl, { ...place, chain: "prerouting" });
+  if (!entry || more.length > 0 || expressionsIn(entry) !== ENTRY_EXPRESSIONS) return false;
+  if (!leadsTo(entry, "hostports_all")) return false;
+  return version === 6 || hasChain(nl, { ...place, chain: "loopback_guard" });
 }
 
 /** The rules in Go's tables that go with `removals`. `there` is every table that exists. */
@@ -44,7 +45,7 @@ export function rulesToRemove(
   nl: NetlinkSocket,
   there: ReadonlySet<string>,
   removals: readonly Removal[],
-): unknown[] {
+): NftRule[] {
   const found: NftRule[] = [];
   const masquerading = removals.filter(one => one.part === "masquerade");
   const hashes = masquerading.map(one => one.hash ?? attachmentHash(one.owner));
@@ -58,7 +59,7 @@ export function rulesToRemove(
       if (there.has(`${familyOf(version)} ${HOSTPORT}`))
         for (const rule of nftRules(nl, { family: familyOf(version), table: HOSTPORT }, comments))
           if (publishing.some(one => isPortOf(rule, version, one))) found.push(rule);
-  return found.map(deleteRule);
+  return found;
 }
 
 /** Go's mark is the container alone; the address tells its networks apart. */

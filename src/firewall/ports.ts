@@ -12,7 +12,7 @@ import { listElements } from "./transaction.ts";
 export type Protocol = "tcp" | "udp" | "sctp";
 
 /** IANA's numbers: libnftables looks a name up in /etc/protocols each time, which a slim host may not have. */
-const PROTOCOL_NUMBER: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
+export const PROTOCOL_NUMBER: Record<Protocol, number> = { tcp: 6, udp: 17, sctp: 132 };
 const protocolName = (number: unknown) =>
   Object.entries(PROTOCOL_NUMBER).find(([, value]) => value === number)?.[0] ?? String(number);
 

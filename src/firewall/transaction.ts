@@ -1,7 +1,8 @@
 /** The door to the kernel's ruleset: one transaction a call, in the namespace of the calling thread. */
 import { readlinkSync } from "node:fs";
 import { hasCode, UserError } from "../base/errors.ts";
-import { openNetfilter } from "../netlink/nft-rule.ts";
+import { changeNftRules, type NewNftRule } from "../netlink/nft-new-rule.ts";
+import { hasTable, type NftPlace, openNetfilter } from "../netlink/nft-rule.ts";
 import { type NftElement, nftElement } from "../netlink/nft-set.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { withLock } from "../sys/flock.ts";
@@ -46,6 +47,8 @@ interface Kept {
   namespace: string;
   nft?: NftContext;
   netlink?: NetlinkSocket;
+  /** Something of the ruleset was taken out, as far as is known. */
+  hasRemoved?: boolean;
 }
 
 /** One context and one socket are kept for the namespace last worked in, to the end of the process. */
@@ -63,17 +66,20 @@ function here(): Kept {
 
 /** Closes what is kept. The kernel may be long about what was removed by it: nobody waits. */
 function leave(): void {
-  withoutWait(() => {
+  const close = () => {
     kept?.nft?.[Symbol.dispose]();
     kept?.netlink?.[Symbol.dispose]();
     kept = undefined;
-  });
+  };
+  if (kept?.hasRemoved) withoutWait(close);
+  else close();
 }
 
 export class Firewall {
   #run(command: string): string {
     const place = here();
     place.nft ??= new NftContext();
+    if (!command.startsWith("list ")) place.hasRemoved = true;
     const { ok, output, error } = place.nft.run(command);
     if (!ok) throw new FirewallError(reason(error));
     return output;
@@ -94,6 +100,13 @@ export class Firewall {
     const place = here();
     place.netlink ??= openNetfilter();
     return place.netlink;
+  }
+
+  /** Takes rules out and puts others in, without libnftables; all of it or nothing. */
+  changeRules(removed: readonly (NftPlace & { handle: number })[], added: readonly NewNftRule[]): void {
+    const nl = this.netlink();
+    if (removed.length > 0) here().hasRemoved = true;
+    told(() => changeNftRules(nl, removed, added));
   }
 
   /** Runs a text in nft's language as one transaction. */
@@ -126,6 +139,8 @@ export class Firewall {
 
   /** Every element of our table, or those of some of its sets; none where there is no table. */
   elements(sets?: readonly SetName[]): Element[] {
+    const nl = this.netlink();
+    if (!told(() => hasTable(nl, { family: TABLE.family, table: TABLE.name }))) return [];
     const place = `${TABLE.family} ${TABLE.name}`;
     const what = sets?.map(set => `${isPortMap(set) ? "map" : "set"} ${place} ${set}`);
     return (what ?? [`table ${place}`]).flatMap(one => {
@@ -135,12 +150,18 @@ export class Firewall {
   }
 }
 
-function lookUp(nl: NetlinkSocket, set: SetName, key: Uint8Array): NftElement | undefined {
+const lookUp = (nl: NetlinkSocket, set: SetName, key: Uint8Array): NftElement | undefined =>
+  told(() => nftElement(nl, TABLE.name, set, key));
+
+const REASONS: Record<string, string> = { EPERM: "Operation not permitted", ENOENT: MISSING, EEXIST: TAKEN };
+
+/** What the kernel refuses of our own requests, in the words that libnftables has for it. */
+function told<T>(ask: () => T): T {
   try {
-    return nftElement(nl, TABLE.name, set, key);
+    return ask();
   } catch (error) {
-    if (hasCode(error, "EPERM")) throw new FirewallError("Operation not permitted");
-    throw error;
+    const code = Object.keys(REASONS).find(one => hasCode(error, one));
+    throw code ? new FirewallError(REASONS[code]!) : error;
   }
 }
 

@@ -22,9 +22,10 @@ const NFTA_DATA_VALUE = 1;
 const NFTA_VERDICT_CHAIN = 2;
 /** libnftnl's type-length-value in a rule's user data. */
 const NFTNL_UDATA_RULE_COMMENT = 0;
-const FAMILIES = { inet: 1, ip: 2, ip6: 10 } as const;
+/** NFPROTO_ numbers. */
+export const NFT_FAMILIES = { inet: 1, ip: 2, ip6: 10 } as const;
 
-export type NftFamily = keyof typeof FAMILIES;
+export type NftFamily = keyof typeof NFT_FAMILIES;
 
 export interface NftPlace {
   family: NftFamily;
@@ -41,25 +42,39 @@ export interface NftRule extends NftPlace {
 }
 
 /** `nfgenmsg`: family, version 0, resource id 0. */
-const header = (family: number) => Uint8Array.of(family, 0, 0, 0);
+export const nfgenmsg = (family?: NftFamily) => Uint8Array.of(family ? NFT_FAMILIES[family] : 0, 0, 0, 0);
 const HEADER = 4;
 
 export const openNetfilter = (): NetlinkSocket => new NetlinkSocket(NETLINK_NETFILTER);
 
 /** Every table of the three families, as `ip nat`. */
 export function nftTables(nl: NetlinkSocket): Set<string> {
-  const names = new Map<number, string>(Object.entries(FAMILIES).map(([name, number]) => [number, name]));
-  const found = nl.dump("list nftables' tables", NFT_MSG.GETTABLE, header(0)).map(message => {
+  const names = new Map<number, string>(Object.entries(NFT_FAMILIES).map(([name, number]) => [number, name]));
+  const found = nl.dump("list nftables' tables", NFT_MSG.GETTABLE, nfgenmsg()).map(message => {
     const name = parseAttributes(message.body.subarray(HEADER)).find(one => one.type === NFTA_TABLE_NAME);
     return `${names.get(message.body[0]!)} ${name ? value.string(name.value) : ""}`;
   });
   return new Set(found);
 }
 
+export function hasTable(nl: NetlinkSocket, { family, table }: Omit<NftPlace, "chain">): boolean {
+  return isThere(nl, table, NFT_MSG.GETTABLE, family, [attr.string(NFTA_TABLE_NAME, table)]);
+}
+
 export function hasChain(nl: NetlinkSocket, { family, table, chain }: NftPlace): boolean {
   const names = [attr.string(NFTA_CHAIN.TABLE, table), attr.string(NFTA_CHAIN.NAME, chain)];
+  return isThere(nl, chain, NFT_MSG.GETCHAIN, family, names);
+}
+
+function isThere(
+  nl: NetlinkSocket,
+  name: string,
+  type: number,
+  family: NftFamily,
+  names: readonly Attribute[],
+): boolean {
   try {
-    nl.request(`look for chain ${chain}`, NFT_MSG.GETCHAIN, 0, body(header(FAMILIES[family]), names));
+    nl.request(`look for nftables' ${name}`, type, 0, body(nfgenmsg(family), names));
     return true;
   } catch (error) {
     if ((error as { code?: string }).code === "ENOENT") return false;
@@ -78,7 +93,7 @@ export function nftRules(
 ): NftRule[] {
   const names = [attr.string(NFTA_RULE.TABLE, table)];
   if (chain !== undefined) names.push(attr.string(NFTA_RULE.CHAIN, chain));
-  const request = body(header(FAMILIES[family]), names);
+  const request = body(nfgenmsg(family), names);
   const messages = nl.dump(`list the rules of ${family} ${table}`, NFT_MSG.GETRULE, request);
   const isWanted = ({ body }: Message) => {
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
@@ -122,6 +137,9 @@ export const speaksOfInterface = (rule: NftRule, name: string): boolean => {
   padded.set(exact);
   return speaksOf(rule, exact) || speaksOf(rule, padded);
 };
+
+/** How many expressions a rule has, the action among them: a comparison is two or more. */
+export const expressionsIn = (rule: NftRule): number => parseAttributes(rule.expressions).length;
 
 /** True when a rule jumps to a chain. */
 export const leadsTo = (rule: NftRule, chain: string): boolean =>

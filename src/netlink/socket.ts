@@ -29,6 +29,15 @@ export const NETLINK_NETFILTER = 12;
 /** What ps(1) shows of a process that sends a request aside. */
 export const ASIDE = "portolan-netlink";
 
+/** What begins and ends a transaction (linux/netfilter/nfnetlink.h). */
+const NFNL_MSG_BATCH = { BEGIN: 16, END: 17 } as const;
+
+export interface Request {
+  type: number;
+  flags: number;
+  body: Uint8Array;
+}
+
 export class NetlinkSocket implements Disposable {
   #fd: number;
   #seq = 0;
@@ -55,6 +64,32 @@ export class NetlinkSocket implements Disposable {
         answers.push(message);
       }
     }
+  }
+
+  /**
+   * Sends requests to a part of netfilter (`NFNL_SUBSYS_`) that it carries out together: all or, with the first error that
+   * it tells of, none.
+   */
+  transaction(what: string, subsystem: number, requests: readonly Request[]): void {
+    // `nfgenmsg`: no family, version 0, and the part in network order.
+    const about = Uint8Array.of(0, 0, subsystem >> 8, subsystem & 0xff);
+    const pieces = [this.#message(NFNL_MSG_BATCH.BEGIN, NLM_F.REQUEST, about)];
+    // One number for all of them: each is answered.
+    for (const { type, flags, body } of requests)
+      pieces.push(this.#message(type, flags | NLM_F.REQUEST | NLM_F.ACK, body, 0));
+    pieces.push(this.#message(NFNL_MSG_BATCH.END, NLM_F.REQUEST, about, 0));
+    const whole = bytes(pieces.reduce((size, piece) => size + piece.length, 0));
+    let end = 0;
+    for (const piece of pieces) {
+      whole.set(piece, end);
+      end += piece.length;
+    }
+    send(this.#fd, whole);
+    for (let answers = 0; answers < requests.length; )
+      for (const message of this.#receive(this.#seq)) {
+        throwIfError(what, message);
+        answers++;
+      }
   }
 
   /**
@@ -107,10 +142,10 @@ export class NetlinkSocket implements Disposable {
     return this.#seq;
   }
 
-  /** A message with the next sequence number. */
-  #message(type: number, flags: number, body: Uint8Array): Uint8Array {
+  /** A message with the next sequence number, or with that of the last. */
+  #message(type: number, flags: number, body: Uint8Array, step: 0 | 1 = 1): Uint8Array {
     if (this.#fd < 0) throw new BugError("a netlink socket was used after it was closed");
-    this.#seq = (this.#seq + 1) >>> 0;
+    this.#seq = (this.#seq + step) >>> 0;
     return emitMessage({ type, flags, seq: this.#seq, pid: 0, body });
   }
 
