@@ -1,5 +1,6 @@
 /** A host with a real podman whose network backend is ours. */
 import { imageArchive } from "../podman/image.ts";
+import { until } from "../support/await.ts";
 import { OUTSIDE_ADDRESS, type Outcome, PORTOLAN, TestHost } from "../support/host.ts";
 import { TestNetns } from "../support/netns.ts";
 
@@ -62,10 +63,14 @@ export class PodmanHost implements AsyncDisposable {
     return stdout.trimEnd();
   }
 
-  /** Starts a container that serves its name over HTTP at port 80, and stays. */
+  /** Starts a container that serves its name over HTTP at port 80, and stays; it listens once this resolves. */
   async serve(name: string, ...options: string[]): Promise<void> {
     const script = `mkdir -p /www && echo ${name} >/www/index.html && exec httpd -f -p 80 -h /www`;
     await this.podman("run", "-d", "--name", name, ...options, "busybox", "sh", "-c", script);
+    await until(
+      async () => (await this.try("exec", name, "wget", "-qO-", "http://127.0.0.1/")).code === 0,
+      () => `${name} does not listen`,
+    );
   }
 
   /** Runs a script in a container; what it printed. */

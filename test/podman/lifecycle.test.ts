@@ -26,7 +26,7 @@ table(
   "engine rm -f nope; echo $?; engine rm -i nope; echo $?; engine stop -i nope; echo $?; engine rm -t 3 nope; echo $?",
   "engine create --name one busybox >/dev/null; engine container prune -f | wc -l; engine container ls -aq; engine container prune -f --filter bogus=1",
   "engine run -d --name one busybox true; engine run -d --name two busybox sh -c 'exit 2'; engine wait one two; engine wait --condition exited one; engine wait --condition bogus one; engine wait -l",
-  'engine run --rm -d --name one busybox sleep 0.2 >/dev/null; engine wait one; until [ -z "$(engine ps -aq)" ]; do sleep 0.05; done',
+  'engine run --rm -d --name one busybox sleep 2 >/dev/null; engine wait one; until [ -z "$(engine ps -aq)" ]; do sleep 0.05; done',
   "engine create --name one busybox >/dev/null; id=$(engine ps -aq); engine inspect -f '{{.Name}}' $(echo $id | cut -c1-6); engine rm $(echo $id | cut -c1-6) | wc -l; engine ps -aq",
   `${SLEEP}; engine container ls -q | wc -l; engine container exists one; echo $?; engine container exists nope; echo $?; engine container inspect -f '{{.Name}}' one; engine container logs one; engine container top one pid; engine container stop -t 0 one; engine container start one; engine container rm -f -t 0 one`,
   "engine create --name one busybox sleep 100 >/dev/null; engine create --name two busybox sleep 100 >/dev/null; engine start -a two one; engine start --all | wc -l; engine stop -t 0 --all | wc -l; engine ps -q",

@@ -24,8 +24,9 @@ wait`;
 const CLIENT = `head -c 3000000 /dev/urandom >/tmp/stream
 head -c 1200 /dev/urandom >/tmp/datagram
 for way in TCP4:${OUTSIDE_ADDRESS} TCP6:[${OUTSIDE6}] UDP4:${OUTSIDE_ADDRESS} UDP6:[${OUTSIDE6}]; do
-  case $way in TCP*) data=/tmp/stream wait=10;; *) data=/tmp/datagram wait=1;; esac
-  echo $way $(sha256sum <$data) $(socat -t $wait - $way:${EXCHANGE_PORT} <$data 2>&1) &
+  case $way in TCP*) data=/tmp/stream;; *) data=/tmp/datagram;; esac
+  # Of datagrams nobody says which is the last: the first line is the answer.
+  { read -r answer < <(socat -t 5 - $way:${EXCHANGE_PORT} <$data 2>&1); echo $way $(sha256sum <$data) $answer; } &
 done
 wait`;
 
