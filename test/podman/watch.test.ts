@@ -38,7 +38,7 @@ pairs(
 );
 
 // Every field of ps, but for the numbers that are each engine's own.
-const FIELDS = `tr -d ' \\n' | sed 's/"\\(Pid\\|StartedAt\\|Created\\|CreatedAt\\)":[^,}]*/"\\1"/g'`;
+const FIELDS = `tr -d ' \\n' | sed 's/"\\(Pid\\|StartedAt\\|Created\\|CreatedAt\\)":[^,}]*/"\\1"/g; s/:"Up[^"]*ago"/:"Up"/g'`;
 table(
   `engine run -d --network none --name one -l a=b -v vol:/v busybox sleep 1000 >/dev/null; engine ps --format json | ${FIELDS}; engine create --network none --name two busybox true >/dev/null; engine ps -a --filter name=two --format json | ${FIELDS}`,
 );
