@@ -36,12 +36,16 @@ function refusal(error: unknown): Answer {
   return { exitCode: 1, stdout: json(details ? { code, msg, details } : { code, msg }), stderr: "" };
 }
 
+type Perform = typeof import("./call.ts").perform;
+const loadPerform = async (): Promise<Perform> => (await import("./call.ts")).perform;
+
 /** What the plugin `name` answers to a call. Never throws: what goes wrong is an error object and exit code 1. */
 export async function answer(
   name: string,
   env: Environment,
   readStdin: () => Uint8Array,
   load: (name: string) => Promise<Plugin | undefined> = loadPlugin,
+  performs: () => Promise<Perform> = loadPerform,
 ): Promise<Answer> {
   if (!env.CNI_COMMAND) return { exitCode: 0, stdout: "", stderr: aboutText(name) };
   if (env.CNI_COMMAND === "VERSION") return { exitCode: 0, stdout: versionText(name), stderr: "" };
@@ -54,7 +58,7 @@ export async function answer(
     checkVersion(name, call.verb, configuration.cniVersion);
     const plugin = await load(name);
     if (!plugin) throw new CniError(CNI_ERROR.INTERNAL, `there is no plugin ${JSON.stringify(name)}`);
-    const { perform } = await import("./call.ts");
+    const perform = await performs();
     const result = await perform({ name, plugin, call, configuration, env, stdin });
     return { exitCode: 0, stdout: result ? json(result) : "", stderr: "" };
   } catch (error) {
@@ -71,10 +75,20 @@ function read(readStdin: () => Uint8Array): Uint8Array {
 }
 
 /** `argv`: words after the plugin's name, which only dhcp has a use for. */
-export async function pluginMain(name: string, argv: readonly string[]): Promise<number> {
+export async function pluginMain(
+  name: string,
+  argv: readonly string[],
+  performs?: () => Promise<Perform>,
+): Promise<number> {
   if (name === "dhcp" && argv[0] === "daemon")
     return (await import("../dhcp/daemon.ts")).dhcpDaemonMain(argv.slice(1));
-  const { exitCode, stdout, stderr } = await answer(name, process.env, () => readFileSync(0));
+  const { exitCode, stdout, stderr } = await answer(
+    name,
+    process.env,
+    () => readFileSync(0),
+    loadPlugin,
+    performs,
+  );
   writeErr(stderr);
   writeOut(stdout);
   return exitCode;
