@@ -10,8 +10,8 @@ const ONE_HEAP_THREAD = { BUN_JSC_numberOfGCMarkers: "1", BUN_JSC_useWarmUpMarke
 export const PLANE_ENGINE: Readonly<Record<string, string>> = ONE_HEAP_THREAD;
 
 /**
- * Who takes an order now and then: nothing there runs often enough for compiled code to pay for its memory and threads.
- * (Without any compiler there would be no foreign functions.)
+ * Who takes an order now and then, a service or slirp4netns' supervisor: nothing there runs often enough for compiled code to
+ * pay for its memory and threads. (Without any compiler there would be no foreign functions.)
  */
 export const SERVICE_ENGINE: Readonly<Record<string, string>> = {
   ...ONE_HEAP_THREAD,

@@ -5,6 +5,7 @@
  * the environment; everything else of the environment stays behind.
  */
 import { UserError } from "../base/errors.ts";
+import { SERVICE_ENGINE } from "../netd/engine-settings.ts";
 import { SELF } from "../netd/sandbox.ts";
 import { closeOthersOnExec } from "../sys/close-range.ts";
 import { setCloseOnExec } from "../sys/fd.ts";
@@ -67,7 +68,7 @@ export function becomeStage(
   keep: readonly (number | undefined)[],
 ): never {
   keepDescriptors(keep);
-  return exec(SELF, [stage.origin.argv0, ...argv], stageEnvironment(stage));
+  return exec(SELF, [stage.origin.argv0, ...argv], { ...SERVICE_ENGINE, ...stageEnvironment(stage) });
 }
 
 /** The same, with nsenter(1) between: the next stage is in the user namespace that `user` is open on. */

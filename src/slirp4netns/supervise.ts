@@ -6,6 +6,7 @@ import { writeOut } from "../base/stdio.ts";
 import { childPlanes } from "../netd/child-plane.ts";
 import type { TapSettings } from "../netd/control.ts";
 import { Supervisor } from "../netd/supervisor.ts";
+import { thriftOnce } from "../netd/thrift.ts";
 import { closeFd, writeFd } from "../sys/fd.ts";
 import { setParentDeathSignal, setProcessName } from "../sys/process.ts";
 import { raiseDescriptorLimit } from "../sys/rlimit.ts";
@@ -54,6 +55,7 @@ export async function supervise(stage: SuperviseStage, options: SlirpOptions): P
     }
     writeOut(summary(options));
     if (options.readyFd !== undefined) sayReady(options.readyFd);
+    thriftOnce();
     return await end;
   } finally {
     supervisor.stop();

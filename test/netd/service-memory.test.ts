@@ -1,9 +1,8 @@
 /** What a network service that waits keeps in memory, and that it goes on as if it had kept everything. */
 import { afterEach, expect, test } from "bun:test";
-import { closeSync, openSync, readdirSync, readSync } from "node:fs";
-import { constantMappings } from "../../src/sys/program-pages.ts";
+import { readdirSync } from "node:fs";
 import { until } from "../support/await.ts";
-import { PORTOLAN } from "../support/host.ts";
+import { programOf } from "../support/program-memory.ts";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
 import { EXECUTABLE, GUEST, ServiceWorld } from "./service-world.ts";
 
@@ -13,30 +12,8 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-const PAGE = 4096;
 /** KiB of the program's code, constants and modules. At its start a process has 25,000 or more. */
 const LITTLE = 3072;
-
-/** KiB of the program's code, constants and modules that a process has mapped, and of those that it has written to. */
-function programOf(pid: number): { mapped: number; written: number } {
-  const found = { mapped: 0, written: 0 };
-  const fd = openSync(`/proc/${pid}/pagemap`, "r");
-  try {
-    for (const { start, size } of constantMappings(PORTOLAN)) {
-      const entries = Buffer.alloc((size / PAGE) * 8);
-      readSync(fd, entries, 0, entries.length, (start / PAGE) * 8);
-      // The highest byte of an entry: bit 7, the page is there; bit 5, it is the file's (pagemap.rst of the kernel).
-      for (let at = 7; at < entries.length; at += 8) {
-        if (!(entries[at]! & 0x80)) continue;
-        found.mapped += PAGE / 1024;
-        if (!(entries[at]! & 0x20)) found.written += PAGE / 1024;
-      }
-    }
-  } finally {
-    closeSync(fd);
-  }
-  return found;
-}
 
 test("an idle service lets go of the program, and both go on", async () => {
   world = new ServiceWorld(EXECUTABLE);

@@ -1,8 +1,12 @@
 /** A data plane that is killed is back at once: interface, addresses and ports as before, old connections reset. */
 import { afterAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
+import { programOf } from "../support/program-memory.ts";
 import { askTcp, serveTcp, stopSockets } from "../support/sockets.ts";
 import { GUEST, HOST, OUTSIDE, type Running, World } from "./world.ts";
+
+/** KiB; at its start it has some 30,000. */
+const MOST_OF_IT = 15_000;
 
 const world = new World();
 serveTcp(world.outside, OUTSIDE, 7000, "outside");
@@ -97,4 +101,18 @@ test("an interface that somebody removes in the guest ends it, with a word", asy
   const { code, stderr } = await running.outcome();
   expect(code).toBe(1);
   expect(stderr).toContain("the interface tap0 was removed");
+});
+
+test("a moment after the start the supervisor has let go of most of the program, and takes orders", async () => {
+  const running = await world.start("ours", ["-c", "--enable-sandbox", "--enable-seccomp"]);
+  serveTcp(running.guest, GUEST, 80, "guest");
+  const mapped = () => programOf(running.pid).mapped;
+  await until(
+    () => mapped() < MOST_OF_IT,
+    () => `${mapped()} KiB`,
+  );
+  expect(programOf(running.pid).written).toBe(0);
+  const args = { proto: "tcp", host_addr: HOST, host_port: 8088, guest_port: 80 };
+  await running.api({ execute: "add_hostfwd", arguments: args });
+  expect(await askTcp(world.outside, HOST, 8088)).toBe(`guest ${OUTSIDE}`);
 });
