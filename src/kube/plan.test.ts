@@ -339,6 +339,13 @@ test("any text gives objects or a clear refusal", () => {
   );
 });
 
+test("texts that could be read as numbers are written so that they are none", () => {
+  for (const text of ["+.0", "-.5", "+1", "+.inf", "-.INF", ".nan", "0o7", "1e3", "1_0"]) {
+    const told = { key: text, [text]: ["value", text] };
+    expect(parseDocuments(yamlText(told))[0]!.value).toEqual(told);
+  }
+});
+
 test("what is written as YAML is read again as it was", () => {
   const leaf = fc.oneof(
     fc.string(),

@@ -27,7 +27,7 @@ export function parseDocuments(text: string): Document[] {
 
 /** What YAML 1.1 and 1.2 may read as something else than text. */
 const NOT_PLAIN =
-  /^$|^[\s\-?:,[\]{}#&*!|>'"%@`=~<]|[:\s]$|: | #|[\x00-\x1f\x7f-\x9f\u2028\u2029\uFEFF]|^(?:null|true|false|yes|no|on|off|y|n)$|^[-+.]?\d|^\.(?:inf|nan)$/i;
+  /^$|^[\s\-?:,[\]{}#&*!|>'"%@`=~<]|[:\s]$|: | #|[\x00-\x1f\x7f-\x9f\u2028\u2029\uFEFF]|^(?:null|true|false|yes|no|on|off|y|n)$|^[-+]?\.?\d|^[-+]?\.(?:inf|nan)$/i;
 
 const scalar = (value: unknown) =>
   typeof value === "string" && !NOT_PLAIN.test(value) ? value : JSON.stringify(value);
