@@ -30,15 +30,14 @@ async function run(command: Command): Promise<string | undefined> {
   const input = () => readFileSync(("file" in command && command.file) || 0, "utf8");
   if (command.name === "create")
     return `${JSON.stringify((await import("./create.ts")).createNetwork(input()))}\n`;
-  const { Place } = await import("./place.ts");
-  const place = Place.of(command.config, command.rootless);
   if (command.name === "update") {
-    const { NameBook } = await import("./names.ts");
+    const [{ Place }, { NameBook }] = await Promise.all([import("./place.ts"), import("./names.ts")]);
+    const place = Place.of(command.config, command.rootless);
     await new NameBook(place).update(command.network, command.servers);
     return undefined;
   }
-  const [{ Attachments }, { readRequest }] = await Promise.all([import("./attach.ts"), import("./input.ts")]);
-  const attachments = new Attachments(place, command);
+  const { Attachments, Place, readRequest } = await import("./executable.ts");
+  const attachments = new Attachments(Place.of(command.config, command.rootless), command);
   if (command.name === "setup")
     return `${JSON.stringify(await attachments.setUp(command.netns, readRequest(input())))}\n`;
   // Half a removal would be worse than a late end.
