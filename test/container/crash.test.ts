@@ -1,7 +1,7 @@
 /** A command that is killed at any instant leaves nothing: the next one ends what it began. */
 import { expect, test } from "bun:test";
 import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createContainer } from "../../src/container/create.ts";
 import { removeContainer } from "../../src/container/remove.ts";
 import { until } from "../support/await.ts";
@@ -9,9 +9,11 @@ import { ContainerWorld, IMAGE } from "./world.ts";
 
 const list = (path: string) => (existsSync(path) ? readdirSync(path).sort() : []);
 
-/** All that a container of this world can leave on the machine. */
+/** All that a container of this world can leave on the machine; others may have containers there. */
 function traces(world: ContainerWorld): object {
-  const { paths, containers, volumes } = world.engine;
+  const { paths, containers, volumes, db } = world.engine;
+  const told = db.query("SELECT DISTINCT record ->> 'id' AS id FROM event").all() as { id: string }[];
+  const ours = new Set(told.map(one => one.id));
   return {
     rows: containers.list().map(one => one.config.name),
     volumes: volumes.list().map(one => one.name),
@@ -26,8 +28,10 @@ function traces(world: ContainerWorld): object {
     mounts: readFileSync("/proc/mounts", "utf8")
       .split("\n")
       .filter(line => line.includes(world.directory)),
-    runtime: [list("/run/runc"), list("/run/crun")],
-    groups: globSync("/sys/fs/cgroup/*/libpod_parent/libpod-*").length,
+    runtime: [...list("/run/runc"), ...list("/run/crun")].filter(name => ours.has(name)),
+    groups: globSync("/sys/fs/cgroup/*/libpod_parent/libpod-*").filter(path =>
+      ours.has(basename(path).slice("libpod-".length)),
+    ),
     links: list("/sys/class/net").filter(name => /^(veth|cni)/.test(name)),
   };
 }

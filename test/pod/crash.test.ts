@@ -42,7 +42,9 @@ function traces(world: ContainerWorld): object {
       .split("\n")
       .filter(line => line.includes(world.directory)),
     runtime: [...list("/run/runc"), ...list("/run/crun")].filter(name => ours.has(name)),
-    groups: globSync("/sys/fs/cgroup/*/libpod_parent/*").filter(path => ours.has(basename(path))),
+    groups: globSync("/sys/fs/cgroup/*/libpod_parent/libpod-*").filter(path =>
+      ours.has(basename(path).slice("libpod-".length)),
+    ),
     links: list("/sys/class/net").filter(name => /^(veth|cni)/.test(name)),
     holders: globSync("/proc/[0-9]*/cmdline").filter(path => ours.has(holdersPod(path))),
   };
