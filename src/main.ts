@@ -32,7 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
     case "__cni":
       return pluginMain(argv[1] ?? "", argv.slice(2));
     case "__untar":
-      return (await import("./image/unpack.ts")).untarMain(argv.slice(1));
+      return (await import("./image/untar-main.ts")).untarMain(argv.slice(1));
     case "__health":
       return (await import("./container/health.ts")).healthMain(argv.slice(1));
     case "__files":

@@ -1,7 +1,7 @@
 /**
  * Unpacks one layer (OCI image-spec, layer.md) into an empty directory.
  *
- * It runs in a process of its own that has made that directory its root (chroot(2)) before it reads the first byte: no
+ * It runs in a process of its own (untar-main.ts) that has made that directory its root (chroot(2)) before it reads the first byte: no
  * name, link or device in a layer can reach outside, whatever it says. Layers are trusted no further than that.
  *
  * Whiteouts become the marks that the store's file system takes (marks.ts). Overlay attributes that a layer brings itself
@@ -24,16 +24,13 @@ import {
   mkdirSync,
   openSync,
   readlinkSync,
-  readSync,
   rmSync,
   type Stats,
   symlinkSync,
   writeSync,
 } from "node:fs";
-import { errorText, hasCode } from "../base/errors.ts";
-import { writeErr, writeOut } from "../base/stdio.ts";
+import { hasCode } from "../base/errors.ts";
 import { lchown, mknod, S_IFBLK, S_IFCHR, S_IFIFO, setMtime, setXattr } from "../sys/file.ts";
-import { enterRoot } from "../sys/process.ts";
 import { hasId, type IdMapping, idMap, inInitialUserNamespace } from "../sys/user-namespace.ts";
 import {
   hide,
@@ -45,7 +42,7 @@ import {
   unhide,
   WHITEOUT,
 } from "./marks.ts";
-import { type TarEntry, TarError, TarReader } from "./tar.ts";
+import { type TarEntry, TarError, type TarReader } from "./tar.ts";
 
 const MAX_ID = 0xfffffffe;
 /** Of Linux (`MKDEV`). */
@@ -92,7 +89,8 @@ export interface UnpackOptions {
   squash: boolean;
 }
 
-class Unpacker {
+/** Unpacks one layer into `/`, which is the layer's directory by then. */
+export class Unpacker {
   readonly #marks: Marks;
   readonly #squash: boolean;
   readonly #isLimited = !inInitialUserNamespace();
@@ -111,6 +109,7 @@ class Unpacker {
     this.#squash = squash;
   }
 
+  /** Reads it to its end. Throws TarError and what the kernel says. */
   unpack(reader: TarReader): LooseEnds {
     for (let entry = reader.next(); entry; entry = reader.next()) this.#entry(reader, entry);
     for (const [path, entry] of [...this.#directories].reverse()) {
@@ -331,23 +330,5 @@ class Unpacker {
         if (!hasCode(error, "EOPNOTSUPP") && !(this.#isLimited && hasCode(error, "EPERM"))) throw error;
       }
     }
-  }
-}
-
-/** The child: `__untar DIRECTORY MARKS [squash]`, with the tar on standard input; the loose ends, if any, on standard output. */
-export function untarMain(args: readonly string[]): number {
-  try {
-    process.umask(0);
-    const unpacker = new Unpacker({ marks: args[1] as Marks, squash: args[2] === "squash" });
-    enterRoot(args[0]!);
-    const loose = unpacker.unpack(new TarReader(buffer => readSync(0, buffer)));
-    // What follows the end mark is read to its end, so that the writer is not cut off.
-    const rest = new Uint8Array(65536);
-    while (readSync(0, rest) > 0);
-    if (loose.parents.length + loose.links.length > 0) writeOut(JSON.stringify(loose));
-    return 0;
-  } catch (error) {
-    writeErr(errorText(error));
-    return 1;
   }
 }

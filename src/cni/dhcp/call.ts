@@ -2,7 +2,8 @@
 import { connect } from "node:net";
 import { errorText, hasCode } from "../../base/errors.ts";
 import { CNI_ERROR, CniError } from "../types.ts";
-import { GobDecoder, GobEncoder } from "./gob.ts";
+import { GobDecoder } from "./gob-decoder.ts";
+import { GobEncoder } from "./gob-encoder.ts";
 import {
   ARGUMENTS,
   ASK_TO_CONNECT,

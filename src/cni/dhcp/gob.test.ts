@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { GobDecoder, GobEncoder, GobError } from "./gob.ts";
+import { GobError } from "./gob.ts";
+import { GobDecoder } from "./gob-decoder.ts";
+import { GobEncoder } from "./gob-encoder.ts";
 import { ARGUMENTS, fromGo, NOTHING, REQUEST, RESULT, toGo } from "./rpc.ts";
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text.replaceAll(/\s/g, ""), "hex"));

@@ -7,7 +7,8 @@ import { ERRNO, errnoName } from "../../sys/errno.ts";
 import { acceptSocket, closeSocket, receivePart, SocketAddress, sendPart } from "../../sys/inet.ts";
 import { bytes } from "../../sys/mem.ts";
 import type { Result } from "../types.ts";
-import { GobDecoder, GobEncoder } from "./gob.ts";
+import { GobDecoder } from "./gob-decoder.ts";
+import { GobEncoder } from "./gob-encoder.ts";
 import type { Cancel, Leases } from "./leases.ts";
 import {
   ASK_TO_CONNECT,
