@@ -174,7 +174,7 @@ test.each(["ours", "Debian's"])("CNI is back: the driver `cni` under %s netavark
   await host.write("/etc/cni/net.d/50-old.conflist", JSON.stringify(CONFLIST));
   const env = { CONTAINERS_CONF_OVERRIDE: "/etc/containers/more.conf" };
   const podman = async (...words: string[]) => {
-    const { code, stdout, stderr } = await host.run(["timeout", "40", "podman", ...words], { env });
+    const { code, stdout, stderr } = await host.run(["timeout", "90", "podman", ...words], { env });
     if (code !== 0) throw new Error(`podman ${words.join(" ")}: ${stderr}`);
     return stdout.trimEnd();
   };

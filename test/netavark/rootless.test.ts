@@ -41,7 +41,7 @@ async function openUser(version: string): Promise<TestUser> {
 }
 
 async function podman(user: TestUser, ...words: string[]): Promise<string> {
-  const { code, stdout, stderr } = await user.run(["timeout", "40", "podman", "--log-level=error", ...words]);
+  const { code, stdout, stderr } = await user.run(["timeout", "90", "podman", "--log-level=error", ...words]);
   if (code !== 0) throw new Error(`podman ${words.join(" ")}: exit ${code}: ${stderr}`);
   return stdout.trimEnd();
 }

@@ -53,7 +53,7 @@ export class PodmanHost implements AsyncDisposable {
 
   /** Runs `podman` to its end, whatever that is. */
   try(...words: string[]): Promise<Outcome> {
-    return this.host.run(["timeout", "40", "podman", ...words]);
+    return this.host.run(["timeout", "90", "podman", ...words]);
   }
 
   /** Runs `podman`, which must succeed; gives what it printed. */
