@@ -1,8 +1,8 @@
 /** Network interfaces by name. */
-import { addressOf, cstr } from "./mem.ts";
-import { packetLibc } from "./packet-libc.ts";
+import { libc } from "./libc.ts";
+import { cstr } from "./mem.ts";
 
 /** The number of the interface `name` in this thread's namespace; 0 when there is none. */
 export function interfaceIndex(name: string): number {
-  return packetLibc.if_nametoindex(addressOf(cstr(name)));
+  return libc.if_nametoindex(cstr(name));
 }

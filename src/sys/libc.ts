@@ -58,6 +58,7 @@ const DECLARATIONS = {
   madvise: { args: [N, N, I], returns: I },
   signal: { args: [I, S], returns: S },
   waitpid: { args: [I, P, I], returns: I },
+  if_nametoindex: { args: [P], returns: U },
 } as const;
 
 type Declarations = typeof DECLARATIONS;

@@ -44,7 +44,6 @@ const DECLARATIONS = {
   eventfd: { args: [U, I], returns: I },
   getrlimit: { args: [I, P], returns: I },
   setrlimit: { args: [I, P], returns: I },
-  if_nametoindex: { args: [P], returns: U },
 } as const;
 
 type Declarations = typeof DECLARATIONS;

@@ -9,6 +9,7 @@ import { dropLink } from "../../netlink/drop-link.ts";
 import { linkByName } from "../../netlink/link.ts";
 import { knowsKind } from "../../netlink/new-link.ts";
 import { NetlinkSocket } from "../../netlink/socket.ts";
+import { interfaceIndex } from "../../sys/interface.ts";
 import * as netns from "../../sys/netns.ts";
 import { CNI_ERROR, CniError, type Dns, type Result, type ResultInterface } from "../types.ts";
 import { configureInside, type InsideOptions } from "./inside.ts";
@@ -106,6 +107,9 @@ export const hasNetns = (context: PluginContext): boolean =>
 /** Deletes the container's interface; quiet where it or the namespace is gone. */
 export function dropInside(context: PluginContext): void {
   if (!hasNetns(context)) return;
+  // This question waits for no lock. One that went with its other end is gone, while the kernel holds the lock that the next
+  // question waits for through a grace period.
+  if (netns.run(context.netns, () => interfaceIndex(context.ifName)) === 0) return;
   using nl = netns.run(context.netns, () => new NetlinkSocket());
   const link = linkByName(nl, context.ifName);
   if (link) dropLink(nl, link.index);
