@@ -24,8 +24,9 @@ const lines = (text: string) => text.split("\n").filter(Boolean);
 export async function userSnapshot(user: TestUser): Promise<Snapshot> {
   const { host, home, uid } = user;
   const contents = "-path '*/portolan/layers/*/*' -prune -o";
-  const [all, mounts, files] = await Promise.all([
-    snapshot(host),
+  // Not at the same time: commands that look would be seen among the processes.
+  const all = await snapshot(host);
+  const [mounts, files] = await Promise.all([
     host.must("sh", "-c", MOUNTS, "sh", `${uid}`),
     host.must("sh", "-c", `find ${home} -mindepth 1 ${contents} -print`),
   ]);
