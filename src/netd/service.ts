@@ -188,7 +188,7 @@ export class Service {
       case "transparent":
       case "resolver":
       case "name":
-        await this.remove(request.key);
+        if (this.supervisor.has(request.key)) await this.remove(request.key);
         await this.supervisor.keep(request, fds);
         break;
       case "remove": {
@@ -234,7 +234,7 @@ export class Service {
   /** Starts the last wait where there is nothing to do any more. */
   private rest(): void {
     this.saveMemory();
-    if (this.clients.size === 0 && this.supervisor.orders().length === 0)
+    if (this.clients.size === 0 && this.supervisor.size === 0)
       this.loop.timers.set(this.idle, performance.now() + LINGER);
     else this.loop.timers.cancel(this.idle);
   }

@@ -99,6 +99,16 @@ export class Supervisor {
     return [...this.entries.values()].map(entry => entry.order);
   }
 
+  /** How many these are. */
+  get size(): number {
+    return this.entries.size;
+  }
+
+  /** True when the order of this key is one of them. */
+  has(key: string): boolean {
+    return this.entries.has(key);
+  }
+
   /** Starts the data plane, which then carries out every order given so far. */
   start(): void {
     this.startedAt = performance.now();
