@@ -4,7 +4,7 @@
  * The verbs that begin with `__` are Portolan calling itself: the unpacker in its chroot, who reads and writes
  * a container's files in another, the timer of a health check, what a shell asks at a tab, a CNI plugin by its launcher.
  */
-import { COMPILE_LATE } from "./base/self.ts";
+import { BRIEFLY } from "./base/self.ts";
 import { pluginOf } from "./cni/door/about.ts";
 import { restoreWorkingDirectory } from "./userns/working-directory.ts";
 
@@ -19,7 +19,7 @@ async function pluginMain(name: string, argv: readonly string[]): Promise<number
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  delete process.env[COMPILE_LATE.name];
+  for (const name in BRIEFLY) delete process.env[name];
   if (/(^|\/)slirp4netns$/.test(process.argv0))
     return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv);
   const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);

@@ -9,8 +9,12 @@ export function selfCommand(): string[] {
 }
 
 /**
- * For the environment of a call of ours that is over in a few milliseconds: how often a function runs before the runtime
- * compiles it (500 where nothing is said). The compiler is a thread or two, and its work, for code that then ends: a tenth of
- * such a call's processor time. Whoever was called with it takes it from its environment, so that nobody inherits it.
+ * For the environment of a call of ours that is over in a few milliseconds, what the runtime is to leave: to compile what has
+ * run 500 times (in a thread or two, code that then ends), and to have memory at hand (in a thread, memory that nobody comes to
+ * use). Together a seventh of such a call's processor time. Whoever was called with it takes it from its environment, so
+ * that nobody inherits it.
  */
-export const COMPILE_LATE = { name: "BUN_JSC_thresholdForJITAfterWarmUp", value: "20000" } as const;
+export const BRIEFLY: Readonly<Record<string, string>> = {
+  BUN_JSC_thresholdForJITAfterWarmUp: "20000",
+  BUN_JSC_useWarmUpMarkedBlocks: "0",
+};

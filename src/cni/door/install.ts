@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { hasCode, UserError } from "../../base/errors.ts";
-import { COMPILE_LATE, selfCommand } from "../../base/self.ts";
+import { BRIEFLY, selfCommand } from "../../base/self.ts";
 import { PLUGIN_TYPES } from "../plugins/table.ts";
 import { aboutText, versionText } from "./about.ts";
 import { isOurs, LAUNCHER_MARK } from "./find.ts";
@@ -33,8 +33,9 @@ const NAMES = [...PLUGIN_TYPES, ...Object.keys(PODMANS)];
 
 export function launcherText(name: string, program: readonly string[]): string {
   const verb = Object.hasOwn(PODMANS, name) ? PODMANS[name] : undefined;
+  const settings = Object.entries(BRIEFLY).map(([setting, value]) => `${setting}=${value}`);
   const start = (...words: string[]) =>
-    `${COMPILE_LATE.name}=${COMPILE_LATE.value} exec ${[...program, ...words].map(quoted).join(" ")} "$@"`;
+    `${settings.join(" ")} exec ${[...program, ...words].map(quoted).join(" ")} "$@"`;
   if (verb) return `#!/bin/sh\n${LAUNCHER_MARK}\n${start(verb)}\n`;
   const print = (text: string) => `printf '%s\\n' ${text.trimEnd().split("\n").map(quoted).join(" ")}`;
   return `#!/bin/sh
