@@ -1,6 +1,6 @@
 /** A command's side of its network helper (`helper.ts`): starts it, asks it, ends it. */
 import { UserError } from "../base/errors.ts";
-import { selfCommand } from "../base/self.ts";
+import { BRIEFLY, selfCommand } from "../base/self.ts";
 import { closeFd } from "../sys/fd.ts";
 import { heldLocks } from "../sys/flock.ts";
 import { receiveFds, sendFds } from "../sys/scm-rights.ts";
@@ -66,7 +66,7 @@ export class NetworkHelper implements Disposable {
         // As HELPER_FD has them. Bun sets a terminal that it finds at 0, 1 or 2 back, when it ends, to what it was at its
         // start; by then the command may have made it raw.
         stdio: ["ignore", "ignore", "ignore", theirRequests, theirDescriptors, 2],
-        env: process.env,
+        env: { ...process.env, ...BRIEFLY },
       });
       child.unref();
       const connection = Bun.connect<undefined>(
