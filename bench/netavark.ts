@@ -2,7 +2,7 @@
  * netavark's setup and teardown of a container on one network with two published ports, against Debian's netavark, executed in
  * turns in throw-away namespaces, each with a host of its own. `bun run bench/netavark.ts [rounds]`. Goal: 0.3 of the time.
  */
-import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { TestNetns } from "../test/support/netns.ts";
@@ -82,7 +82,8 @@ class Contender implements Disposable {
 if (!existsSync("dist/portolan")) throw new Error("dist/portolan is missing: run `make build` first");
 const directory = mkdtempSync(join(tmpdir(), "portolan-bench-"));
 try {
-  symlinkSync(resolve("dist/portolan"), join(directory, "netavark"));
+  // As podman has it: by the launcher that `portolan cni install` writes.
+  Bun.spawnSync([resolve("dist/portolan"), "cni", "install", directory]);
   using debians = new Contender("Debian's", DEBIANS);
   using ours = new Contender("ours", join(directory, "netavark"));
   const contenders = [debians, ours];
