@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { lock } from "../sys/flock.ts";
-import { startTime } from "../sys/process.ts";
+import { isAlive, startTime } from "../sys/process.ts";
 import type { Identity } from "./identity.ts";
 
 const pidFile = (runRoot: string) => join(runRoot, "pause.pid");
@@ -64,7 +64,7 @@ function ourProcesses(): number[] {
   return readdirSync("/proc").flatMap(entry => {
     if (!/^\d+$/.test(entry)) return [];
     try {
-      if (statSync(`/proc/${entry}`).uid !== process.geteuid!()) return [];
+      if (statSync(`/proc/${entry}`).uid !== process.geteuid!() || !isAlive(Number(entry))) return [];
       return readlinkSync(`/proc/${entry}/ns/user`) === own ? [] : [Number(entry)];
     } catch {
       // It has ended, or may not be looked at.

@@ -159,6 +159,8 @@ test("a logout or a reboot, which wipe the run directory: the next command repai
   await user.must("portolan", "run", "-d", "--name", "two", "--network", "sea", "probe", "sleep", "1000");
   // All of the user's processes end, and with them his namespaces.
   await user.host.must("pkill", "-KILL", "-u", `${user.uid}`);
+  const isGone = async () => (await user.host.run(["pgrep", "-u", `${user.uid}`])).code === 1;
+  await until(isGone, () => "killed processes do not end");
   await user.host.must("sh", "-c", `rm -rf ${user.runtime}/* ${user.runtime}/.[!.]*`);
   const rows = await user.must(
     "portolan",
