@@ -42,7 +42,8 @@ export function completeSubnets(
       if (overlap(before, cidr))
         throw new UserError(`overlapping subnets: ${formatCidr(before)} and ${formatCidr(cidr)}`);
     }
-    if (options.checkUsed && used.subnets.some(other => overlap(other, cidr)))
+    // What has a parent lies on its wire's own subnet, where the host and other networks may be too.
+    if (network.driver === "bridge" && options.checkUsed && used.subnets.some(other => overlap(other, cidr)))
       throw new UserError(`subnet ${formatCidr(cidr)} is already used on the host or by another config`);
   }
   const subnets = asked.map(({ one, cidr }) => completed(one, cidr, isGateway));

@@ -124,6 +124,11 @@ test("subnets that clash", () => {
     "subnet 10.1.3.248/30 is already used",
   );
   expect(create(subnets("10.1.3.248/30"), { subnets: ["10.1.2.0/23"] }).subnets).toHaveLength(1);
+  for (const driver of ["macvlan", "ipvlan"]) {
+    const asked = { driver, network_interface: "eth0", ...subnets("10.1.3.248/30") };
+    const used = { interfaces: ["eth0"], subnets: ["10.1.2.0/23"] };
+    expect(create(asked, used, checked).subnets).toHaveLength(1);
+  }
 });
 
 test("dual stack", () => {

@@ -127,12 +127,14 @@ function ipamDriver({ driver, ipamDriver: asked, subnets, internal }: NetworkReq
   return chosen;
 }
 
+/** A bridge's subnets are its own; a macvlan's are its wire's, where the host and other networks may be too. */
 function chooseSubnets(request: NetworkRequest, occupied: Occupied): Subnet[] {
   const { host, networks } = occupied;
-  const taken = [
+  const others = [
     ...host.interfaces.flatMap(one => one.addresses.map(({ ip, prefix }) => `${ip}/${prefix}`)),
     ...networks.flatMap(one => (one.subnets ?? []).map(({ subnet }) => subnet)),
   ].map(text => parseCidr(text)!);
+  const taken = request.driver === "bridge" ? others : [];
   const routes = host.routes.map(one => parseCidr(one.dst)!).filter(one => one.prefix > 0);
   const subnets: Subnet[] = [];
   for (const asked of request.subnets) {

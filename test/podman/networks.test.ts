@@ -32,6 +32,11 @@ made("-d macvlan -o parent=eth0 --subnet 10.44.0.0/24 -o mode=private -o mtu=140
 made("-d macvlan --internal --disable-dns --subnet 10.44.0.0/24 --label a=b");
 made("--macvlan eth0 --subnet 10.44.0.0/24");
 made("-d macvlan -o parent=eth0");
+// Its own wire's subnet, another's network's, and the same twice: what is on a wire is not the host's alone.
+made("-d macvlan -o parent=eth0 --subnet 192.168.77.0/24");
+table(
+  "m='engine network create -d macvlan -o parent=eth0 --subnet'; $m 10.88.0.0/24 n1; $m 192.168.77.0/24 n2; $m 192.168.77.0/25 n3; engine network create --subnet 10.88.0.128/25 n4; engine network create --subnet 192.168.77.0/28 n5; engine network ls -q",
+);
 table(
   `engine network create --ipv6 n1; sed s/fd..:[0-9a-f:]*::/fdXX::/ ${FILES}/n1.conflist`,
   `engine network create; cat ${FILES}/cni-podman1.conflist; engine network create; engine network create n3; engine network rm cni-podman1; engine network create n4; engine network inspect -f '{{.Name}} {{.NetworkInterface}} {{(index .Subnets 0).Gateway}} {{.DNSEnabled}}' cni-podman2 n3 n4`,
