@@ -85,6 +85,7 @@ table(
   'engine network create --label a=b --label c n2 >/dev/null; for f in name=n name=^n name=n2 id=2f25 driver=bridge driver=b label=a label=a=b label=a=c label=c dangling=true dangling=false dangling=x until=1h until=2999-01-01T00:00:00Z until=x bogus=1 name; do echo "- $f"; engine network ls -q --filter $f; done',
   "engine network create --label a=b --label c n2 >/dev/null; engine network create --label d=1 n3 >/dev/null; engine network ls; engine network ls --filter name=n2 --filter name=podman; engine network ls -f label=a --filter label=c -q; engine network ls extra; engine network ls --no-trunc; engine network ls -f label=d --format 'table {{.Name}} {{.Labels}}'; engine network ls --format json",
   "engine network create --ipv6 --subnet fd05::/64 n1; engine network ls --format '{{.Name}} {{.NetworkInterface}} {{.IPv6Enabled}} {{.Internal}} {{.DNSEnabled}} {{.Driver}} {{.Options}}'",
+  "engine network create n1; engine network create --label a=b n2; engine network inspect -f '{{.Labels}} {{json .Labels}} {{.Options}} {{json .Options}} {{json .IPAMOptions}} {{len .Labels}}' podman n1 n2; engine network inspect n1",
   "engine network exists; echo $?; engine network exists a b; echo $?; engine network exists 2f259bab93; echo $?; engine network inspect; engine network inspect nope podman; engine network inspect -f '{{.Name}}' podman nope; engine network inspect 2f259bab93; engine network inspect -f json podman",
 );
 

@@ -250,7 +250,10 @@ export class CompiledTemplate {
     }
     const value = base[key];
     if (typeof value === "string" && TIME_FIELDS.has(key)) return GoTime.from(value) ?? value;
-    return MAP_FIELDS.has(key) && isObject(value) ? asMap(value) : value;
+    if (!MAP_FIELDS.has(key)) return value;
+    // What JSON leaves out for being empty is a map all the same.
+    if (value === undefined) return asMap({});
+    return isObject(value) ? asMap(value) : value;
   }
 }
 
