@@ -88,6 +88,26 @@ test("short names: aliases, registries to search, later files over earlier ones"
   expect(() => strict.resolve("x")).toThrow(/a\.example, b\.example/);
 });
 
+test("where no registry is searched, the refusal says how to name the image and what to write into which file", () => {
+  const conf = configured("unqualified-search-registries = []");
+  const refusal = (text: string) => {
+    try {
+      return conf.resolve(text);
+    } catch (error) {
+      return error as UserError;
+    }
+  };
+  for (const [short, full] of [
+    ["nginx", "docker.io/library/nginx"],
+    ["nginx:1", "docker.io/library/nginx:1"],
+    ["grafana/loki", "docker.io/grafana/loki"],
+  ] as const)
+    expect(refusal(short)).toMatchObject({
+      message: expect.stringContaining(`short-name "${short}" did not resolve to an alias`),
+      hint: `give the full name, as docker.io's ${full}, or write unqualified-search-registries = ["docker.io"] into that file`,
+    });
+});
+
 /** A TOML value of any form. */
 const toml: fc.Arbitrary<string> = fc.letrec<{ value: string }>(tie => ({
   value: fc.oneof(

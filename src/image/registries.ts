@@ -138,6 +138,9 @@ export class Registries {
     if (search.length === 0)
       throw new UserError(
         `short-name ${JSON.stringify(text)} did not resolve to an alias and no unqualified-search registries are defined in ${JSON.stringify(this.#searchFile)}`,
+        {
+          hint: `give the full name, as docker.io's ${formatReference({ ...parseReference(text), tag: parts.tag })}, or write unqualified-search-registries = ["docker.io"] into that file`,
+        },
       );
     if (this.#mode === "enforcing" && search.length > 1)
       throw new UserError(
