@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../base/errors.ts";
+import { nameMeant } from "../image/reference.ts";
 import type { ImageRecord, ImageRuntimeConfig } from "../image/types.ts";
 import { signalNumber } from "../sys/process.ts";
 import { insertWithIds } from "./auto-ids.ts";
@@ -264,7 +265,8 @@ function complete(
     infra: infra?.role,
     created: Date.now(),
     createCommand: [...(context.commandLine ?? [])],
-    imageName: image.names[0] ?? options.image,
+    imageName:
+      (image !== PAUSE_IMAGE && nameMeant(image, options.image)) || (image.names[0] ?? options.image),
     imageId: image.id,
     imageConfig: base,
     layers: image === PAUSE_IMAGE ? [emptyLayer(engine, id)] : engine.images.layerDirectories(image),

@@ -1,6 +1,6 @@
 /** What is done to images with an eye on containers: removing one that is in use must be refused, or take them along. */
 import { UserError } from "../base/errors.ts";
-import { formatReference, parseReference } from "../image/reference.ts";
+import { formatReference, nameMeant, parseReference } from "../image/reference.ts";
 import type { ImageRecord } from "../image/types.ts";
 import { recordEvent } from "../state/events.ts";
 import type { Engine } from "./engine.ts";
@@ -14,20 +14,6 @@ export interface Removed {
 
 export function recordImageEvent(engine: Engine, status: string, id: string, name: string): void {
   recordEvent(engine.db, { type: "image", status, id, name });
-}
-
-/** The one of the image's names that `text` means; undefined when it means the image itself, by id. */
-export function nameMeant(image: ImageRecord, text: string): string | undefined {
-  const short = text.replace(/^sha256:/, "");
-  if (
-    /^[0-9a-f]{3,64}$/.test(short) &&
-    image.id.startsWith(short) &&
-    !image.names.some(one => one.includes(`/${text}:`))
-  )
-    return undefined;
-  const full = ["localhost", "docker.io"].map(registry => formatReference(parseReference(text, registry)));
-  const tail = `/${text.includes(":", text.lastIndexOf("/") + 1) ? text : `${text}:latest`}`;
-  return image.names.find(one => full.includes(one)) ?? image.names.find(one => one.endsWith(tail));
 }
 
 /** Takes a name from an image; the last one, or an id, takes the image. Throws UserError with Podman's exit codes. */

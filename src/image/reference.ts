@@ -61,3 +61,20 @@ export function repositoryName(reference: Reference): string {
 export function formatReference(reference: Reference): string {
   return `${repositoryName(reference)}${reference.tag ? `:${reference.tag}` : ""}${reference.digest ? `@${reference.digest}` : ""}`;
 }
+
+/**
+ * The one of an image's names that `text` means, `localhost`'s before Docker Hub's, as it was found by it; undefined when
+ * it means the image itself, by id. Throws UserError for what is neither.
+ */
+export function nameMeant(
+  image: { readonly id: string; readonly names: readonly string[] },
+  text: string,
+): string | undefined {
+  const { names } = image;
+  const short = text.replace(/^sha256:/, "");
+  const isId = /^[0-9a-f]{3,64}$/.test(short) && image.id.startsWith(short);
+  if (isId && !names.some(one => one.includes(`/${text}:`))) return undefined;
+  const full = ["localhost", "docker.io"].map(registry => formatReference(parseReference(text, registry)));
+  const tail = `/${text.includes(":", text.lastIndexOf("/") + 1) ? text : `${text}:latest`}`;
+  return full.find(one => names.includes(one)) ?? names.find(one => one.endsWith(tail));
+}

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { UserError } from "../../base/errors.ts";
 import type { Engine } from "../../container/engine.ts";
-import { nameMeant } from "../../container/images.ts";
+import { nameMeant } from "../../image/reference.ts";
 import { formatPlace, type Place, parsePlace } from "../../image/transports.ts";
 import type { ImageRecord } from "../../image/types.ts";
 import type { Command, Invocation } from "../command.ts";
