@@ -2,7 +2,7 @@
 import type { Database } from "bun:sqlite";
 import { UserError } from "../base/errors.ts";
 import type { Paths } from "../state/paths.ts";
-import { type Lock, lock, tryLock } from "../sys/flock.ts";
+import { type Lock, type LockOptions, lock, tryLock } from "../sys/flock.ts";
 import type { ResourceLimits } from "./config.ts";
 
 /** What containers of a pod may share. */
@@ -139,10 +139,14 @@ export class PodStore {
   }
 
   lock(id: string): Lock {
-    return lock(this.#paths.lock(id));
+    return lock(this.#paths.lock(id), this.#lockOptions(id));
   }
 
   tryLock(id: string): Lock | undefined {
-    return tryLock(this.#paths.lock(id));
+    return tryLock(this.#paths.lock(id), this.#lockOptions(id));
+  }
+
+  #lockOptions(id: string): LockOptions {
+    return { isGone: () => !this.#db.query("SELECT 1 FROM pod WHERE id = ?").get(id) };
   }
 }

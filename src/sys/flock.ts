@@ -2,9 +2,9 @@
  * flock(2): locks that the kernel drops when their holder dies, however it dies. The whole engine's mutual exclusion,
  * and the way to tell a command that is still at work from one that was killed.
  */
-import { mkdirSync } from "node:fs";
+import { fstatSync, mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { check, ERRNO } from "./errno.ts";
+import { ERRNO, sysError } from "./errno.ts";
 import { closeFd, O, openFd } from "./fd.ts";
 import { errnoNow, libc } from "./libc.ts";
 
@@ -16,6 +16,11 @@ export interface LockOptions {
   shared?: boolean;
   /** File mode when the lock file has to be made. */
   mode?: number;
+  /**
+   * Asked when the lock is given up: true where what it stood for is gone, and the file goes too. All who take such a lock
+   * must give this: who has waited for a file that is gone by then waits anew, for the one that is there now.
+   */
+  isGone?: () => boolean;
 }
 
 const held = new Set<number>();
@@ -28,11 +33,15 @@ export function heldLocks(): number[] {
   return [...held];
 }
 
-/** A lock that is held. Closing it gives the lock up; the file stays, since removing it would split its waiters. */
+/** A lock that is held. Closing it gives the lock up; the file stays, unless `isGone` was given and says otherwise. */
 export class Lock implements Disposable {
   #fd: number;
-  constructor(fd: number) {
+  readonly #path: string;
+  readonly #isGone: LockOptions["isGone"];
+  constructor(fd: number, path: string, { isGone }: LockOptions) {
     this.#fd = fd;
+    this.#path = path;
+    this.#isGone = isGone;
     held.add(fd);
   }
   get fd(): number {
@@ -40,9 +49,15 @@ export class Lock implements Disposable {
   }
   release(): void {
     if (this.#fd < 0) return;
-    held.delete(this.#fd);
-    closeFd(this.#fd);
+    const fd = this.#fd;
     this.#fd = -1;
+    try {
+      // Only the holder removes it, so the name is this file's still.
+      if (this.#isGone?.()) rmSync(this.#path, { force: true });
+    } finally {
+      held.delete(fd);
+      closeFd(fd);
+    }
   }
   [Symbol.dispose](): void {
     this.release();
@@ -54,26 +69,37 @@ function open(path: string, options: LockOptions): number {
   return openFd(path, O.RDONLY | O.CREAT, options.mode ?? 0o600);
 }
 
+/** True where the holder before us removed the file that we have just locked. */
+const isRemoved = (fd: number, { isGone }: LockOptions) => isGone !== undefined && fstatSync(fd).nlink === 0;
+
 /** Waits for the lock. Blocks the thread: hold locks for short work only. */
 export function lock(path: string, options: LockOptions = {}): Lock {
-  const fd = open(path, options);
   for (;;) {
-    if (libc.flock(fd, options.shared ? LOCK_SH : LOCK_EX) === 0) return new Lock(fd);
-    const errno = errnoNow();
-    if (errno === ERRNO.EINTR) continue;
+    const fd = open(path, options);
+    while (libc.flock(fd, options.shared ? LOCK_SH : LOCK_EX) !== 0) {
+      const errno = errnoNow();
+      if (errno === ERRNO.EINTR) continue;
+      closeFd(fd);
+      throw sysError("flock", errno, path);
+    }
+    if (!isRemoved(fd, options)) return new Lock(fd, path, options);
     closeFd(fd);
-    check(-1, "flock", path);
   }
 }
 
 /** Takes the lock if it is free; undefined when somebody else holds it. */
 export function tryLock(path: string, options: LockOptions = {}): Lock | undefined {
-  const fd = open(path, options);
-  if (libc.flock(fd, (options.shared ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) return new Lock(fd);
-  const errno = errnoNow();
-  closeFd(fd);
-  if (errno === ERRNO.EAGAIN) return undefined;
-  return check(-1, "flock", path) as never;
+  for (;;) {
+    const fd = open(path, options);
+    if (libc.flock(fd, (options.shared ? LOCK_SH : LOCK_EX) | LOCK_NB) !== 0) {
+      const errno = errnoNow();
+      closeFd(fd);
+      if (errno === ERRNO.EAGAIN) return undefined;
+      throw sysError("flock", errno, path);
+    }
+    if (!isRemoved(fd, options)) return new Lock(fd, path, options);
+    closeFd(fd);
+  }
 }
 
 /** Runs `fn` with the lock held and gives it up afterwards. */

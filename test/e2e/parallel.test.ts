@@ -9,6 +9,8 @@ test(`${COUNT} parallel runs get ${COUNT} different addresses, and parallel remo
   await using host = await openHost("busybox");
   await host.must("portolan", "run", "--rm", "busybox", "true");
   const before = await snapshot(host);
+  const locks = () => host.must("sh", "-c", "find /run/portolan/locks | grep -cE '/[0-9a-f]{64}$' || true");
+  expect(await locks()).toBe("0");
   const numbers = Array.from({ length: COUNT }, (_, index) => index);
   await Promise.all(
     numbers.map(n =>
@@ -30,6 +32,11 @@ test(`${COUNT} parallel runs get ${COUNT} different addresses, and parallel remo
     const url = `http://localhost:${9000 + n}`;
     expect(await host.must("curl", "-sf", "--retry", "20", "--retry-connrefused", url)).toBe(`page ${n}`);
   }
-  await Promise.all(names.map(name => host.must("portolan", "rm", "-f", "-t", "0", name)));
+  expect(await locks()).toBe(String(COUNT));
+  // Two remove each of them at the same time: one does, the other finds nothing or has waited for nothing.
+  await Promise.all(
+    [...names, ...names].map(name => host.must("portolan", "rm", "-f", "-i", "-t", "0", name)),
+  );
+  expect(await locks()).toBe("0");
   expect(difference(before, await snapshot(host))).toEqual([]);
 }, 60_000);

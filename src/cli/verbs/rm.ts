@@ -64,11 +64,17 @@ export const rm: Command = {
           });
           print(one);
         }
-      await removeContainer(engine, container.config.id, {
-        force,
-        volumes: flags.bool("volumes") || container.config.remove,
-        time: flags.number("time"),
-      });
+      try {
+        await removeContainer(engine, container.config.id, {
+          force,
+          volumes: flags.bool("volumes") || container.config.remove,
+          time: flags.number("time"),
+        });
+      } catch (error) {
+        // Another command was faster.
+        if ((force || flags.bool("ignore")) && error instanceof UserError && error.status === 404) return;
+        throw error;
+      }
       print(name);
     });
   },
