@@ -78,7 +78,7 @@ function nounHelp(path: string, summary: string, entries: readonly Entry[], flag
 
 /** What Podman has besides, at the top and under its nouns: who asks for one of these has not mistyped. */
 const PODMANS =
-  /^(auto-update|build|checkpoint|clone|commit|connect|cp|create|df|diff|disconnect|export|farm|generate|healthcheck|history|import|init|kube|login|logout|machine|manifest|mount|pause|play|push|reload|rename|renumber|restore|rm|scp|search|secret|service|sign|stats|trust|unmount|unpause|untag|update)$/;
+  /^(auto-update|build|checkpoint|clone|commit|connect|connection|cp|create|df|diff|disconnect|export|farm|generate|healthcheck|history|import|init|kube|login|logout|machine|manifest|mount|pause|play|push|reload|rename|renumber|restore|rm|scp|search|secret|service|sign|spec|stats|systemd|trust|umount|unmount|unpause|untag|update)$/;
 
 function unknownCommand(path: string, word: string, entries: readonly Entry[]): never {
   if (PODMANS.test(word))

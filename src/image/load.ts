@@ -51,7 +51,10 @@ export async function loadArchive(store: ImageStore, path: string | undefined): 
     if (files.has("/index.json")) return await load.oci(files);
     throw new UserError(`${NO_FORMAT}: it has neither manifest.json nor index.json`);
   } catch (error) {
-    if (error instanceof TarError) throw new UserError(`${NO_FORMAT}: ${oneLine(error.message)}`);
+    if (error instanceof TarError)
+      throw new UserError(
+        `${NO_FORMAT}: ${path ?? "standard input"} is no tar archive, or a damaged one: ${oneLine(error.message)}`,
+      );
     if (hasCode(error, ...FULL)) throw noSpace("while loading an archive", store.scratch, error);
     throw error;
   } finally {

@@ -35,6 +35,13 @@ afterAll(() => host[Symbol.asyncDispose]());
 /** Command, exit code, what it says. */
 const REFUSALS: [string, number, RegExp][] = [
   ["manifest inspect x", 125, /`portolan manifest` is Podman.s and not there yet/],
+  ["load -i /etc/passwd", 125, /any of the supported image formats: \/etc\/passwd is no tar archive/],
+  ["generate systemd taken", 125, /`portolan generate systemd` is Podman.s and not there yet/],
+  ["system connection list", 125, /`portolan system connection` is Podman.s and not there yet/],
+  ["system service", 125, /`portolan system service` is Podman.s and not there yet/],
+  ["volume export v", 125, /`portolan volume export` is Podman.s and not there yet/],
+  ["image trust show", 125, /`portolan image trust` is Podman.s and not there yet/],
+  ["unmount taken", 125, /`portolan unmount` is Podman.s and not there yet/],
   ["rmm", 125, /did you mean `rm` or /],
   ["frobnicate", 125, /unrecognized command `portolan frobnicate`/],
   ["run --rm --frobnicate busybox", 125, /unknown flag: --frobnicate/],
@@ -88,6 +95,15 @@ for (const [command, code, message] of REFUSALS)
     expect(stdout.replace(/^\[\]\n$/, "")).toBe("");
     expect(difference(before, await snapshot(host))).toEqual([]);
   });
+
+test("system reset, with nobody there to answer, resets nothing", async () => {
+  const { code, stderr } = await host.run(["portolan", "system", "reset"]);
+  expect({ code, stderr }).toEqual({
+    code: 125,
+    stderr: "Error: EOF (nobody answered; --force asks nobody)\n",
+  });
+  expect(difference(before, await snapshot(host))).toEqual([]);
+});
 
 test("save writes to a device, and does not take its place", async () => {
   await host.must("mknod", "/tmp/null", "c", "1", "3");

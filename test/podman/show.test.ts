@@ -98,6 +98,13 @@ table(
   "engine version --format '{{.Client.Os}} {{.Client.OsArch}}'; engine --version | wc -w; engine version -f json | grep -c Client; engine version | head -1 | cut -c1-8",
   "engine info -f '{{.Host.Arch}} {{.Host.OS}} {{.Host.CgroupManager}} {{.Host.OCIRuntime.Name}} {{.Store.GraphDriverName}} {{.Host.Security.Rootless}} {{.Store.ContainerStore.Number}} {{.Host.Hostname}} {{.Host.CPUs}} {{.Host.MemTotal}} {{.Host.NetworkBackend}} {{.Host.LogDriver}} {{.Host.Kernel}} {{.Host.Distribution.Distribution}} {{.Host.Distribution.Version}} {{.Plugins.Volume}}'; engine system info -f '{{.Host.Arch}}'",
   "name=e$$; engine run --name $name busybox true; engine rm $name >/dev/null; engine events --since 1m --stream=false --filter container=$name --format '{{.Type}} {{.Status}} {{.Image}}'; engine events --since 1m --stream=false --filter event=create --filter container=$name --format '{{.Status}}'",
+  ...["system prune", "container prune", "image prune"].map(verb =>
+    refused(
+      `engine ${verb} </dev/null | grep -c WARNING; engine ${verb} </dev/null >/dev/null`,
+      /^(podman|portolan): Error: EOF/,
+    ),
+  ),
+  "echo n | engine container prune; echo y | engine container prune",
   "engine system df | head -1; engine system df --format '{{.Type}} {{.Total}} {{.Active}}'; engine create --name one busybox true >/dev/null; engine system df -v | sed 's/  .*//'",
   {
     script:

@@ -1,3 +1,4 @@
+import { UserError } from "../../base/errors.ts";
 import { writeOut } from "../../base/stdio.ts";
 import type { Engine } from "../../container/engine.ts";
 import { pruneImages } from "../../container/images.ts";
@@ -23,14 +24,14 @@ export const PRUNE_FILTER: Flag = {
   help: "Prune only what the filter lets through (key=value)",
 };
 
-/** Asks on the terminal, unless `--force`; true for `y` or `yes`. */
+/** Asks on the terminal, unless `--force`; true for `y` or `yes`. Throws UserError where nobody answers. */
 export async function confirmed(invocation: Invocation, warning: string): Promise<boolean> {
   if (invocation.flags.bool("force")) return true;
   // An ordinary user's command begins anew inside his user namespace, and is to ask once.
   await invocation.engine();
   writeOut(`${warning}\nAre you sure you want to continue? [y/N] `);
   for await (const answer of console) return /^\s*y(es)?\s*$/i.test(answer);
-  return false;
+  throw new UserError("EOF", { hint: "nobody answered; --force asks nobody" });
 }
 
 /** Removes containers that don't run; gives their ids. */
