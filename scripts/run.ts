@@ -57,7 +57,7 @@ function missing(): string | undefined {
   try {
     accessSync("/dev/net/tun", constants.R_OK | constants.W_OK);
   } catch {
-    return "/dev/net/tun is closed to you";
+    return "/dev/net/tun is closed to you; let users open it (as root: chmod 666 /dev/net/tun)";
   }
   return undefined;
 }
@@ -84,11 +84,17 @@ async function pull(image: string): Promise<boolean> {
   return code === 0;
 }
 
+/** A registry that did not answer for one image is not waited for again. */
+let isOffline = false;
+
 async function getImage(name: keyof typeof IMAGES): Promise<void> {
   const image = IMAGES[name];
   if (portolan("image", "exists", image).code === 0) return;
-  console.log(`run: asking the registry for ${name}`);
-  if (await pull(image)) return;
+  if (!isOffline) {
+    console.log(`run: asking the registry for ${name}`);
+    if (await pull(image)) return;
+    isOffline = true;
+  }
   console.log(`run: no registry gave it; building ${name} from Debian packages`);
   must(
     "load",
@@ -109,6 +115,13 @@ function checkPort(): void {
   try {
     Bun.listen({ hostname: "0.0.0.0", port: PORT, socket: { data() {} } }).stop(true);
   } catch {
+    const publishes = new RegExp(`:${PORT}->`);
+    const rows = must("ps", "--format", "{{.Names}} {{.Ports}}").split("\n");
+    const holder = rows.find(row => publishes.test(row))?.split(" ")[0];
+    if (holder)
+      fail(
+        `port ${PORT} is in use by your container ${holder}; stop it (portolan stop ${holder}) and try again`,
+      );
     fail(`port ${PORT} is in use by another program; stop it and try again (ss -ltnp shows which)`);
   }
 }

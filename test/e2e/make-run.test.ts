@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import { buildImage } from "../../scripts/images/build.ts";
 import { HOST_ADDRESS, TestHost } from "../support/host.ts";
 import { difference, snapshot } from "../support/leaks.ts";
-import { openRegistry, openUser } from "./world.ts";
+import { openHost, openRegistry, openUser } from "./world.ts";
 
 const RUN = [process.execPath, "run", resolve(import.meta.dir, "../../scripts/run.ts")];
 
@@ -59,6 +59,19 @@ test("a port that is taken is told in one line, and nothing is begun", async () 
   expect(difference(before, await snapshot(host))).toEqual([]);
 }, 60_000);
 
+test("a port that a container has is told with the container's name", async () => {
+  await using host = await openHost("busybox");
+  await host.must("portolan", "load", "-q", "-i", await buildImage("nginx"));
+  const words = ["run", "-d", "--name", "mine", "-p", "8080:80", "busybox", "sleep", "1000"];
+  await host.must("portolan", ...words);
+  const { code, stdout, stderr } = await host.run(RUN);
+  expect({ code, stdout, stderr }).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: "Error: port 8080 is in use by your container mine; stop it (portolan stop mine) and try again\n",
+  });
+}, 60_000);
+
 test("an ordinary user's session: a second container finds the server by the host's address; a second run replaces both", async () => {
   await using registry = await openRegistry("nginx", "leap");
   await using user = await openUser();
@@ -91,4 +104,31 @@ test("a user who has no ids of his own is told so, and root is asked for", async
   expect(code).toBe(3);
   expect(stdout).toContain("run: /etc/subuid has no range of ids for sailor");
   expect(stdout).toMatch(/^sudo: .*scripts\/run\.ts$/m);
+}, 60_000);
+
+test("make install and uninstall below a prefix of one's own ask nobody for root", async () => {
+  const makefile = resolve(import.meta.dir, "../../Makefile");
+  await using user = await openUser();
+  await user.host.write("/usr/local/bin/sudo", "#!/bin/sh\necho sudo was called\nexit 3\n");
+  await user.host.must("chmod", "755", "/usr/local/bin/sudo");
+  const make = (goal: string, prefix: string) =>
+    user.run([
+      ...[
+        "sh",
+        "-c",
+        'cd "$(mktemp -d)" && mkdir -p dist/man/man1 dist/completions &&'.concat(
+          " touch dist/portolan dist/man/man1/portolan.1 dist/man/man1/portolan-run.1",
+          " dist/completions/portolan dist/completions/_portolan dist/completions/portolan.fish &&",
+          ' make -s -f "$1" -o build -o man "$2" PREFIX="$3"',
+        ),
+      ],
+      ...["make", makefile, goal, prefix],
+    ]);
+  const prefix = (await user.must("sh", "-c", 'echo "$HOME/prefix"')).trim();
+  const files = () => user.must("sh", "-c", `find ${prefix} -type f | wc -l`);
+  expect(await make("install", prefix)).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  expect(await files()).toBe("6");
+  expect(await make("uninstall", prefix)).toMatchObject({ code: 0, stdout: "", stderr: "" });
+  expect(await files()).toBe("0");
+  expect((await make("install", "/usr/local")).stdout).toContain("sudo was called");
 }, 60_000);
