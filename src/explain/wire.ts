@@ -13,11 +13,7 @@ export function nextPlace(
   next: string,
 ): Stop | undefined {
   const { world, packet } = walker;
-  if (
-    packet.place === world.bridges &&
-    world.facts.networks.some(one => one.bridge === link.name && one.driver === "bridge")
-  )
-    return ontoBridge(walker, view, link, next);
+  if (packet.place === world.bridges && isBridge(walker, link)) return ontoBridge(walker, view, link, next);
   const line = packet.place === world.bridges ? lineOf(walker, link) : undefined;
   if (line) return downLine(walker, line, link, next);
   const owner = world.ownerOf(packet.place);
@@ -26,11 +22,23 @@ export function nextPlace(
   return leave(walker, view, link);
 }
 
+/** A network's bridge, or one that containers are on whose network has another bridge by now. */
+const isBridge = ({ world: { facts } }: Walker, { name, kind }: ViewLink) =>
+  facts.networks.some(one => one.bridge === name && one.driver === "bridge") ||
+  (kind === "bridge" &&
+    facts.containers.some(({ attachments }) => attachments.some(one => one.bridge === name)));
+
 /** Down to the container with that address. */
 function ontoBridge(walker: Walker, view: NamespaceView, bridge: ViewLink, next: string): Stop | undefined {
   const { world, packet } = walker;
   const target = world.atAddress(next);
   const attachment = target?.attachments.find(one => one.ipv4 === next || one.ipv6 === next);
+  if (target && attachment?.bridge !== bridge.name && view.links.some(one => one.name === attachment?.bridge))
+    return stop(
+      "nobody-there",
+      `${target.name} is on bridge ${attachment!.bridge}, and ${bridge.name} has a route to the same subnet that goes before`,
+      `remove ${bridge.name} once nobody is on it, or give one of the two another subnet`,
+    );
   if (!target || attachment?.bridge !== bridge.name)
     return stop("nobody-there", `nobody has the address ${next} on bridge ${bridge.name}`);
   const inside = world.find(target.place);

@@ -34,11 +34,12 @@ function withVlans<T>(conf: BridgeConf, step: () => T): T {
   }
 }
 
-/** The bridge, made and up. Another process may make it at the same moment. */
-export function ensureBridge(nl: NetlinkSocket, conf: BridgeConf): Link {
+/** The bridge, made and up; `mayMake` throws where it may not be made. Another process may make it at the same moment. */
+export function ensureBridge(nl: NetlinkSocket, conf: BridgeConf, mayMake: () => void): Link {
   const name = conf.bridge;
   let bridge = linkByName(nl, name);
   if (!bridge) {
+    mayMake();
     try {
       withVlans(conf, () =>
         addLink(nl, { kind: "bridge", name, mtu: conf.mtu, vlanFiltering: usesVlans(conf) }),

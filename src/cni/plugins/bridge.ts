@@ -19,7 +19,7 @@ import { type BridgeConf, FIELDS, macOf, readConf } from "./bridge-conf.ts";
 import { ensureBridge, ensureVlanLink, joinBridge } from "./bridge-device.ts";
 import { awaitDad } from "./dad.ts";
 import { allowForwarding } from "./forwarding.ts";
-import { firstOf, holdGateway } from "./gateway.ts";
+import { firstOf, holdGateway, refuseRival } from "./gateway.ts";
 import { dropDead, dropForgotten, hostEndAlias } from "./host-end.ts";
 import { configureInside } from "./inside.ts";
 import { emptyResult, type Plugin, type PluginContext } from "./plugin.ts";
@@ -44,9 +44,17 @@ function addressed(context: PluginContext, conf: BridgeConf, given: Result): Res
 function beGateway(nl: NetlinkSocket, conf: BridgeConf, master: Link, result: Result): Link | undefined {
   const vlan = conf.vlan === undefined ? undefined : ensureVlanLink(nl, conf, master);
   const what = vlan ? "vlan interface for bridge with addr" : "bridge addr";
-  holdGateway(nl, { forceAddress: conf.forceAddress, what }, vlan ?? master, result);
+  holdGateway(nl, { forceAddress: conf.forceAddress, what, alone: true }, vlan ?? master, result);
   allowForwarding(result);
   return vlan && linkByIndex(nl, vlan.index);
+}
+
+/** Before the bridge is made: that no other has one of its networks. */
+function refuseRivals(nl: NetlinkSocket, conf: BridgeConf, { ips }: Result): void {
+  if (!conf.isGateway || conf.vlan !== undefined) return;
+  for (const { gateway, address } of ips)
+    if (gateway)
+      refuseRival(nl, { name: conf.bridge, index: 0, master: 0 }, `${gateway}/${address.split("/")[1]}`);
 }
 
 /** Addresses and routes inside, the gateway's side, the rules. Gives the result's interfaces behind the host's two. */
@@ -93,7 +101,9 @@ export const bridge: Plugin = {
       // What can't be had is refused before anything is made; but a lease of dhcp's comes in by the interface.
       if (type && type !== "dhcp") given = await context.ipam.add();
       using nl = new NetlinkSocket();
-      const master = ensureBridge(nl, conf);
+      const master = ensureBridge(nl, conf, () => {
+        if (given) refuseRivals(nl, conf, addressed(context, conf, given));
+      });
       port = makePair(context, { mtu: conf.mtu, mac: macOf(context) });
       const { index, mac } = joinBridge(nl, conf, master, port, hostEndAlias(context));
       if (conf.macspoofchk) guardMac(containerId, ifName, port, containerMac(context));

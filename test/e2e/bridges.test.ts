@@ -1,0 +1,83 @@
+/** Bridges that somebody else has too: of one subnet with ours, or with ports of podman's containers. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { until } from "../support/await.ts";
+import type { TestHost } from "../support/host.ts";
+import { withoutTrace } from "./without-trace.ts";
+import { openHost } from "./world.ts";
+
+let host: TestHost;
+beforeAll(async () => {
+  host = await openHost("busybox");
+  await portolan("run", "--rm", "-p", "8080:80", "busybox", "true");
+}, 60_000);
+afterAll(() => host[Symbol.asyncDispose]());
+
+const portolan = (...words: string[]) => host.must("portolan", ...words);
+const leavesNothing = (body: () => Promise<void>) => withoutTrace(host, body);
+const SERVE = ["sh", "-c", "while :; do echo hello | nc -l -p 80; done"];
+
+const PODMANS = "/etc/cni/net.d/87-podman-bridge.conflist";
+const CONFLIST = JSON.stringify({
+  cniVersion: "0.4.0",
+  name: "podman",
+  plugins: [
+    {
+      type: "bridge",
+      bridge: "cni-podman0",
+      isGateway: true,
+      ipMasq: true,
+      ipam: {
+        type: "host-local",
+        routes: [{ dst: "0.0.0.0/0" }],
+        ranges: [[{ subnet: "10.88.0.0/16", gateway: "10.88.0.1" }]],
+      },
+    },
+  ],
+});
+
+test("a bridge whose subnet another bridge has is refused, and nothing is left of it", () =>
+  leavesNothing(async () => {
+    await portolan("run", "-d", "--name", "one", "busybox", ...SERVE);
+    await host.must("sh", "-c", `echo '${CONFLIST}' > ${PODMANS}`);
+    try {
+      const { code, stderr } = await host.run([
+        "portolan",
+        "run",
+        "-d",
+        "--name",
+        "two",
+        "busybox",
+        ...SERVE,
+      ]);
+      expect(code).toBe(126);
+      expect(stderr).toMatch(
+        /^Error: .*"cni-podman0" can't have 10\.88\.0\.0\/16: bridge "cni0" has that subnet already/,
+      );
+      expect(stderr).toContain("ip link del cni0");
+      expect(await host.must("sh", "-c", "ls /sys/class/net")).not.toContain("cni-podman0");
+    } finally {
+      await host.must("rm", PODMANS);
+    }
+  }));
+
+test("explain tells the way that the kernel takes where two bridges have one subnet", () =>
+  leavesNothing(async () => {
+    await portolan("run", "-d", "--name", "one", "busybox", ...SERVE);
+    await host.must("sh", "-c", `echo '${CONFLIST}' > ${PODMANS}`);
+    const explained = async () => (await host.run(["portolan", "explain", "host", "one:80"])).stdout;
+    try {
+      // As somebody does who does not look.
+      const add = "ip link add cni-podman0 type bridge; ip link set cni-podman0 up";
+      await host.must("sh", "-c", `${add}; ip address add 10.88.0.1/16 dev cni-podman0`);
+      await until(
+        async () => (await explained()).includes("It gets there"),
+        () => "the bridge of the network's former file is not known",
+      );
+      await host.must("sh", "-c", "ip link set cni0 down; ip link set cni0 up");
+      expect(await explained()).toMatch(
+        /It stops: one is on bridge cni0, and cni-podman0 has a route to the same subnet that goes before\n {2}remove cni-podman0/,
+      );
+    } finally {
+      await host.must("sh", "-c", `ip link del cni-podman0; rm ${PODMANS}`);
+    }
+  }));
