@@ -11,6 +11,7 @@ const FLAGS: Flag[] = [
   { long: "name", kind: "string", help: "a name" },
   { long: "pids-limit", kind: "int", help: "a limit" },
   { long: "cpus", kind: "float", help: "processors" },
+  { long: "pull", kind: "string", bare: "always", help: "a policy" },
   { long: "network", kind: "array", aliases: ["net"], help: "networks" },
 ];
 const parse = (line: string[], interspersed = true) =>
@@ -27,6 +28,12 @@ const refusal = (line: string[]) => {
 };
 
 describe("the grammar", () => {
+  test("a flag that needs no value takes one after = alone", () => {
+    const bare = parse(["--pull", "img"]);
+    expect([bare.values.string("pull"), bare.args]).toEqual(["always", ["img"]]);
+    expect(parse(["--pull=never"]).values.string("pull")).toBe("never");
+  });
+
   test("clusters, joined and separate values, repeated flags", () => {
     const { values, args } = parse([
       "-dt",

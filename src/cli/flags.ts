@@ -38,6 +38,8 @@ export interface Flag {
   help: string;
   /** What the value is called in the help text; the kind where nothing is said. */
   metavar?: string;
+  /** What it means without a value, which it then takes after `=` alone. */
+  bare?: string;
   /** Other spellings (`net` for `network`). */
   aliases?: readonly string[];
   hidden?: boolean;
@@ -147,7 +149,7 @@ export function parseFlags(
       const name = word.slice(2, equals < 0 ? undefined : equals);
       const flag = byLong.get(name) ?? refuse(`unknown flag: --${name}`);
       if (equals >= 0) assign(flag, word.slice(equals + 1));
-      else assign(flag, flag.kind === "bool" ? "true" : next(`--${name}`));
+      else assign(flag, flag.kind === "bool" ? "true" : (flag.bare ?? next(`--${name}`)));
     } else if (word.startsWith("-") && word.length > 1) {
       for (let at = 1; at < word.length; at++) {
         const letter = word[at]!;

@@ -98,3 +98,17 @@ test("system reset removes all that is the user's; the next command begins anew"
   await loadImages(user, "busybox");
   expect((await run("busybox", "true")).code).toBe(0);
 });
+
+test("build: an image of the user's is a base, and what is built runs; buildah's own store has nothing", async () => {
+  const policy = '{"default": [{"type": "insecureAcceptAnything"}]}';
+  await user.write(".config/containers/policy.json", policy);
+  await user.write("context/Containerfile", "FROM busybox\nRUN echo made by $(id -u) >/made\n");
+  const build = ["portolan", "build", "--network=none", "-t", "made", "context"];
+  await user.must(...build);
+  expect(await user.must(...build)).toContain("Using cache");
+  expect(await user.must("portolan", "run", "--rm", "made", "cat", "/made")).toBe("made by 0");
+  await user.must("portolan", "system", "prune", "-af");
+  expect(
+    (await user.run(["find", ".local", "-path", "*containers/storage", "-o", "-name", "buildah"])).stdout,
+  ).toBe("");
+});

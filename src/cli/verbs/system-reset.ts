@@ -1,10 +1,8 @@
-import { readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { removeNetwork } from "../../container/networks.ts";
 import { removeContainer } from "../../container/remove.ts";
 import { stopContainer } from "../../container/stop.ts";
 import { removePod } from "../../pod/remove.ts";
-import { MNT_DETACH, mountInfo, umount } from "../../sys/mount.ts";
+import { emptyDirectory } from "../../sys/empty-directory.ts";
 import { endPause } from "../../userns/pause.ts";
 import { type Command, print } from "../command.ts";
 import { confirmed, FORCE } from "./prune.ts";
@@ -29,6 +27,7 @@ const WARNING = `WARNING! This will remove:
         - all pods
         - all images
         - all networks
+        - all build cache
         - all volumes`;
 
 export const systemReset: Command = {
@@ -46,14 +45,6 @@ export const systemReset: Command = {
     engine.db.close();
     const { root, runRoot } = engine.paths;
     if (engine.user) endPause(runRoot);
-    for (const directory of [root, runRoot]) empty(directory);
+    for (const directory of [root, runRoot]) emptyDirectory(directory);
   },
 };
-
-/** Removes what is in a directory, which may be a mount point itself, and the mounts below it. */
-function empty(directory: string): void {
-  const below = mountInfo().map(one => one.target);
-  for (const target of below.filter(one => one.startsWith(`${directory}/`)).reverse())
-    umount(target, MNT_DETACH);
-  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
-}

@@ -160,6 +160,7 @@ export const systemPrune: Command = {
       "\t- all networks not used by at least one container",
       ...(flags.bool("volumes") ? ["\t- all volumes not used by at least one container"] : []),
       all ? "\t- all images without at least one container associated with them" : "\t- all dangling images",
+      all ? "\t- all of the build cache" : "\t- the build cache of images that are gone",
       "",
     ];
     if (!(await confirmed(invocation, warning.join("\n")))) return;
@@ -182,6 +183,8 @@ export const systemPrune: Command = {
     );
     section("Deleted Networks", await pruneNetworks(engine, filters));
     if (flags.bool("volumes")) section("Deleted Volumes", pruneVolumes(engine, []));
+    const { pruneBuilds } = await import("../../container/buildah.ts");
+    await pruneBuilds(engine, all);
     engine.images.sweep();
     const { mapName } = await import("../../image/mapped.ts");
     engine.images.layers.dropMapped(
