@@ -25,13 +25,23 @@ interface Total {
   RawReclaimable: number;
 }
 
-function total(type: string, parts: readonly { size: number; active: boolean }[], running: number): Total {
-  const size = parts.reduce((sum, one) => sum + one.size, 0);
-  const free = parts.reduce((sum, one) => sum + (one.active ? 0 : one.size), 0);
+/** `all` tells who is in use; `size` and `free` are bytes. */
+interface Sum {
+  all: readonly { active: boolean }[];
+  size: number;
+  free: number;
+}
+
+function ofParts(all: readonly { size: number; active: boolean }[]): Sum {
+  const size = all.reduce((sum, one) => sum + one.size, 0);
+  return { all, size, free: all.reduce((sum, one) => sum + (one.active ? 0 : one.size), 0) };
+}
+
+function total(type: string, { all, size, free }: Sum): Total {
   return {
     Type: type,
-    Total: parts.length,
-    Active: running,
+    Total: all.length,
+    Active: all.filter(one => one.active).length,
     Size: humanSize(size),
     Reclaimable: `${humanSize(free)} (${size > 0 ? Math.round((100 * free) / size) : 0}%)`,
     RawSize: size,
@@ -39,24 +49,23 @@ function total(type: string, parts: readonly { size: number; active: boolean }[]
   };
 }
 
-/** Bytes of the images' layers: one that several share counts once. */
-function imagesSize(engine: Engine): number {
-  const { size } = engine.db
+/** Bytes of the images' layers, and of those among them that no image in use has: one that several share counts once. */
+function imagesSize(engine: Engine): { size: number; free: number } {
+  const { size, used } = engine.db
     .query(
-      "SELECT coalesce(sum(size), 0) AS size FROM layer WHERE diff_id IN (SELECT diff_id FROM image_layer)",
+      `SELECT coalesce(sum(size), 0) AS size,
+        coalesce(sum(size) FILTER (WHERE diff_id IN (SELECT diff_id FROM image_layer WHERE image_id IN
+          (SELECT config ->> 'imageId' FROM container))), 0) AS used
+        FROM layer WHERE diff_id IN (SELECT diff_id FROM image_layer)`,
     )
-    .get() as { size: number };
-  return size;
+    .get() as { size: number; used: number };
+  return { size, free: size - used };
 }
 
 function usage(engine: Engine): Total[] {
   const parts = <T>(all: readonly T[], size: (one: T) => number, active: (one: T) => boolean) =>
     all.map(one => ({ size: size(one), active: active(one) }));
-  const images = parts(
-    engine.images.list(),
-    one => one.size,
-    one => containersOfImage(engine, one.id).length > 0,
-  );
+  const images = engine.images.list().map(one => ({ active: containersOfImage(engine, one.id).length > 0 }));
   const containers = parts(
     engine.containers.list(),
     one => containerSize(engine, one).own,
@@ -67,13 +76,10 @@ function usage(engine: Engine): Total[] {
     one => directorySize(engine.volumes.directory(one.name)),
     one => containersOfVolume(engine, one.name).length > 0,
   );
-  const active = (all: readonly { active: boolean }[]) => all.filter(one => one.active).length;
-  const ofImages = total("Images", images, active(images));
-  const shared = imagesSize(engine);
   return [
-    { ...ofImages, Size: humanSize(shared), RawSize: shared },
-    total("Containers", containers, active(containers)),
-    total("Local Volumes", volumes, active(volumes)),
+    total("Images", { all: images, ...imagesSize(engine) }),
+    total("Containers", ofParts(containers)),
+    total("Local Volumes", ofParts(volumes)),
   ];
 }
 
