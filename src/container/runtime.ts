@@ -122,7 +122,10 @@ export function runtimeError(runtime: string, text: string): UserError {
       : exitCode === 126
         ? ": OCI permission denied"
         : "";
-  return new UserError(`${basename(runtime)}: ${line}${reason}`, { exitCode });
+  const hint = /(setup user|setgroups|set(res)?[ug]id).*invalid argument/i.test(line)
+    ? "an id of this user or of its groups is not mapped into the container; an ordinary user's ids are those in /etc/subuid and /etc/subgid"
+    : undefined;
+  return new UserError(`${basename(runtime)}: ${line}${reason}`, { exitCode, hint });
 }
 
 /** A line of a runtime's log, which may be JSON or logrus text. */

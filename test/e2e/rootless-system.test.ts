@@ -80,6 +80,11 @@ test("a user without subordinate ids runs what needs only his own, and is warned
   await loadImages(lone, "busybox");
   const { code, stdout } = await lone.run(["portolan", "run", "--rm", "busybox", "id", "-u"]);
   expect({ code, stdout }).toEqual({ code: 0, stdout: "0\n" });
+  const other = await lone.run(["portolan", "run", "--rm", "-u", "33", "busybox", "true"]);
+  expect(other.code).toBe(126);
+  expect(other.stderr).toMatch(
+    /Error: \S+: .*invalid argument \(an id of this user or of its groups is not mapped .* \/etc\/subuid and \/etc\/subgid\)\n$/,
+  );
   await lone.must("portolan", "system", "migrate");
   const again = await lone.run(["portolan", "run", "--rm", "busybox", "true"]);
   expect(again.stderr).toContain("there are no subordinate ids for lone in /etc/subuid and /etc/subgid");
