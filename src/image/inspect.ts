@@ -16,7 +16,8 @@ export function inspectImage(images: ImageStore, image: ImageRecord): Record<str
     Parent: "",
     Comment: config.history?.at(-1)?.comment ?? "",
     Created: image.created,
-    Config: runtime,
+    // Templates ask for labels where there are none too; JSON leaves them out.
+    Config: { ...runtime, Labels: runtime.Labels },
     Version: runtime.Labels?.version ?? "",
     Author: config.author ?? "",
     Architecture: config.architecture,
@@ -37,7 +38,7 @@ export function inspectImage(images: ImageStore, image: ImageRecord): Record<str
     User: runtime.User ?? "",
     History: config.history ?? [],
     NamesHistory: image.names,
-    ...(runtime.Healthcheck ? { Healthcheck: runtime.Healthcheck } : {}),
+    Healthcheck: runtime.Healthcheck,
   };
 }
 

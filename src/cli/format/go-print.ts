@@ -32,6 +32,29 @@ export class GoTime {
   toJSON(): string {
     return this.text;
   }
+  /** A method of time.Time that templates call, but for those that take arguments; undefined for any other name. */
+  method(name: string): (() => unknown) | undefined {
+    const date = new Date(this.text);
+    const nanoseconds = Number((RFC3339.exec(this.text)![3] ?? "").padEnd(9, "0").slice(0, 9));
+    const seconds = BigInt(Math.floor(date.getTime() / 1000));
+    const methods: Record<string, () => unknown> = {
+      Unix: () => seconds,
+      UnixMilli: () => BigInt(date.getTime()),
+      UnixNano: () => seconds * 1_000_000_000n + BigInt(nanoseconds),
+      Year: () => date.getUTCFullYear(),
+      Month: () => date.toLocaleString("en", { month: "long", timeZone: "UTC" }),
+      Day: () => date.getUTCDate(),
+      Weekday: () => date.toLocaleString("en", { weekday: "long", timeZone: "UTC" }),
+      Hour: () => date.getUTCHours(),
+      Minute: () => date.getUTCMinutes(),
+      Second: () => date.getUTCSeconds(),
+      Nanosecond: () => nanoseconds,
+      IsZero: () => this.text.startsWith("0001-01-01T00:00:00") && nanoseconds === 0,
+      UTC: () => this,
+      String: () => this.toString(),
+    };
+    return Object.hasOwn(methods, name) ? methods[name] : undefined;
+  }
 }
 
 /** Milliseconds since 1970 as Go prints a time: `2026-11-24 14:43:11.71 +0000 UTC`. */

@@ -41,6 +41,8 @@ const MAP_FIELDS = new Set([
 ]);
 
 /** Fields that are times in Podman's own structures, and RFC 3339 in its JSON. */
+/** Fields that are pointers in Go: where JSON leaves them out they are nil. */
+const POINTER_FIELDS = new Set(["Healthcheck"]);
 const TIME_FIELDS = new Set(["Created", "CreatedAt", "StartedAt", "FinishedAt"]);
 
 class Leave extends Error {
@@ -238,6 +240,8 @@ export class CompiledTemplate {
     const base = this.#value(pipeline, expression.base, scope);
     if (base === undefined) return undefined;
     if (base === null) throw this.#fail(pipeline, `nil pointer evaluating interface {}.${name}`);
+    const method = base instanceof GoTime ? base.method(name) : undefined;
+    if (method) return method;
     if (!isObject(base))
       throw this.#fail(
         pipeline,
@@ -250,9 +254,11 @@ export class CompiledTemplate {
     }
     const value = base[key];
     if (typeof value === "string" && TIME_FIELDS.has(key)) return GoTime.from(value) ?? value;
+    if (POINTER_FIELDS.has(key)) return value ?? null;
     if (!MAP_FIELDS.has(key)) return value;
     // What JSON leaves out for being empty is a map all the same.
     if (value === undefined) return asMap({});
+    if (value === null) return asMap(Object.defineProperty({}, "toJSON", { value: () => null }));
     return isObject(value) ? asMap(value) : value;
   }
 }
