@@ -186,6 +186,6 @@ async function kubeNetwork(engine: Engine, undo: Undo): Promise<string> {
     labels: {},
     options: {},
   });
-  undo.push(() => removeNetwork(engine, KUBE_NETWORK));
+  undo.push(async () => void (await removeNetwork(engine, KUBE_NETWORK)));
   return KUBE_NETWORK;
 }

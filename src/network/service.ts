@@ -7,6 +7,7 @@ import { type LoadedList, loadConfLists } from "../cni/load.ts";
 import { CniRuntime } from "../cni/runtime.ts";
 import type { NetConfList, PortMap, Result } from "../cni/types.ts";
 import { layTable } from "../firewall/transaction.ts";
+import type { Link } from "../netlink/link.ts";
 import { withLock } from "../sys/flock.ts";
 import { contains, parseCidr, parseIP } from "../wire/addr.ts";
 import { describe, formatConfList, type NetworkInfo, networkId } from "./definition.ts";
@@ -167,21 +168,39 @@ export class NetworkService {
     });
   }
 
-  /** Removes a network and its bridge; false, with all left as it is, where `isUsed` says so while nobody else is at work. */
-  async remove(nameOrId: string, isUsed: (name: string) => boolean): Promise<boolean> {
-    const { removeBridge } = await import("./remove-bridge.ts");
-    const removed = this.#exclusively(() => {
+  /**
+   * Removes a network and its bridge. All is left as it is where `isUsed` says so while nobody else is at work, or, but for
+   * `force`, where somebody else's links are on the bridge: gives their names, none for what was removed or is used.
+   */
+  async remove(
+    nameOrId: string,
+    isUsed: (name: string) => boolean,
+    { force = false }: { force?: boolean } = {},
+  ): Promise<{ removed: boolean; others: string[] }> {
+    const [{ portsOfBridge, removeBridge }, { ownerOfHostEnd }] = await Promise.all([
+      import("./remove-bridge.ts"),
+      import("../cni/plugins/host-end.ts"),
+    ]);
+    // One of ours that is forgotten has no result any more, and goes with the bridge.
+    const isForgotten = (network: string, port: Link) => {
+      const owner = ownerOfHostEnd(network, port);
+      return owner && !this.#runtime.cache.read(network, owner.containerId, owner.ifName);
+    };
+    const { removed, others } = this.#exclusively(() => {
       const { list, path } = this.#find(this.resolve(nameOrId))!;
-      if (isUsed(list.name)) return undefined;
-      const { driver, network_interface } = describe(list, "");
-      if (driver === "bridge" && network_interface && !this.#bridgesElsewhere)
-        removeBridge(network_interface);
+      if (isUsed(list.name)) return { others: [] };
+      const { driver, network_interface: bridge } = describe(list, "");
+      if (driver === "bridge" && bridge && !this.#bridgesElsewhere) {
+        const ports = force ? [] : portsOfBridge(bridge).filter(port => !isForgotten(list.name, port));
+        if (ports.length > 0) return { others: ports.map(({ name }) => name) };
+        removeBridge(bridge);
+      }
       rmSync(path, { force: true });
       this.#lists = undefined;
-      return list;
+      return { removed: list, others: [] };
     });
     if (removed) await this.#runtime.forget(removed);
-    return removed !== undefined;
+    return { removed: removed !== undefined, others };
   }
 
   async attach(request: AttachRequest): Promise<Attachment> {

@@ -129,3 +129,23 @@ test("each engine reads, uses and removes the network that the other made", asyn
     expect(await host.must(maker, "network", "ls", "-q")).toBe("podman");
   }
 });
+
+test("a network on whose bridge podman's containers are is left, unless -f says otherwise", async () => {
+  const { host } = pair();
+  const ours = (...words: string[]) => host.run(["portolan", "network", ...words]);
+  await host.must("portolan", "network", "create", "--disable-dns", "n1");
+  await host.must("podman", "run", "-d", "--name", "peer", "--network", "n1", "busybox", "sleep", "100");
+  // One of ours comes and goes beside it.
+  await host.must("portolan", "run", "--rm", "--network", "n1", "busybox", "true");
+  const { code, stderr } = await ours("rm", "n1");
+  expect(stderr).toMatch(
+    /^Error: "n1" has others than our containers on its bridge cni-podman1 \(veth\w+\)\. Use -f .*: network is being used\n/,
+  );
+  expect(code).toBe(2);
+  expect((await ours("prune", "-f")).stdout).toBe("");
+  expect((await host.run(["portolan", "system", "prune", "-f"])).stdout).not.toContain("n1");
+  expect(await host.must("ip", "-o", "link", "show", "master", "cni-podman1")).toMatch(/veth.* state UP /);
+  expect(await ours("rm", "-f", "n1")).toEqual({ code: 0, stdout: "n1\n", stderr: "" });
+  expect((await host.run(["ip", "link", "show", "cni-podman1"])).code).toBe(1);
+  await host.must("podman", "rm", "-f", "-t", "0", "peer");
+});

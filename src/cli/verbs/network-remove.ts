@@ -28,7 +28,8 @@ export const networkRemove: Command = {
     const engine = await invocation.engine();
     return forEach(args, async name => {
       if (flags.bool("force") && !engine.networks.exists(name)) return;
-      await removeNetwork(engine, name, flags.bool("force") ? { removeUser: remover(engine, time) } : {});
+      const force = flags.bool("force");
+      await removeNetwork(engine, name, force ? { force, removeUser: remover(engine, time) } : {});
       print(name);
     });
   },
@@ -43,13 +44,12 @@ function remover(engine: Engine, time: number | undefined) {
   };
 }
 
-/** Removes networks that no container is on; gives their names. */
+/** Removes networks that no container is on, nor anybody else; gives their names. */
 export async function pruneNetworks(engine: Engine, filters: readonly string[]): Promise<string[]> {
   const pruned: string[] = [];
   for (const { name } of filterNetworks(engine, filters, ["label", "label!", "until"])) {
     if (name === engine.networks.defaultNetwork || containersOfNetwork(engine, name).length > 0) continue;
-    await removeNetwork(engine, name);
-    pruned.push(name);
+    if (await removeNetwork(engine, name, { leaveUsed: true })) pruned.push(name);
   }
   return pruned;
 }

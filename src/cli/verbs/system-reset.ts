@@ -41,7 +41,7 @@ export const systemReset: Command = {
     for (const { config } of engine.containers.list())
       await removeContainer(engine, config.id, { force: true, volumes: true, time: 0 });
     for (const { name } of engine.networks.list())
-      if (name !== engine.networks.defaultNetwork) await removeNetwork(engine, name);
+      if (name !== engine.networks.defaultNetwork) await removeNetwork(engine, name, { force: true });
     engine.db.close();
     const { root, runRoot } = engine.paths;
     if (engine.user) endPause(runRoot);
