@@ -81,3 +81,29 @@ test("explain tells the way that the kernel takes where two bridges have one sub
       await host.must("sh", "-c", `ip link del cni-podman0; rm ${PODMANS}`);
     }
   }));
+
+test("by the address that names are told at, an internal network is reached and reaches published ports; without names nothing leads in or out", () =>
+  leavesNothing(async () => {
+    const run = (name: string, network: string, ...words: string[]) =>
+      portolan("run", "-d", "--name", name, "--network", network, ...words, "busybox", ...SERVE);
+    const ask = async (from: string, address: string, port: number) =>
+      (await host.run(["portolan", "exec", from, "sh", "-c", `nc -w 1 ${address} ${port} </dev/null`]))
+        .stdout;
+    const reached = (from: string, address: string, port: number) =>
+      until(
+        async () => (await ask(from, address, port)) === "hello\n",
+        () => `${from} does not reach ${address}:${port}`,
+      );
+    await portolan("network", "create", "--internal", "--subnet", "10.50.0.0/24", "told");
+    await portolan("network", "create", "--internal", "--disable-dns", "--subnet", "10.51.0.0/24", "silent");
+    await run("web", "podman", "-p", "8080:80");
+    await run("one", "told:ip=10.50.0.9");
+    await run("two", "silent:ip=10.51.0.9");
+    await run("three", "silent");
+    await reached("web", "10.50.0.9", 80);
+    await reached("one", "10.50.0.1", 8080);
+    await reached("three", "10.51.0.9", 80);
+    expect(await ask("web", "10.51.0.9", 80)).toBe("");
+    expect(await ask("two", "10.51.0.1", 8080)).toBe("");
+    expect(await ask("one", "192.168.77.2", 8080)).toBe("");
+  }));
