@@ -17,6 +17,7 @@ const flag = (long: string, kind: FlagKind, help: string, more: Partial<Flag> = 
 export const CREATE_FLAGS: readonly Flag[] = [
   flag("add-host", "array", "Add a custom host-to-IP mapping (host:ip)"),
   flag("annotation", "array", "Add annotations to container (key=value)"),
+  flag("arch", "string", "Architecture of the image, instead of this machine's"),
   flag("authfile", "string", "Path of the authentication file", { complete: "file" }),
   flag("cap-add", "slice", "Add capabilities to the container", { complete: "capability" }),
   flag("cap-drop", "slice", "Drop capabilities from the container", { complete: "capability" }),
@@ -76,6 +77,7 @@ export const CREATE_FLAGS: readonly Flag[] = [
   flag("no-healthcheck", "bool", "Disable healthchecks on container"),
   flag("no-hosts", "bool", "Do not create /etc/hosts within the container"),
   flag("oom-score-adj", "int", "Tune the host's OOM preferences (-1000 to 1000)"),
+  flag("os", "string", "Operating system of the image, instead of this machine's"),
   flag("pid", "string", "PID namespace to use", { complete: "namespace" }),
   flag("pids-limit", "int", "Tune container pids limit (-1 for unlimited)"),
   flag("platform", "string", "Platform of the image (os/arch[/variant])"),
@@ -109,6 +111,8 @@ export const CREATE_FLAGS: readonly Flag[] = [
   flag("uidmap", "slice", "UID map to use for the user namespace (container:from:amount)"),
   flag("ulimit", "slice", "Ulimit options"),
   flag("umask", "string", "Set umask in container"),
+  flag("unsetenv", "array", "Unset environment variables that the image or the defaults set"),
+  flag("unsetenv-all", "bool", "Unset all environment variables that the image or the defaults set"),
   flag("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", { short: "u" }),
   flag("userns", "string", "User namespace to use", { complete: "userns" }),
   flag("uts", "string", "UTS namespace to use", { complete: "namespace" }),
@@ -144,6 +148,14 @@ function pullPolicy(values: Values): CreateOptions["pull"] {
   return policy;
 }
 
+function platformOf(values: Values): string | undefined {
+  const [arch, os] = [values.string("arch"), values.string("os")];
+  if (arch === undefined && os === undefined) return values.string("platform");
+  if (values.has("platform"))
+    throw new UserError("--platform option can not be specified with --arch or --os");
+  return `${os ?? "linux"}/${arch ?? (process.arch === "x64" ? "amd64" : process.arch)}`;
+}
+
 /** The pod that a container is to be in: its name or id, or `new:NAME`. */
 export function podOf(values: Values): string | undefined {
   const pod = values.string("pod");
@@ -161,7 +173,7 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     name: values.string("name"),
     replace: values.bool("replace"),
     pull: pullPolicy(values),
-    platform: values.string("platform"),
+    platform: platformOf(values),
     quietPull: values.bool("quiet"),
     authFile: values.string("authfile"),
     tlsVerify: values.optionalBool("tls-verify"),
@@ -169,6 +181,7 @@ export function createOptions(values: Values, args: readonly string[]): CreateOp
     interactive: values.bool("interactive"),
     env: list("env"),
     envFiles: list("env-file"),
+    unsetEnv: values.bool("unsetenv-all") ? "all" : list("unsetenv"),
     envHost: values.optionalBool("env-host"),
     httpProxy: values.optionalBool("http-proxy"),
     entrypoint: values.string("entrypoint"),

@@ -72,6 +72,7 @@ describe("the grammar", () => {
 
   test("refusals in the words of Podman", () => {
     expect(refusal(["--bogus"])).toBe("unknown flag: --bogus");
+    expect(refusal(["--rootfs", "/x"])).toBe("the flag --rootfs is Podman's and not there yet");
     expect(refusal(["-Y"])).toBe("unknown shorthand flag: 'Y' in -Y");
     expect(refusal(["--name"])).toBe("flag needs an argument: --name");
     expect(refusal(["--pids-limit", "many"])).toContain('invalid argument "many" for "--pids-limit" flag');

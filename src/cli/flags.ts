@@ -91,6 +91,16 @@ export interface GrammarOptions {
   interspersed?: boolean;
 }
 
+/** Flags of Podman's that are not there yet, by verb: who gives one of these has not mistyped. */
+const PODMANS_OF_CREATE =
+  /^(blkio-weight(-device)?|cgroup-conf|cgroups|chrootdirs|cpu-(period|quota|rt-period|rt-runtime)|decryption-key|device-cgroup-rule|device-(read|write)-(bps|iops)|env-merge|health-(on-failure|startup-.*)|hostuser|init-(ctr|path)|memory-swappiness|oom-kill-disable|passwd(-entry)?|personality|preserve-fds|requires|rmi|rootfs|sdnotify|seccomp-policy|secret|variant)$/;
+const PODMANS: Record<string, RegExp> = {
+  create: PODMANS_OF_CREATE,
+  run: PODMANS_OF_CREATE,
+  ps: /^(external|sync|watch)$/,
+  exec: /^preserve-fds$/,
+};
+
 /** Reads `argv` by `flags`. Throws a UserError with exit code 125 in pflag's words. */
 export function parseFlags(
   flags: readonly Flag[],
@@ -147,7 +157,10 @@ export function parseFlags(
     if (word.startsWith("--")) {
       const equals = word.indexOf("=");
       const name = word.slice(2, equals < 0 ? undefined : equals);
-      const flag = byLong.get(name) ?? refuse(`unknown flag: --${name}`);
+      const isPodmans = PODMANS[options.path.replace(/^\S+ (container )?/, "")]?.test(name);
+      const flag =
+        byLong.get(name) ??
+        refuse(isPodmans ? `the flag --${name} is Podman's and not there yet` : `unknown flag: --${name}`);
       if (equals >= 0) assign(flag, word.slice(equals + 1));
       else assign(flag, flag.kind === "bool" ? "true" : (flag.bare ?? next(`--${name}`)));
     } else if (word.startsWith("-") && word.length > 1) {

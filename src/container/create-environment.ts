@@ -80,12 +80,15 @@ export function mergeEnvironment(
   base: readonly string[],
   own: ReadonlyMap<string, string>,
   defaults: readonly string[] = DEFAULTS,
+  unset: CreateOptions["unsetEnv"] = [],
 ): string[] {
   const merged = new Map<string, string>();
   const add = (text: string) => merged.set(text.split("=", 1)[0]!, text.slice(text.indexOf("=") + 1));
   for (const text of defaults) add(text);
   add("container=podman");
   for (const text of base) add(text);
+  if (unset === "all") merged.clear();
+  else for (const name of unset) merged.delete(name);
   for (const [key, value] of own) merged.set(key, value);
   return [...merged].map(([key, value]) => `${key}=${value}`);
 }

@@ -21,6 +21,8 @@ export interface CreateOptions extends ResourceLimits {
   envFiles?: string[];
   /** `--env-host`. */
   envHost?: boolean;
+  /** `--unsetenv`: names that the image and the defaults set to no avail. */
+  unsetEnv?: readonly string[] | "all";
   /** `--http-proxy`: the proxies of our own environment. */
   httpProxy?: boolean;
   entrypoint?: string;

@@ -274,7 +274,7 @@ function complete(
     args,
     entrypoint: [...entrypoint],
     command: [...command],
-    env: mergeEnvironment(base.Env ?? [], decided.env, conf.env),
+    env: mergeEnvironment(base.Env ?? [], decided.env, conf.env, options.unsetEnv),
     workdir: options.workdir || base.WorkingDir || "/",
     user: (options.user ?? (keepId ? `${keepId.uid}:${keepId.gid}` : base.User)) || "",
     groupAdd: options.groupAdd ?? [],

@@ -42,6 +42,7 @@ const REFUSALS: [string, number, RegExp][] = [
   ["volume export v", 125, /`portolan volume export` is Podman.s and not there yet/],
   ["image trust show", 125, /`portolan image trust` is Podman.s and not there yet/],
   ["unmount taken", 125, /`portolan unmount` is Podman.s and not there yet/],
+  ["run --cpu-quota 5 busybox", 125, /the flag --cpu-quota is Podman.s and not there yet/],
   ["rmm", 125, /did you mean `rm` or /],
   ["frobnicate", 125, /unrecognized command `portolan frobnicate`/],
   ["run --rm --frobnicate busybox", 125, /unknown flag: --frobnicate/],

@@ -14,6 +14,8 @@ const table = (...cases: Parameters<typeof pairs>[1]) => pairs(callers, cases);
 
 // Exit codes and streams.
 table(
+  "engine run --rm --network none --entrypoint env --unsetenv FROM_IMAGE --unsetenv TERM -e A=1 featured | sort | grep -v HOSTNAME; engine run --rm --network none --entrypoint /bin/env --unsetenv-all -e A=1 featured | sort | grep -v HOSTNAME",
+  "engine create --arch amd64 --os linux --pull never busybox | wc -c; engine create --arch amd64 --platform linux/amd64 --pull never busybox",
   "engine run --rm busybox sh -c 'echo out; echo err >&2; exit 42'",
   "engine run --rm busybox sh -c 'kill -9 $$'",
   "engine run --rm busybox /nope",
