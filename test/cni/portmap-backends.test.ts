@@ -216,6 +216,7 @@ test("a container on two networks keeps the ports of the one when it leaves the 
   using web = join(list, tcp(8080));
   const second = list
     .replaceAll("10.77.0", "10.78.0")
+    .replaceAll("fd77::", "fd78::")
     .replaceAll("br-net", "br-two")
     .replace('"net"', '"two"');
   const attachment = { ...web.attachment, ifName: "eth1" };
