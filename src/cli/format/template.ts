@@ -40,9 +40,13 @@ const MAP_FIELDS = new Set([
   ],
 ]);
 
-/** Fields that are times in Podman's own structures, and RFC 3339 in its JSON. */
+/** Those that are nil in Go where JSON leaves them out. */
+const NIL_MAP_FIELDS = new Set(["Networks"]);
+
 /** Fields that are pointers in Go: where JSON leaves them out they are nil. */
 const POINTER_FIELDS = new Set(["Healthcheck"]);
+
+/** Fields that are times in Podman's own structures, and RFC 3339 in its JSON. */
 const TIME_FIELDS = new Set(["Created", "CreatedAt", "StartedAt", "FinishedAt"]);
 
 class Leave extends Error {
@@ -257,11 +261,14 @@ export class CompiledTemplate {
     if (POINTER_FIELDS.has(key)) return value ?? null;
     if (!MAP_FIELDS.has(key)) return value;
     // What JSON leaves out for being empty is a map all the same.
-    if (value === undefined) return asMap({});
-    if (value === null) return asMap(Object.defineProperty({}, "toJSON", { value: () => null }));
+    if (value === undefined && !NIL_MAP_FIELDS.has(key)) return asMap({});
+    if (value === undefined || value === null) return nilMap();
     return isObject(value) ? asMap(value) : value;
   }
 }
+
+/** Prints as an empty one, and is null as JSON. */
+const nilMap = () => asMap(Object.defineProperty({}, "toJSON", { value: () => null }));
 
 /** Go's field names differ from the JSON ones in case (`ID`, `Id`), and where those have underscores. */
 function sameWithoutCase(base: Record<string, unknown>, name: string): string | undefined {
