@@ -25,8 +25,8 @@ const CLIENT = `head -c 3000000 /dev/urandom >/tmp/stream
 head -c 1200 /dev/urandom >/tmp/datagram
 for way in TCP4:${OUTSIDE_ADDRESS} TCP6:[${OUTSIDE6}] UDP4:${OUTSIDE_ADDRESS} UDP6:[${OUTSIDE6}]; do
   case $way in TCP*) data=/tmp/stream;; *) data=/tmp/datagram;; esac
-  # Of datagrams nobody says which is the last: the first line is the answer.
-  { read -r answer < <(socat -t 5 - $way:${EXCHANGE_PORT} <$data 2>&1); echo $way $(sha256sum <$data) $answer; } &
+  # Pasta stalls for several seconds now and then. Of datagrams nobody says which is the last: the first line is the answer.
+  { read -r answer < <(socat -t 60 - $way:${EXCHANGE_PORT} <$data 2>&1); echo $way $(sha256sum <$data) $answer; } &
 done
 wait`;
 
