@@ -26,7 +26,7 @@ head -c 1200 /dev/urandom >/tmp/datagram
 for way in TCP4:${OUTSIDE_ADDRESS} TCP6:[${OUTSIDE6}] UDP4:${OUTSIDE_ADDRESS} UDP6:[${OUTSIDE6}]; do
   case $way in TCP*) data=/tmp/stream;; *) data=/tmp/datagram;; esac
   # Pasta stalls for several seconds now and then. Of datagrams nobody says which is the last: the first line is the answer.
-  { read -r answer < <(socat -t 60 - $way:${EXCHANGE_PORT} <$data 2>&1); echo $way $(sha256sum <$data) $answer; } &
+  { read -r answer < <(socat -t 20 - $way:${EXCHANGE_PORT} <$data 2>&1); echo $way $(sha256sum <$data) $answer; } &
 done
 wait`;
 
