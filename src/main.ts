@@ -56,7 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import("./slirp4netns/main.ts")).slirp4netnsMain(process.argv0, argv.slice(1));
     default:
       if (process.geteuid!() !== 0) (await import("./cli/short-way.ts")).takeShortWay(argv);
-      else if (restoreWorkingDirectory()) await (await import("./cli/short-way.ts")).wakeNetwork(argv);
+      else if (restoreWorkingDirectory()) await (await import("./cli/short-way.ts")).wakeHelper(argv);
       return (await import("./cli/program.ts")).runProgram(argv);
   }
 }

@@ -34,16 +34,12 @@ export function takeShortWay(argv: readonly string[]): void {
 const OTHER_NETWORK = /^--(net|network|pod)(=|$)/;
 
 /**
- * Inside, a `run` will want the helper that makes its namespace, and the network service where that is not there yet,
- * some milliseconds from now: they start while the program is loaded. What is not wanted after all ends by itself.
+ * Inside, a `run` will want the helper that makes its namespace some milliseconds from now: it starts while the program is
+ * loaded. One that is not wanted after all ends by itself. (The network service, started here too, would only compete for the
+ * processors until the runtime has the container half made.)
  */
-export async function wakeNetwork(argv: readonly string[]): Promise<void> {
-  const user = userIdentity();
-  if (!user?.inside || argv[0] !== "run" || argv.some(word => OTHER_NETWORK.test(word))) return;
-  const [{ NetworkHelper }, { wakeService }] = await Promise.all([
-    import("../network/helper-client.ts"),
-    import("../netd/client.ts"),
-  ]);
+export async function wakeHelper(argv: readonly string[]): Promise<void> {
+  if (!userIdentity()?.inside || argv[0] !== "run" || argv.some(word => OTHER_NETWORK.test(word))) return;
+  const { NetworkHelper } = await import("../network/helper-client.ts");
   NetworkHelper.startAhead();
-  wakeService(userRunRoot(user.uid));
 }

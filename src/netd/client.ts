@@ -142,12 +142,6 @@ async function connected(
   throw new UserError(`the network service does not start: ${lastLine(log)}`, { hint: `its log is ${log}` });
 }
 
-/** Has the service start where it is not there, and does not wait for it: for a command that will want it soon. */
-export function wakeService(runRoot: string): void {
-  const fd = connectService(runRoot) ?? startService(runRoot, selfCommand());
-  if (fd !== undefined) closeFd(fd);
-}
-
 /** Starts the service, unless somebody else has meanwhile; gives a connection to it. */
 function startService(runRoot: string, command: readonly string[]): number | undefined {
   mkdirSync(runRoot, { recursive: true, mode: 0o700 });
