@@ -2,13 +2,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
-import { withoutTrace } from "./without-trace.ts";
-import { openHost } from "./world.ts";
+import { PODMANS_CONFLIST } from "../support/podman-conflist.ts";
+import { openSettledHost, withoutTrace } from "./without-trace.ts";
 
 let host: TestHost;
 beforeAll(async () => {
-  host = await openHost("busybox");
-  await portolan("run", "--rm", "-p", "8080:80", "busybox", "true");
+  host = await openSettledHost();
 }, 60_000);
 afterAll(() => host[Symbol.asyncDispose]());
 
@@ -16,24 +15,7 @@ const portolan = (...words: string[]) => host.must("portolan", ...words);
 const leavesNothing = (body: () => Promise<void>) => withoutTrace(host, body);
 const SERVE = ["sh", "-c", "while :; do echo hello | nc -l -p 80; done"];
 
-const PODMANS = "/etc/cni/net.d/87-podman-bridge.conflist";
-const CONFLIST = JSON.stringify({
-  cniVersion: "0.4.0",
-  name: "podman",
-  plugins: [
-    {
-      type: "bridge",
-      bridge: "cni-podman0",
-      isGateway: true,
-      ipMasq: true,
-      ipam: {
-        type: "host-local",
-        routes: [{ dst: "0.0.0.0/0" }],
-        ranges: [[{ subnet: "10.88.0.0/16", gateway: "10.88.0.1" }]],
-      },
-    },
-  ],
-});
+const { path: PODMANS, text: CONFLIST } = PODMANS_CONFLIST;
 
 test("a bridge whose subnet another bridge has is refused, and nothing is left of it", () =>
   leavesNothing(async () => {

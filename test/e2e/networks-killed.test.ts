@@ -4,14 +4,12 @@ import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
 import { Killer } from "../support/killer.ts";
 import { difference, snapshot } from "../support/leaks.ts";
-import { expectClean, withoutTrace } from "./without-trace.ts";
-import { openHost, openUser } from "./world.ts";
+import { expectClean, openSettledHost, withoutTrace } from "./without-trace.ts";
+import { openUser } from "./world.ts";
 
 let host: TestHost;
 beforeAll(async () => {
-  host = await openHost("busybox");
-  // The tables of the firewall and the state's files stay.
-  await portolan("run", "--rm", "-p", "8080:80", "busybox", "true");
+  host = await openSettledHost();
 }, 60_000);
 afterAll(() => host[Symbol.asyncDispose]());
 

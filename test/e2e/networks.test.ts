@@ -5,14 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
-import { withoutTrace } from "./without-trace.ts";
-import { openHost } from "./world.ts";
+import { openSettledHost, withoutTrace } from "./without-trace.ts";
 
 let host: TestHost;
 beforeAll(async () => {
-  host = await openHost("busybox");
-  // The tables of the firewall and the state's files stay.
-  await portolan("run", "--rm", "-p", "8080:80", "busybox", "true");
+  host = await openSettledHost();
 }, 60_000);
 afterAll(() => host[Symbol.asyncDispose]());
 

@@ -2,6 +2,14 @@
 import { until } from "../support/await.ts";
 import type { TestHost } from "../support/host.ts";
 import { difference, type Snapshot, snapshot } from "../support/leaks.ts";
+import { openHost } from "./world.ts";
+
+/** A host with busybox's image that has had a container: the tables of the firewall and the state's files stay from then on. */
+export async function openSettledHost(): Promise<TestHost> {
+  const host = await openHost("busybox");
+  await host.must("portolan", "run", "--rm", "-p", "8080:80", "busybox", "true");
+  return host;
+}
 
 /** Runs `body`, removes all that it made, and expects the host as it was. */
 export async function withoutTrace(host: TestHost, body: () => Promise<void>): Promise<void> {

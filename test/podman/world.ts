@@ -1,5 +1,6 @@
 /** A host with Debian's podman and Portolan side by side. */
 import { type Outcome, TestHost } from "../support/host.ts";
+import { PODMANS_CONFLIST } from "../support/podman-conflist.ts";
 import { TestUser } from "../support/user.ts";
 import { imageArchive } from "./image.ts";
 
@@ -37,27 +38,7 @@ case $CNI_COMMAND in
 esac
 `,
   // podman's own default network as a file: both engines then share one bridge and one pool of addresses.
-  "/etc/cni/net.d/87-podman-bridge.conflist": JSON.stringify({
-    cniVersion: "0.4.0",
-    name: "podman",
-    plugins: [
-      {
-        type: "bridge",
-        bridge: "cni-podman0",
-        isGateway: true,
-        ipMasq: true,
-        hairpinMode: true,
-        ipam: {
-          type: "host-local",
-          routes: [{ dst: "0.0.0.0/0" }],
-          ranges: [[{ subnet: "10.88.0.0/16", gateway: "10.88.0.1" }]],
-        },
-      },
-      { type: "portmap", capabilities: { portMappings: true } },
-      { type: "firewall" },
-      { type: "tuning", capabilities: { mac: true } },
-    ],
-  }),
+  [PODMANS_CONFLIST.path]: PODMANS_CONFLIST.text,
   // A network with one address to give.
   "/etc/cni/net.d/90-tiny.conflist": JSON.stringify({
     cniVersion: "0.4.0",
